@@ -1,0 +1,80 @@
+"""Level 1: the float network, one node per operator, as read from the user's file and canonicalised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from .operators import AnyFloat, Operator, Shape
+
+INPUT = "input"
+"""Name of the network's single input value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The node of the user's file that something came from."""
+
+    node: str
+    operator: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operator; its single result is called ``name`` and has ``shape`` per sample."""
+
+    name: str
+    operator: Operator
+    inputs: tuple[str, ...]
+    shape: Shape
+    origins: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Nodes in topological order; ``output`` names the value that is the result (class scores)."""
+
+    name: str
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+    output: str
+
+    def shape(self, value: str) -> Shape:
+        """Shape per sample of a value."""
+        return self.input_shape if value == INPUT else self.node(value).shape
+
+    def node(self, name: str) -> Node:
+        """Return the node that computes ``name``; KeyError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def consumers(self, value: str) -> tuple[Node, ...]:
+        """Nodes that read ``value``."""
+        return tuple(node for node in self.nodes if value in node.inputs)
+
+    def with_nodes(self, nodes: tuple[Node, ...], output: str | None = None) -> Network:
+        """Return the same network with other nodes (and output)."""
+        return replace(self, nodes=nodes, output=self.output if output is None else output)
+
+
+def evaluate(network: Network, samples: AnyFloat, keep: frozenset[str] = frozenset()) -> dict[str, AnyFloat]:
+    """Values of ``network.output`` and of the values in ``keep`` for a batch ``samples`` (N, *input_shape).
+
+    Every other value is freed as soon as its last reader has run.
+    """
+    values: dict[str, AnyFloat] = {INPUT: samples}
+    wanted = keep | {network.output}
+    for node, released in _with_last_uses(network):
+        values[node.name] = node.operator.evaluate(tuple(values[name] for name in node.inputs))
+        for name in released:
+            if name not in wanted:
+                del values[name]
+    return {name: values[name] for name in wanted}
+
+
+def _with_last_uses(network: Network) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    last: Mapping[str, int] = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}
+    for i, node in enumerate(network.nodes):
+        yield node, tuple(dict.fromkeys(name for name in node.inputs if last[name] == i))

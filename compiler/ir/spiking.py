@@ -1,0 +1,124 @@
+"""Level 2: integrate-and-fire populations and linear projections between them, in float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ...runtime.geometry import ConvGeometry
+from .network import Origin
+from .operators import FloatArray, Shape
+
+INPUT = "input"
+"""Name of the graded input in ``Projection.source``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConvMap:
+    """Convolution of the source's map: ``weight`` (O, I/groups, rows, columns)."""
+
+    weight: FloatArray
+    geometry: ConvGeometry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseMap:
+    """Any linear map: ``weight`` (target neurons, source neurons), both in C order."""
+
+    weight: FloatArray
+
+
+LinearMap = ConvMap | DenseMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """Linear map from ``source`` (a population or ``INPUT``) to ``target``.
+
+    Before ``balance-thresholds`` it maps values (spike amplitude = the source's threshold) to values; after it,
+    it maps spikes to multiples of the target's threshold. ``delay`` counts steps beyond the one that each costs.
+    """
+
+    name: str
+    source: str
+    target: str
+    map: LinearMap
+    delay: int = 0
+    exponent: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """Integrate-and-fire neurons that replace one activation; the last population is the read-out.
+
+    ``threshold`` is None for a read-out. ``threshold``, ``initial_potential`` and ``bias`` (per step) broadcast to
+    ``shape`` and share a unit: values of the float network before ``balance-thresholds``, after it the
+    population's own threshold. ``spike_value`` is what one of T spikes stands for times T: the activation's
+    clipping threshold in values of the float network, whatever the unit. ``integer_threshold``, set by
+    ``quantize-weights``, is the threshold on the chip, so one unit of potential is threshold / integer_threshold.
+    ``activation`` names the value of level 1 that the population's rate stands for. ``levels`` and ``shift``
+    are those of that activation.
+    """
+
+    name: str
+    shape: Shape
+    threshold: FloatArray | None
+    initial_potential: FloatArray
+    bias: FloatArray
+    spike_value: float
+    activation: str
+    levels: int | None = None
+    shift: float = 0.5
+    integer_threshold: FloatArray | None = None
+    depth: int = 0
+    origins: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InputSignal:
+    """The sample as the user gives it (``sample_shape``), permuted by ``axes`` and viewed as ``shape``."""
+
+    sample_shape: Shape
+    axes: Shape
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpikingNetwork:
+    """Populations in topological order, the read-out last."""
+
+    name: str
+    input: InputSignal
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+
+    @property
+    def readout(self) -> Population:
+        """The population whose potential is the result."""
+        return self.populations[-1]
+
+    def population(self, name: str) -> Population:
+        """Return the population called ``name``; KeyError if there is none."""
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise KeyError(name)
+
+    def incoming(self, target: str) -> tuple[Projection, ...]:
+        """Projections into ``target``."""
+        return tuple(p for p in self.projections if p.target == target)
+
+    def source_shape(self, projection: Projection) -> Shape:
+        """Shape of what feeds ``projection``."""
+        return self.input.shape if projection.source == INPUT else self.population(projection.source).shape
+
+    def with_parts(
+        self,
+        populations: tuple[Population, ...] | None = None,
+        projections: tuple[Projection, ...] | None = None,
+    ) -> SpikingNetwork:
+        """Return the same network with other populations or projections."""
+        return replace(
+            self,
+            populations=self.populations if populations is None else populations,
+            projections=self.projections if projections is None else projections,
+        )

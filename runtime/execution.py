@@ -1,0 +1,43 @@
+"""What every backend takes and gives, so that runs can be compared spike by spike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .program import IntArray, Program
+
+SpikeTrains = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Execution:
+    """Result of running a program on N samples.
+
+    ``readout`` (N, outputs) int64: the read-out's potential at the end of each sample's window.
+    ``spike_counts``: total spikes per spiking population over all samples.
+    ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, neurons in C order; None if not recorded.
+    ``steps``: time steps a chip would have taken, N*T + depth for ``pipelined``. ``seconds``: wall time of the run.
+    """
+
+    backend: str
+    readout: IntArray
+    spike_counts: dict[str, int]
+    spike_trains: dict[str, SpikeTrains] | None
+    steps: int
+    seconds: float
+
+    @property
+    def predictions(self) -> IntArray:
+        """Class of the largest read-out per sample; the first of equals."""
+        return np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
+
+
+class Backend(Protocol):
+    """Runs a program on encoded samples."""
+
+    def __call__(self, program: Program, samples: IntArray, *, record: bool) -> Execution:
+        """Run ``samples`` (N, *program.input.shape) int64; keep every spike train if ``record``."""

@@ -1,0 +1,73 @@
+"""The record in which every layer of spikec says what is wrong: with what, where, by how much, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """How much a diagnostic matters: an error stops, a warning does not, an info only tells."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+_SEVERITY_OF_LETTER = {"E": Severity.ERROR, "W": Severity.WARNING, "I": Severity.INFO}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a diagnostic applies; whichever parts are known."""
+
+    file: str | None = None
+    layer: str | None = None
+    nodes: tuple[str, ...] = ()
+    """Names of the nodes in the user's ONNX file."""
+    core: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem or remark.
+
+    ``code`` is stable (``E301``); its letter gives the default severity, its entry in
+    ``spikec.compiler.diagnostics.codes`` the explanation that ``spikec explain`` prints.
+    ``measured`` and ``limit`` are in ``unit``; ``source`` says where the limit was read.
+    """
+
+    code: str
+    message: str
+    place: Place = Place()
+    measured: float | None = None
+    limit: float | None = None
+    unit: str | None = None
+    hint: str | None = None
+    source: str | None = None
+    assumed: bool = False
+    """The limit is an assumption, so an error counts as a warning."""
+
+    @property
+    def severity(self) -> Severity:
+        """Severity from the code's letter; an error against an assumed limit is a warning."""
+        severity = _SEVERITY_OF_LETTER[self.code[0]]
+        return Severity.WARNING if self.assumed and severity is Severity.ERROR else severity
+
+
+class UnusableInput(Exception):  # noqa: N818 - the name says what the user gave, not what we did
+    """The input cannot be used; carries every problem found. The command line turns it into exit code 2."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic) -> None:
+        problems = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__("; ".join(f"{d.code} {d.message}" for d in problems))
+        self.diagnostics = problems
+
+
+def refuse(
+    code: str, message: str, *, file: object = None, layer: str | None = None, hint: str | None = None
+) -> UnusableInput:
+    """Return the exception for a single problem, to be raised by the caller."""
+    place = Place(file=None if file is None else str(file), layer=layer)
+    return UnusableInput(Diagnostic(code, message, place, hint=hint))
