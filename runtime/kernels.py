@@ -6,6 +6,7 @@ Integer callers pass integer values in a float type wide enough that every parti
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from .geometry import ConvGeometry
 
-Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating[Any]]
 
 _FLOAT32_EXACT = 1 << 24
 _FLOAT64_EXACT = 1 << 53
@@ -30,6 +31,7 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
     raise OverflowError(f"sums up to {bound} are not exact in 64-bit floats")
 
 
+@functools.cache
 def _torch() -> ModuleType | None:
     if importlib.util.find_spec("torch") is None:
         return None
@@ -87,10 +89,11 @@ def _convolve_numpy(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Flo
 
 def kernel_windows(padded: npt.NDArray[Any], kernel: tuple[int, int], geometry: ConvGeometry) -> npt.NDArray[Any]:
     """View of what the kernel sees at each position: (N, C, rows, columns, kernel rows, kernel columns)."""
-    span = [d * (k - 1) + 1 for d, k in zip(geometry.dilation, kernel, strict=True)]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))
+    span = tuple(d * (k - 1) + 1 for d, k in zip(geometry.dilation, kernel, strict=True))
+    windows: npt.NDArray[Any] = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))  # type: ignore[call-overload]
     stride, dilation = geometry.stride, geometry.dilation
-    return windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    seen: npt.NDArray[Any] = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    return seen
 
 
 def sum_pool(maps: Floats, kernel: tuple[int, int], geometry: ConvGeometry) -> Floats:

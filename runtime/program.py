@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -140,14 +140,8 @@ class Program:
         """Shape of what feeds ``projection``: the encoded input or a population."""
         return self.input.shape if projection.source == INPUT else self.population(projection.source).shape
 
-    def save(self, directory: str) -> None:
-        """Write ``program.json`` and ``tensors.npz`` into an existing ``directory``; same program, same bytes."""
-        from .storage import write_program
-
-        write_program(self, directory)
-
     @classmethod
-    def load(cls, directory: Any) -> Program:
+    def load(cls, directory: str | Path) -> Program:
         """Read a compiled artefact; ``UnusableInput`` names the file and what is wrong with it."""
         from .storage import read_program
 

@@ -1,0 +1,17 @@
+"""Everything about diagnostics that is not the record itself: the table of codes and their renderings."""
+
+from __future__ import annotations
+
+from .code import Code
+from .codes import CODES
+from .render import diagnostic_json, render_block, render_line, render_markdown, render_summary
+
+__all__ = [
+    "CODES",
+    "Code",
+    "diagnostic_json",
+    "render_block",
+    "render_line",
+    "render_markdown",
+    "render_summary",
+]

@@ -1,0 +1,1 @@
+"""The three levels a network passes through, their printing, their invariants."""

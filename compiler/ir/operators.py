@@ -7,7 +7,7 @@ returns float arrays with a leading batch axis.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from ...runtime.geometry import ConvGeometry
 from ...runtime.kernels import convolve, sum_pool
 
 FloatArray = npt.NDArray[np.float64]
-AnyFloat = npt.NDArray[np.floating]
+AnyFloat = npt.NDArray[np.floating[Any]]
 Shape = tuple[int, ...]
 
 
@@ -54,7 +54,7 @@ class Conv:
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Convolve every sample."""
         bias = self.bias.astype(inputs[0].dtype)
-        return convolve(inputs[0], self.weight.astype(inputs[0].dtype), self.geometry) + bias[:, None, None]
+        return np.asarray(convolve(inputs[0], self.weight.astype(inputs[0].dtype), self.geometry) + bias[:, None, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -270,7 +270,9 @@ class Pad:
         (x,) = inputs
         crop = [slice(max(0, -b), n - max(0, -a)) for n, b, a in zip(x.shape[1:], self.before, self.after, strict=True)]
         grow = [(max(0, b), max(0, a)) for b, a in zip(self.before, self.after, strict=True)]
-        return np.pad(x[(slice(None), *crop)], [(0, 0), *grow])
+        inside = (slice(None), *crop)
+        cropped = x[inside]
+        return np.pad(cropped, [(0, 0), *grow])
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +297,8 @@ class Slice:
 
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Take the kept entries."""
-        return inputs[0][(slice(None), *self.slices)]
+        kept = (slice(None), *self.slices)
+        return inputs[0][kept]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,18 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class InputSignal:
-    """The sample as the user gives it (``sample_shape``), permuted by ``axes`` and viewed as ``shape``."""
+    """The sample as the user gives it (``sample_shape``), permuted by ``axes`` and viewed as ``shape``.
+
+    ``step``, ``minimum`` and ``maximum``, set by ``quantize-weights``, are those of ``InputEncoding``; from then on
+    projections from ``INPUT`` take multiples of ``step``.
+    """
 
     sample_shape: Shape
     axes: Shape
     shape: Shape
+    step: float = 1.0
+    minimum: int = 0
+    maximum: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,1 @@
+"""One file per pass; the order stands in compiler/pipeline.py."""

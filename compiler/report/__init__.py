@@ -1,0 +1,52 @@
+"""The compatibility report: built from a compilation, kept as JSON, rendered as text, Markdown and HTML."""
+
+from __future__ import annotations
+
+from .build import build_report
+from .content import (
+    SCHEMA,
+    AgreementSection,
+    FirstDifference,
+    LayerRow,
+    LedgerRow,
+    ModelSection,
+    NumbersRow,
+    Overflow,
+    PassRow,
+    ProgramSection,
+    Report,
+    ResourceRow,
+    TargetSection,
+)
+from .html import report_html
+from .json_form import report_dict, report_from_json, report_json
+from .text import report_markdown, report_text
+from .verdict import DOES_NOT_FIT, FITS, FITS_WITH_WARNINGS, UNSUPPORTED, verdict
+
+__all__ = [
+    "DOES_NOT_FIT",
+    "FITS",
+    "FITS_WITH_WARNINGS",
+    "SCHEMA",
+    "UNSUPPORTED",
+    "AgreementSection",
+    "FirstDifference",
+    "LayerRow",
+    "LedgerRow",
+    "ModelSection",
+    "NumbersRow",
+    "Overflow",
+    "PassRow",
+    "ProgramSection",
+    "Report",
+    "ResourceRow",
+    "TargetSection",
+    "build_report",
+    "report_dict",
+    "report_from_json",
+    "report_html",
+    "report_json",
+    "report_markdown",
+    "report_text",
+    "verdict",
+]

@@ -1,0 +1,132 @@
+"""Programs on Intel Lava: the backends ``lava`` and ``lava-stock`` and a process for networks of one's own.
+
+Imports without lava-nc; what needs it says so with E501.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ..execution import Execution
+from ..program import IntArray, Program
+from ..progress import Report
+from .availability import Availability, availability, require_lava
+from .deadline import default_deadline
+from .guard import run_guarded
+from .job import collect, prepare_job
+from .limits import find_problems
+from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
+
+__all__ = [
+    "Availability",
+    "Loihi2Probe",
+    "availability",
+    "build_process",
+    "probe_loihi2",
+    "require_loihi2",
+    "run_config",
+    "run_lava",
+]
+
+
+def run_lava(
+    program: Program,
+    samples: IntArray,
+    *,
+    record: bool,
+    stock: bool = False,
+    deadline: float | None = None,
+    progress: Report | None = None,
+) -> Execution:
+    """Run ``samples`` (N, *program.input.shape), encoded integers, on Lava in a guarded session of its own.
+
+    ``stock`` uses Lava's own models of Conv and Dense (slow) instead of the exact fast ones. ``deadline`` in seconds
+    defaults to a generous estimate. ``progress`` is called with (samples done, samples). Raises ``UnusableInput``:
+    E501 where Lava cannot run, E504, E505, E507 for programs that Lava would compute wrongly, E506 for samples that
+    are not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for temporary files.
+    """
+    require_lava()
+    if problems := [*find_problems(program, stock=stock), *_sample_problems(program, samples)]:
+        raise UnusableInput(problems)
+    seconds = default_deadline(program, len(samples), stock=stock) if deadline is None else deadline
+    begin = time.perf_counter()
+    with _job_folder() as directory:
+        try:
+            job = prepare_job(Path(directory), program, samples, record=record, stock=stock)
+        except OSError as error:
+            raise _no_room(error) from error
+        run_guarded(job, seconds, progress)
+        recorded = collect(job)
+    return Execution(
+        backend="lava-stock" if stock else "lava",
+        readout=recorded.readout,
+        spike_counts=recorded.spike_counts,
+        spike_trains=recorded.spike_trains if record else None,
+        steps=job.steps,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _job_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="spikec-lava-")
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> UnusableInput:
+    hint = "free space there, or set TMPDIR to a folder that has some"
+    return refuse("E510", f"files of the run cannot be written: {error.strerror}", file=error.filename, hint=hint)
+
+
+def _sample_problems(program: Program, samples: IntArray) -> list[Diagnostic]:
+    expected = program.input.shape
+    if samples.shape[1:] != expected or not len(samples):
+        return [
+            Diagnostic(
+                "E506",
+                f"samples of shape {samples.shape} are not one or more of {expected}",
+                hint="encode the samples with the program's own input encoding",
+            )
+        ]
+    low, high = int(samples.min()), int(samples.max())
+    encoding = program.input
+    if encoding.minimum <= low and high <= encoding.maximum:
+        return []
+    outside, limit = (low, encoding.minimum) if low < encoding.minimum else (high, encoding.maximum)
+    return [
+        Diagnostic(
+            "E506",
+            f"encoded input {outside} is outside {encoding.minimum}..{encoding.maximum}",
+            measured=float(outside),
+            limit=float(limit),
+            unit="input steps",
+            hint="encode the samples with the program's own input encoding",
+        )
+    ]
+
+
+def build_process(program: Program, *, stock: bool = False, name: str | None = None) -> Any:
+    """A ``CompiledNetwork``: ``program`` as one Lava process, to be wired into a Lava network in this interpreter.
+
+    Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape). Run it with ``run_config()``.
+    Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.
+    """
+    require_lava()
+    if problems := find_problems(program, stock=stock):
+        raise UnusableInput(problems)
+    from .network.process import CompiledNetwork
+
+    return CompiledNetwork(program=program, stock=stock, name=name)
+
+
+def run_config(*, stock: bool = False) -> Any:
+    """Lava run configuration for ``build_process``: fast exact models, or (``stock``) Lava's own; E501 without lava."""
+    require_lava()
+    from . import graph
+
+    return graph.run_config(stock=stock)

@@ -4,4 +4,69 @@ from __future__ import annotations
 
 from ..code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        "E210",
+        "no integer threshold fits",
+        "Even with a threshold of one weight unit, a neuron's input in a window leaves the chip's ranges.",
+        "The membrane potential would saturate, and the spikes would no longer be the network's.",
+        "error E210: layer 'conv5': no integer threshold is small enough for the neuron's input (state range)",
+        "Lower --timesteps, or retrain with smaller weights in this layer.",
+    ),
+    Code(
+        "W211",
+        "few bits of weight left",
+        "To keep every membrane potential inside the state, the weights had to be scaled to fewer than four bits.",
+        "Coarse weights cost accuracy; the ledger shows how much.",
+        "warning W211: layer 'conv5': weights use only 5.2 steps either side of zero",
+        "Lower --timesteps, or choose a target with a wider state.",
+    ),
+    Code(
+        "E212",
+        "membrane potential can overflow",
+        "Interval analysis finds input under which a potential leaves the state's width within the window.",
+        "Saturation or wrap-around on the chip would change spikes.",
+        "error E212: layer 'conv5': 3 neurons or channels can leave the state's range, the worst is (7, 0, 0)",
+        "Lower --timesteps or --weight-bits, or choose a target with a wider state.",
+    ),
+    Code(
+        "E213",
+        "summed input can overflow",
+        "The synaptic input of a single step can leave the range of the accumulator.",
+        "The accumulator wraps, and the neuron would receive input of the wrong sign.",
+        "error E213: layer 'fc': the summed synaptic input of one step can leave its range",
+        "Lower --weight-bits.",
+    ),
+    Code(
+        "E221",
+        "ReLU without calibration data",
+        "A ReLU has no upper bound, so its neurons have no threshold.",
+        "The threshold decides which activations saturate and how coarse the rest becomes.",
+        "error E221: layer 'relu1': the ReLU has no threshold, and there is no calibration data to find one",
+        "Give --calibration FILE.npz with a few hundred training inputs.",
+    ),
+    Code(
+        "E222",
+        "activation is always zero",
+        "An activation without threshold is zero on all calibration data.",
+        "No threshold can be derived, and the layer does nothing.",
+        "error E222: layer 'relu7': the activation is zero on all calibration data, so it has no threshold",
+        "Give calibration data from the training set, or remove the layer.",
+    ),
+    Code(
+        "E223",
+        "linear path too large as a matrix",
+        "A chain of linear operators is no single convolution, and its explicit matrix exceeds 2^27 entries.",
+        "Such a projection would not fit into memory, let alone on a chip.",
+        "error E223: layer 'conv9': the linear path into the layer is no convolution, and as a matrix it is too large",
+        "Let pooling windows divide the map evenly, or put an activation between pooling and convolution.",
+    ),
+    Code(
+        "E224",
+        "operator between activations is not linear",
+        "An operator is neither linear nor an activation that an integrate-and-fire neuron computes.",
+        "Only linear maps can be folded into synapses.",
+        "error E224: layer 'floor3': Floor is neither linear nor an activation of an integrate-and-fire neuron",
+        "Use ReLU, a clipped ReLU or a quantise-and-clip activation.",
+    ),
+)

@@ -4,4 +4,70 @@ from __future__ import annotations
 
 from ..code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        "E101",
+        "operator has no spiking counterpart",
+        "The network uses an operator that projections and integrate-and-fire neurons cannot compute.",
+        "A neuron adds weighted spikes and fires at a threshold; there are no maxima, products or other functions.",
+        "E101 MaxPool has no spiking counterpart: /features/pool1/MaxPool, /features/pool2/MaxPool",
+        "Replace the operator and retrain; for MaxPool use average pooling or a strided convolution.",
+    ),
+    Code(
+        "E102",
+        "operator is used in an unsupported form",
+        "The operator is supported, but not with these attributes: padding other than with zeros, training mode, "
+        "casts to integers, negative slice steps, three-dimensional convolutions.",
+        "Only the linear forms can be folded into synapses.",
+        "E102 /pad/Pad: Pad with mode reflect has no linear counterpart",
+        "Follow the hint; most cases need zero padding or model.eval() before exporting.",
+    ),
+    Code(
+        "E103",
+        "product of two signals",
+        "A weight, factor, bound or second matrix depends on the network's input.",
+        "Synapses and thresholds are fixed numbers on the chip; neurons add signals and never multiply them.",
+        "E103 /se/Mul: Mul multiplies two values that depend on the network's input",
+        "Remove gates, attention and squeeze-excite blocks, then retrain.",
+    ),
+    Code(
+        "E104",
+        "samples are mixed",
+        "An operator moves, cuts, averages or joins along the batch axis.",
+        "The chip sees one sample after the other and starts each from the same state.",
+        "E104 /Reshape: Reshape makes (64, 2) of the batch",
+        "Keep the batch as axis 0 of every value and treat samples independently.",
+    ),
+    Code(
+        "E105",
+        "permuted map",
+        "A map reaches a layer with its axes permuted, and the permutation does not cancel.",
+        "Convolutions and neurons are laid out as (channels, rows, columns).",
+        "E105 the axes of a map are permuted before conv3, at /Transpose_2",
+        "Keep maps as (batch, channels, rows, columns) between layers; permute only at the input or before flattening.",
+    ),
+    Code(
+        "E110",
+        "activation is not an integrate-and-fire neuron",
+        "A chain of scaling, clipping and rounding has signed levels, an offset, a negative slope or no largest value.",
+        "The rate of an integrate-and-fire neuron goes in equal steps from 0 to its threshold and never falls.",
+        "E110 activation act1 (Scale -> Round -> Clip -> Scale) has levels from -7 to 7, not from 0",
+        "Retrain with threshold * clip(floor(x * levels / threshold + 1/2) / levels, 0, 1) or a clipped ReLU.",
+    ),
+    Code(
+        "E111",
+        "threshold is not positive",
+        "The threshold of an activation is zero or negative, or a quantiser has a scale that is not positive.",
+        "A neuron with such a threshold fires at every step, whatever its input.",
+        "E111 activation act1 (Scale -> Floor -> Clip -> Scale) has the negative threshold -0.7",
+        "Keep thresholds positive in training, for instance by training their logarithm.",
+    ),
+    Code(
+        "E112",
+        "activation is read in the middle",
+        "A value inside of a quantise-and-clip chain is read by another node as well.",
+        "The chain becomes one neuron, which has no such value inside.",
+        "E112 activation act1 (Scale -> Floor): act1_div is read elsewhere too, in the middle of the chain",
+        "Read the activation's input or its result, not a value in between.",
+    ),
+)

@@ -4,4 +4,89 @@ from __future__ import annotations
 
 from ..code import Code
 
-CODES: tuple[Code, ...] = ()
+CODES: tuple[Code, ...] = (
+    Code(
+        id="E701",
+        title="data set or checkpoint not found",
+        what="A folder or file that a data set or a checkpoint should be read from is not there.",
+        why="Training, evaluation and calibration need the real images; nothing is put in their place.",
+        example="E701 train-images-idx3-ubyte was not found (data/fashion)",
+        fix="Check the path given as --data or as the model. For Fashion-MNIST the folder holds the four IDX files, "
+        "for CIFAR-10 cifar-10-batches-py or train.npz and test.npz; --download lets torchvision fetch both.",
+    ),
+    Code(
+        id="E702",
+        title="damaged data file",
+        what="A file of a data set is truncated, altered, or of another format or data set than expected.",
+        why="Images that are shifted by a few bytes still look like images to a network: the accuracy would be wrong.",
+        example="E702 the IDX file announces 47040000 bytes of data and holds 47000000 (train-images-idx3-ubyte)",
+        fix="Fetch the file again from its publisher, and check that images and labels were not interchanged.",
+    ),
+    Code(
+        id="E703",
+        title="unreadable checkpoint",
+        what="A .pt file is truncated, was not written by spikec, or does not describe a network that can be built.",
+        why="Only weights and plain values are ever loaded; a file that contains Python objects could execute code.",
+        example="E703 the file is not a spikec-checkpoint written by 'spikec train' (resnet.pt)",
+        fix="Export a network of your own with torch.onnx.export and give the .onnx file. A checkpoint of spikec that "
+        "was cut off while it was copied must be copied or trained again.",
+    ),
+    Code(
+        id="E704",
+        title="checkpoint of another version",
+        what="A file of spikec has a format version that this version does not read.",
+        why="Its fields may mean something else, so reading it could give another network.",
+        example="E704 the checkpoint has format version 2, this spikec reads version 1 (model.pt)",
+        fix="Use the spikec that wrote the file and export ONNX there, or train again.",
+    ),
+    Code(
+        id="E705",
+        title="impossible training option",
+        what="An option names something that does not exist, is out of range, or does not go with the data set.",
+        why="The training could not start, or would end without a usable network.",
+        example="E705 levels is too small: 0, limit 1",
+        fix="Change the option as the hint says; all wrong options are listed at once.",
+    ),
+    Code(
+        id="E706",
+        title="resuming does not fit the folder",
+        what="There is nothing to resume, or the unfinished training in the folder was started with other options, "
+        "or a new training would overwrite it.",
+        why="A training continued with other options is neither the old nor the new one, and hours of work are easily "
+        "overwritten.",
+        example="E706 the unfinished training was started with levels = 8 (runs/a/progress.pt)",
+        fix="Repeat the options of the start together with --resume, or choose another folder, or delete progress.pt.",
+    ),
+    Code(
+        id="E707",
+        title="training diverged",
+        what="The loss became infinite or not a number.",
+        why="No later epoch recovers from weights that are not finite.",
+        example="E707 the training diverged in round relu, epoch 1, batch 37",
+        fix="Lower the learning rate of that round and start again.",
+    ),
+    Code(
+        id="E708",
+        title="optional library missing",
+        what="A library that only training, data sets or checkpoints need is not installed.",
+        why="Compiling and running ONNX models works without it, so it is not installed with spikec itself.",
+        example="E708 torch is not installed",
+        fix="pip install 'spikec[train]'",
+    ),
+    Code(
+        id="E709",
+        title="download failed",
+        what="torchvision could not fetch a data set.",
+        why="Without its files there is nothing to train on.",
+        example="E709 CIFAR10 could not be downloaded: <urlopen error ...>",
+        fix="Check the network, or fetch the files by other means and give their folder as --data.",
+    ),
+    Code(
+        id="E710",
+        title="result cannot be written",
+        what="A checkpoint, record or cached data set cannot be written at its place.",
+        why="A training whose results cannot be kept is lost when it ends.",
+        example="E710 model.pt cannot be written: No space left on device (runs/a/model.pt)",
+        fix="Make room, or name a folder that can be written; XDG_CACHE_HOME moves the cache of decoded data sets.",
+    ),
+)

@@ -1,0 +1,105 @@
+"""Rules on what a program takes of cores and chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...runtime.program import Program
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic, Place
+from ..mapping import Placement
+
+_SINGLE_NEURON = {
+    "input axons": (
+        "E301",
+        "one neuron reads more source neurons than a core has input axons",
+        "use fewer input channels, a smaller kernel or groups",
+    ),
+    "output axons": (
+        "E302",
+        "one neuron sends to more cores than a core has output axons",
+        "make the next layer smaller, so that it takes fewer cores",
+    ),
+    "synapse memory": (
+        "E303",
+        "the synapses of one neuron exceed the synapse memory of a core",
+        "use fewer weight bits (--weight-bits) or fewer inputs per neuron",
+    ),
+    "neurons": (
+        "E304",
+        "one neuron needs more compartments than a core has",
+        "correct compartments_per_neuron or core.neurons in the target description",
+    ),
+}
+
+
+def single_neuron_resources(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+    """E301 to E304: every single neuron fits a core."""
+    for layer in placement.layers:
+        for use in layer.uses:
+            if use.limit is None or not use.unplaceable:
+                continue
+            code, message, hint = _SINGLE_NEURON[use.name]
+            needs_assumption = use.name == "neurons" and target.neuron.compartments_per_neuron.assumed
+            yield Diagnostic(
+                code,
+                message,
+                Place(layer=layer.name),
+                measured=use.single_neuron,
+                limit=use.limit.value,
+                unit=use.unit,
+                hint=hint,
+                source=use.limit.source,
+                assumed=use.limit.assumed or needs_assumption,
+            )
+
+
+def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+    """E305 and W306: the program fits the cores of one chip, kernels stored per synapse or at least shared.
+
+    Not judged where a neuron does not fit a core, since the number of cores then means nothing.
+    """
+    limit = target.chip.cores
+    if limit is None or not placement.placeable or placement.cores <= limit.value:
+        return
+    largest = max(placement.layers, key=lambda layer: layer.cores)
+    hint = (
+        f"layer {largest.name!r} takes most, {largest.cores} cores: use fewer channels, a larger stride or fewer bits"
+    )
+    if placement.cores_shared <= limit.value:
+        code, measured = "W306", placement.cores
+        message = f"the program fits only with shared kernels, on {placement.cores_shared} cores"
+        hint = f"make sure that the chip's tool chain shares convolution kernels; {hint}"
+    else:
+        code, measured = "E305", placement.cores_shared
+        message = f"the program needs more cores than the chip has, {placement.cores} without shared kernels"
+    yield Diagnostic(
+        code,
+        message,
+        measured=measured,
+        limit=limit.value,
+        unit=limit.unit,
+        hint=hint,
+        source=limit.source,
+        assumed=limit.assumed or (target.core.neurons is not None and target.core.neurons.assumed),
+    )
+
+
+def threshold_configurations(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+    """W307: distinct thresholds do not spread a layer over more cores than it needs otherwise."""
+    limit = target.neuron.threshold_configurations
+    if limit is None:
+        return
+    for layer in placement.layers:
+        if layer.cores > layer.cores_any_threshold:
+            yield Diagnostic(
+                "W307",
+                f"distinct thresholds spread the layer over {layer.cores} cores instead of {layer.cores_any_threshold}",
+                Place(layer=layer.name),
+                measured=layer.threshold_configurations,
+                limit=limit.value,
+                unit=limit.unit,
+                hint="let the layer share one threshold and use a weight exponent, or accept the cores",
+                source=limit.source,
+                assumed=limit.assumed,
+            )

@@ -1,0 +1,234 @@
+"""``spikec compile``, ``check``, ``report``, ``evaluate`` and ``passes``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+
+from ..runtime.artefact import check_destination, write_artefact, write_file
+from ..runtime.progress import progress_bar
+from ..runtime.samples import load_samples
+from ..targets.diagnostic import Diagnostic, Severity, refuse
+from .compilation import Compiled, ModelReader, check_model, compile_model, read_model
+from .diagnostics import render_line, render_summary
+from .methods import METHODS, Evaluation, evaluate_model
+from .options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
+from .pipeline import PASSES
+from .report import Report, report_from_json, report_html, report_json, report_markdown, report_text
+from .report.verdict import FITS, FITS_WITH_WARNINGS
+
+_FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": report_text,
+    "json": report_json,
+    "html": report_html,
+    "markdown": report_markdown,
+}
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option("--target", default="lava", show_default=True, help="Name, or path of a chip description."),
+        click.option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample."),
+        click.option("--schedule", default="pipelined", show_default=True, help=f"One of {', '.join(SCHEDULES)}."),
+        click.option("--calibration", metavar="FILE.npz", help="Training inputs, labels optional."),
+        click.option("--weight-bits", type=int, help="Lower the target's weight width, sign included."),
+        click.option("--strict", is_flag=True, help="Count warnings as errors."),
+        click.option(
+            "--threshold-method", type=click.Choice(get_args(ThresholdMethod)), default="mse", show_default=True
+        ),
+        click.option("--percentile", type=float, default=99.9, show_default=True),
+        click.option(
+            "--calibrate/--no-calibrate", default=True, help="Calibrate initial potentials on the calibration data."
+        ),
+        click.option("--granularity", type=click.Choice(get_args(Granularity)), default="channel", show_default=True),
+        click.option("--iterations", type=int, default=3, show_default=True, help="Of the calibration."),
+        click.option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs to compile."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(name="compile")
+@click.argument("model", metavar="MODEL")
+@click.option("-o", "--output-directory", "directory", required=True, metavar="DIR", help="Where the artefact goes.")
+@_compile_options
+@_JSON
+@click.pass_obj
+def compile_command(
+    readers: Mapping[str, ModelReader] | None, /, model: str, directory: str, as_json: bool, **options: Any
+) -> int:
+    """Compile MODEL (.onnx or a .pt checkpoint) and write the artefact to DIR."""
+    check_destination(directory)
+    with progress_bar("compiling") as progress:
+        compiled = compile_model(model, CompileOptions(**options), readers=readers, report=_stages(progress))
+    write_artefact(directory, compiled.files())
+    _print_diagnostics(compiled.report.diagnostics)
+    for name, seconds in compiled.seconds.items():
+        click.echo(f"{name}: {seconds:.3f} s", err=True)
+    click.echo(json.dumps(_summary(compiled, directory), sort_keys=True) if as_json else _text(compiled, directory))
+    return _exit_code(compiled.report)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@_compile_options
+@click.option("--format", "form", type=click.Choice(tuple(_FORMATS)), default="text", show_default=True)
+@click.pass_obj
+def check(readers: Mapping[str, ModelReader] | None, /, model: str, form: str, **options: Any) -> int:
+    """Say whether MODEL fits a target, layer by layer, without writing anything."""
+    with progress_bar("checking") as progress:
+        report = check_model(model, CompileOptions(**options), readers=readers, report=_stages(progress))
+    _print_diagnostics(report.diagnostics)
+    click.echo(_FORMATS[form](report), nl=False)
+    return _exit_code(report)
+
+
+@click.command()
+@click.argument("directory", metavar="DIR")
+@click.option("--format", "form", type=click.Choice(tuple(_FORMATS)), default="text", show_default=True)
+@click.option("-o", "--output", metavar="FILE", help="Write here instead of to stdout.")
+def report(directory: str, form: str, output: str | None) -> None:
+    """Show the report of the artefact in DIR."""
+    rendered = _FORMATS[form](read_report(directory))
+    if output is None:
+        click.echo(rendered, nl=False)
+    else:
+        write_file(output, rendered.encode())
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--data", required=True, metavar="FILE.npz", help="Labelled test data.")
+@click.option("--calibration", metavar="FILE.npz", help="Training inputs; never the test data.")
+@click.option("--target", default="lava", show_default=True)
+@click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
+@click.option("--methods", default=",".join(METHODS), show_default=True, help="Separated by commas, or 'all'.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@_JSON
+@click.pass_obj
+def evaluate(
+    readers: Mapping[str, ModelReader] | None,
+    model: str,
+    data: str,
+    calibration: str | None,
+    target: str,
+    timesteps: str,
+    methods: str,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Measure the accuracy of MODEL as float network and as integer program for several T."""
+    read = read_model(model, readers=readers)
+    classes = int(np.prod(read.network.shape(read.network.output)))
+    samples = load_samples(data, read.network.input_shape, classes=classes).first(limit)
+    names = tuple(METHODS) if methods == "all" else tuple(name.strip() for name in methods.split(","))
+    options = CompileOptions(target=target, calibration=calibration)
+    with progress_bar("evaluating") as progress:
+        result = evaluate_model(
+            model, samples, options, _integers(timesteps), names, readers=readers, progress=progress
+        )
+    click.echo(json.dumps(_evaluation_document(result), sort_keys=True) if as_json else _evaluation_text(result))
+
+
+@click.command()
+@_JSON
+def passes(as_json: bool) -> None:
+    """List the passes in their order, with the equation that each applies."""
+    rows = [{"name": kind().name, "equation": (kind.__doc__ or "").strip().split("\n\n")[0]} for kind in PASSES]
+    if as_json:
+        click.echo(json.dumps({"passes": rows}, sort_keys=True))
+        return
+    for number, row in enumerate(rows, 1):
+        click.echo(f"{number:2}. {row['name']}\n      {row['equation']}")
+
+
+COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, evaluate, passes)
+
+
+def read_report(directory: str | Path) -> Report:
+    """Read the report of an artefact; ``UnusableInput`` names what is missing or damaged."""
+    file = Path(directory) / "report.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise refuse(
+            "E610", "there is no readable report", file=file, hint="compile the model again with 'spikec compile'"
+        ) from error
+    return report_from_json(text, file)
+
+
+def _stages(progress: Callable[[int, int], None]) -> Callable[[str], None]:
+    total = len(PASSES) + 1
+    seen: list[str] = []
+
+    def stage(name: str) -> None:
+        seen.append(name)
+        progress(len(seen) - 1, total)
+
+    return stage
+
+
+def _print_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> None:
+    for diagnostic in diagnostics:
+        click.echo(render_line(diagnostic), err=True)
+
+
+def _exit_code(result: Report) -> int:
+    return 0 if result.verdict in (FITS, FITS_WITH_WARNINGS) else 1
+
+
+def _summary(compiled: Compiled, directory: str) -> dict[str, Any]:
+    counts = {severity.value: 0 for severity in Severity}
+    for diagnostic in compiled.report.diagnostics:
+        counts[diagnostic.severity.value] += 1
+    return {
+        "directory": directory,
+        "verdict": compiled.report.verdict,
+        "target": compiled.program.target,
+        "timesteps": compiled.program.timesteps,
+        "depth": compiled.program.depth,
+        "neurons": sum(p.neurons for p in compiled.program.populations),
+        "diagnostics": counts,
+        "seconds": compiled.seconds,
+    }
+
+
+def _text(compiled: Compiled, directory: str) -> str:
+    program = compiled.program
+    neurons = sum(p.neurons for p in program.populations)
+    return (
+        f"{compiled.report.verdict}: {program.name} on {program.target}, T = {program.timesteps}, "
+        f"{len(program.populations)} populations, {neurons} neurons "
+        f"({render_summary(compiled.report.diagnostics)})\n"
+        f"program: {Path(directory) / 'program.json'}\nreport: {Path(directory) / 'report.html'}"
+    )
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise refuse("E630", f"timesteps is '{text}'", hint="give whole numbers separated by commas") from error
+
+
+def _evaluation_document(result: Evaluation) -> dict[str, Any]:
+    return {
+        "ann_accuracy": result.ann_accuracy,
+        "rows": [{"method": r.method, "timesteps": r.timesteps, "accuracy": r.accuracy} for r in result.rows],
+    }
+
+
+def _evaluation_text(result: Evaluation) -> str:
+    steps = tuple(dict.fromkeys(r.timesteps for r in result.rows))
+    accuracy = {(r.method, r.timesteps): r.accuracy for r in result.rows}
+    lines = [f"ANN (float): {result.ann_accuracy:.2%}", "method      " + "".join(f"{f'T={t}':>9}" for t in steps)]
+    for method in dict.fromkeys(r.method for r in result.rows):
+        lines.append(f"{method:12}" + "".join(f"{accuracy[method, t]:>9.2%}" for t in steps))
+    return "\n".join(lines)

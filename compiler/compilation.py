@@ -1,0 +1,227 @@
+"""From a model file to a program with its report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..runtime.agreement import Agreement
+from ..runtime.program import Program
+from ..runtime.samples import Samples, load_samples
+from ..runtime.storage import program_files
+from ..targets import Target
+from ..targets import load as load_target
+from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
+from .checks import check_program
+from .frontend import read_onnx
+from .ir.network import Network
+from .ir.operators import BatchNorm, Conv, Dense
+from .ledger import ledger
+from .mapping import place
+from .options import CompileOptions, option_problems
+from .passes.contract import Context
+from .pipeline import Pipeline, passes_for, run_passes
+from .report import (
+    AgreementSection,
+    FirstDifference,
+    ModelSection,
+    NumbersRow,
+    Overflow,
+    PassRow,
+    Report,
+    build_report,
+    report_html,
+    report_json,
+)
+
+ModelReader = Callable[[Path], bytes]
+"""Turns a model file of another kind into the bytes of an ONNX file."""
+
+_CHIP_FAMILIES = ("2", "3")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model read from a file: level 1, what was remarked, and the identity of the file."""
+
+    network: Network
+    remarks: tuple[Diagnostic, ...]
+    section: ModelSection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """Result of ``compile_model``: the program, its report, and seconds per pass (never part of an artefact)."""
+
+    program: Program
+    report: Report
+    seconds: dict[str, float]
+
+    def files(self) -> dict[str, bytes]:
+        """The artefact's files by name; the same model and options give the same bytes."""
+        return {
+            **program_files(self.program),
+            "report.json": report_json(self.report).encode(),
+            "report.html": report_html(self.report).encode(),
+        }
+
+
+def read_model(
+    path: str | Path, *, output: str | None = None, readers: Mapping[str, ModelReader] | None = None
+) -> Model:
+    """Read an ``.onnx`` file, or another kind for which ``readers`` has an entry by suffix."""
+    file = Path(path)
+    reader = (readers or {}).get(file.suffix.lower())
+    if reader is None and file.suffix.lower() != ".onnx":
+        known = ", ".join((".onnx", *(readers or {})))
+        raise refuse(
+            "E632",
+            f"a file ending in '{file.suffix}' is not a model that spikec reads",
+            file=path,
+            hint=f"give one of {known}; torch.onnx.export writes ONNX",
+        )
+    network, remarks = read_onnx(file if reader is None else reader(file), output=output)
+    network = replace(network, name=file.stem)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    operators = Counter(o.operator for node in network.nodes for o in node.origins)
+    section = ModelSection(file.stem, digest, _parameters(network), dict(sorted(operators.items())))
+    return Model(network, remarks, section)
+
+
+def compile_model(
+    model: str | Path,
+    options: CompileOptions | None = None,
+    *,
+    readers: Mapping[str, ModelReader] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Compiled:
+    """Compile a model file into a program and say whether it fits.
+
+    ``report(stage)`` is called as each stage begins. Raises ``UnusableInput`` with everything that makes the model,
+    the options or the calibration data unusable; a program that does not fit its target is a result.
+    """
+    chosen = options or CompileOptions()
+    target = _usable(chosen)
+    read = read_model(model, output=chosen.output, readers=readers)
+    context = Context(target, chosen.timesteps, _calibration(chosen, read.network), chosen.weight_bits)
+    pipeline = run_passes(read.network, context, passes_for(chosen), report)
+    program = pipeline.state.program
+    assert program is not None, "the standard passes end with a program"
+    if report is not None:
+        report("report")
+    seconds = {record.name: round(record.seconds, 4) for record in pipeline.records}
+    return Compiled(program, _report(read, target, pipeline, context, chosen), seconds)
+
+
+def check_model(
+    model: str | Path,
+    options: CompileOptions | None = None,
+    *,
+    readers: Mapping[str, ModelReader] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Report:
+    """Report whether a model fits a target, without keeping the program.
+
+    A model that cannot be brought into the target's numbers gives a report with verdict ``does-not-fit``; one
+    that cannot be read or expressed raises ``UnusableInput``.
+    """
+    chosen = options or CompileOptions()
+    try:
+        return compile_model(model, chosen, readers=readers, report=report).report
+    except UnusableInput as refusal:
+        if any(d.code[1] not in _CHIP_FAMILIES for d in refusal.diagnostics):
+            raise
+        read = read_model(model, output=chosen.output, readers=readers)
+        found = (*read.remarks, *refusal.diagnostics)
+        return build_report(read.section, load_target(chosen.target), found, strict=chosen.strict)
+
+
+def with_agreement(report: Report, agreement: Agreement) -> Report:
+    """Return the report with the result of comparing backends."""
+    difference = agreement.first_difference
+    first = (
+        None
+        if difference is None
+        else FirstDifference(
+            difference.layer, difference.neuron, difference.step, difference.sample, dict(difference.values)
+        )
+    )
+    return replace(report, agreement=AgreementSection(agreement.backends, agreement.samples, agreement.equal, first))
+
+
+def _usable(options: CompileOptions) -> Target:
+    found = list(option_problems(options))
+    try:
+        target = load_target(options.target)
+    except UnusableInput as refusal:
+        found += refusal.diagnostics
+    if found:
+        raise UnusableInput(found)
+    return target
+
+
+def _calibration(options: CompileOptions, network: Network) -> Samples | None:
+    data = options.calibration
+    if data is None or isinstance(data, Samples):
+        return data
+    classes = int(np.prod(network.shape(network.output)))
+    return load_samples(data, network.input_shape, classes=classes)
+
+
+def _parameters(network: Network) -> int:
+    total = 0
+    for node in network.nodes:
+        operator = node.operator
+        if isinstance(operator, Conv | Dense):
+            total += operator.weight.size + operator.bias.size
+        elif isinstance(operator, BatchNorm):
+            total += 4 * operator.scale.size
+    return total
+
+
+def _report(model: Model, target: Target, pipeline: Pipeline, context: Context, options: CompileOptions) -> Report:
+    program, spiking = pipeline.state.program, pipeline.state.spiking
+    assert program is not None
+    assert spiking is not None
+    origins = {p.name: tuple(o.node for o in p.origins) for p in spiking.populations}
+    placement = place(program, target)
+    found = (*model.remarks, *pipeline.diagnostics, *check_program(program, target, placement, origins=origins))
+    return build_report(
+        model.section,
+        target,
+        found,
+        program=program,
+        placement=placement,
+        strict=options.strict,
+        origins=origins,
+        numbers=_numbers(pipeline),
+        ledger=ledger(pipeline, context.calibration),
+        passes=[PassRow(r.name, r.changed, json.dumps(r.effect, sort_keys=True)) for r in pipeline.records],
+    )
+
+
+def _numbers(pipeline: Pipeline) -> list[NumbersRow]:
+    effects = {record.name: record.effect for record in pipeline.records}
+    program = pipeline.state.program
+    assert program is not None
+    rows = []
+    for name, quantised in effects["quantize-weights"]["layers"].items():
+        proof = effects["prove-no-overflow"]["layers"][name]
+        margin = min(program.state_maximum - proof["highest"], proof["lowest"] - program.state_minimum)
+        rows.append(
+            NumbersRow(
+                layer=name,
+                weight_bits=int(np.ceil(quantised["weight_bits"] - 1e-9)),
+                bits_gained=quantised["bits_gained_per_channel"],
+                clipped=quantised["clipped"],
+                worst_rounding=quantised["worst_rounding"],
+                overflow=Overflow(proof["proven"], float(margin)),
+            )
+        )
+    return rows

@@ -1,0 +1,163 @@
+"""The network under construction: what the reader of each operator sees and adds to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir.network import INPUT, Node, Origin
+from ..ir.operators import FloatArray, Operator, Reshape, Shape, Transpose
+from .constants import Constant
+from .graph import OnnxNode
+from .names import Names
+from .refusal import Refusal
+
+_LARGEST_VALUE = 1 << 26
+_BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently, then export again"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value that depends on the network's input: ``value`` of level 1; ``shape`` with the batch axis first."""
+
+    value: str
+    shape: Shape
+
+    @property
+    def sample(self) -> Shape:
+        """Shape without the batch axis."""
+        return self.shape[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Result of a node that was refused; whatever reads it is not looked at any further."""
+
+
+Value = Tensor | Constant | Unknown
+
+
+class Builder:
+    """Collects nodes of level 1 and knows what every value of the file has become."""
+
+    def __init__(self, batch: int, input_shape: Shape, opset: int, tail: frozenset[str]) -> None:
+        self.batch = batch
+        self.opset = opset
+        self.tail = tail
+        """Values from which only layout leads to the result: a softmax there does not change the decision."""
+        self.dropped_softmax: list[str] = []
+        self.values: dict[str, Value] = {}
+        self.nodes: list[Node] = []
+        self._shapes: dict[str, Shape] = {INPUT: input_shape}
+        self._names = Names()
+
+    def emit(self, origin: OnnxNode, operator: Operator, *inputs: Tensor, part: str = "") -> Tensor:
+        """Add one node; ``part`` tells apart several nodes from one of the file."""
+        values = tuple(tensor.value for tensor in inputs)
+        try:
+            shape = operator.result_shape(tuple(self._shapes[value] for value in values))
+        except ValueError as error:
+            hint = "check the shapes with onnx.shape_inference and export the model again"
+            raise Refusal("E012", f"{origin.operator} does not fit its input: {error}", hint) from None
+        if math.prod(shape) > _LARGEST_VALUE:
+            hint = "check pads, strides and shapes of the node"
+            raise Refusal("E012", f"{origin.operator} gives {math.prod(shape)} values per sample", hint)
+        name = self._names.unique(f"{origin.name}.{part}" if part else origin.name)
+        self.nodes.append(Node(name, operator, values, shape, (Origin(origin.name, origin.operator),)))
+        self._shapes[name] = shape
+        return Tensor(name, (self.batch, *shape))
+
+    def reshaped(self, origin: OnnxNode, tensor: Tensor, sample: Shape, part: str = "") -> Tensor:
+        """View ``tensor`` under another shape per sample."""
+        if tensor.sample == sample:
+            return tensor
+        return self.emit(origin, Reshape(sample), tensor, part=part)
+
+    def transposed(self, origin: OnnxNode, tensor: Tensor, axes: Shape, part: str = "") -> Tensor:
+        """Permute the axes of the sample."""
+        if axes == tuple(range(len(axes))):
+            return tensor
+        return self.emit(origin, Transpose(axes), tensor, part=part)
+
+    def value(self, node: OnnxNode, index: int) -> Value | None:
+        """What an input of ``node`` has become; None where it is left out."""
+        name = node.input(index)
+        return self.values[name] if name else None
+
+    def operands(self, node: OnnxNode) -> list[Tensor | Constant]:
+        """All inputs of an operator that takes any number of them."""
+        values = [self.values.get(name) for name in node.inputs]
+        known = [value for value in values if isinstance(value, Tensor | Constant)]
+        if len(known) < len(values):
+            hint = "run onnx.checker.check_model on the file and export the model again"
+            raise Refusal("E005", f"{node.operator} leaves out one of its inputs", hint)
+        return known
+
+    def tensor(self, node: OnnxNode, index: int = 0) -> Tensor:
+        """Input that has to depend on the network's input."""
+        value = self.value(node, index)
+        if isinstance(value, Tensor):
+            return value
+        hint = "export the model again with constant folding"
+        raise Refusal("E102", f"{node.operator} has a constant or nothing as input {index}", hint)
+
+    def constant(self, node: OnnxNode, index: int, what: str) -> Constant:
+        """Input that has to be known while reading."""
+        constant = self.optional_constant(node, index, what)
+        if constant is None:
+            hint = "run onnx.checker.check_model on the file and export the model again"
+            raise Refusal("E005", f"{node.operator} lacks its input {index} ({what})", hint)
+        return constant
+
+    def optional_constant(self, node: OnnxNode, index: int, what: str) -> Constant | None:
+        """Input that has to be known while reading where it is given at all."""
+        value = self.value(node, index)
+        if isinstance(value, Tensor):
+            hint = f"make {what} a constant of the model: a spiking network has fixed synapses and thresholds"
+            raise Refusal("E103", f"{what} of {node.operator} depends on the network's input", hint)
+        return value if isinstance(value, Constant) else None
+
+    def weights(self, node: OnnxNode, index: int, what: str) -> FloatArray:
+        """Constant input as finite floats."""
+        return finite(self.constant(node, index, what))
+
+    def integers(self, node: OnnxNode, index: int, what: str) -> tuple[int, ...] | None:
+        """Constant input as a list of integers; None where it is left out."""
+        constant = self.optional_constant(node, index, what)
+        if constant is None:
+            return None
+        if constant.array.dtype.kind not in "iu" or constant.array.size > 64:
+            hint = "run onnx.checker.check_model on the file and export the model again"
+            raise Refusal("E005", f"{what} of {node.operator} is not a short list of integers", hint)
+        return tuple(int(entry) for entry in constant.array.ravel())
+
+    def require_batch_first(self, kept: bool, origin: OnnxNode, what: str) -> None:
+        """Refuse ``origin`` unless it leaves the batch axis alone."""
+        if not kept:
+            raise Refusal("E104", f"{origin.operator} {what}", _BATCH_FIRST)
+
+
+def finite(constant: Constant) -> FloatArray:
+    """Constant as float64; Refusal E004 with the count where it holds NaN or infinity."""
+    try:
+        with np.errstate(invalid="ignore"):
+            array = constant.array.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        hint = "export the weights as float32"
+        raise Refusal("E010", f"tensor {constant.tensor} cannot be read: {error}", hint) from None
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        kinds = "NaN" if np.isnan(array).any() else "infinite"
+        hint = "the training has diverged: lower the learning rate or go back to an earlier checkpoint"
+        raise Refusal("E004", f"tensor {constant.tensor} holds {bad} {kinds} of {array.size} values", hint)
+    return array
+
+
+def axis_of(axis: int, rank: int, origin: OnnxNode) -> int:
+    """Axis counted from the front; Refusal where there is none."""
+    if not -rank <= axis < rank:
+        hint = "check the shapes with onnx.shape_inference and export the model again"
+        raise Refusal("E012", f"{origin.operator} names axis {axis} of a value with {rank} axes", hint)
+    return axis % rank

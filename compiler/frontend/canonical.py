@@ -1,0 +1,250 @@
+"""Bring the nodes as read to canonical form: maps as (channels, rows, columns), biases inside, nothing unused.
+
+A transpose or a reshape that drops axes moves down past elementwise operators, sums, padding and slicing until it
+cancels, or reaches a layer that needs the layout. So the transposes that exporters of channels-last models put around
+every convolution vanish, and one-dimensional convolutions become maps of one row throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...targets.diagnostic import Diagnostic, Place
+from ..ir.network import INPUT, Network, Node, Origin
+from ..ir.operators import (
+    ELEMENTWISE,
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    Offset,
+    Operator,
+    Pad,
+    Reshape,
+    Shape,
+    Slice,
+    Transpose,
+)
+from .refusal import listed
+from .views import View, whole
+
+Origins = tuple[Origin, ...]
+
+
+def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Diagnostic, ...]]:
+    """Return the same function in canonical form, or with problems E105 where a layout has to stay."""
+    layout = _Layout(_transposed_first(network))
+    result = layout.run()
+    problems = tuple(
+        Diagnostic(
+            "E105",
+            f"the axes of a map are permuted before {reader}, at {listed(nodes)}",
+            Place(file=file, layer=reader, nodes=nodes),
+            hint="keep maps as (batch, channels, rows, columns) between layers and permute only before flattening",
+        )
+        for reader, nodes in layout.stuck
+    )
+    return (network, problems) if problems else (_without_unused(_with_biases_inside(result)), ())
+
+
+def _transposed_first(network: Network) -> Network:
+    """Move a transpose in front of the elementwise operators that stand between it and the input."""
+    chain: list[Node] = []
+    value = INPUT
+    while True:
+        readers = network.consumers(value)
+        if len(readers) != 1 or value == network.output:
+            return network
+        node = readers[0]
+        if isinstance(node.operator, Transpose):
+            break
+        if not isinstance(node.operator, ELEMENTWISE):
+            return network
+        chain.append(node)
+        value = node.name
+    if not chain:
+        return network
+    view = _permuting(node.operator.axes, chain[0].shape)
+    first = replace(node, inputs=(INPUT,))
+    moved = [first]
+    for old in chain:
+        (operator,) = view.elementwise_on_base(old.operator)
+        moved.append(replace(old, operator=operator, inputs=(moved[-1].name,), shape=first.shape))
+    gone = {old.name for old in chain} | {node.name}
+    rest = [
+        replace(other, inputs=tuple(chain[-1].name if name == node.name else name for name in other.inputs))
+        for other in network.nodes
+        if other.name not in gone
+    ]
+    output = chain[-1].name if network.output == node.name else network.output
+    return network.with_nodes((*moved, *rest), output)
+
+
+def _permuting(axes: Shape, shape: Shape) -> View:
+    """View that sees the transposed value in its old layout."""
+    transposed = tuple(shape[axis] for axis in axes)
+    view = whole("", transposed).permuted(tuple(int(axis) for axis in np.argsort(axes)))
+    assert view is not None
+    return view
+
+
+class _Layout:
+    """Rewrites the nodes in order; every value is known as a view of a value that exists in the result."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._nodes: list[Node] = []
+        self._views: dict[str, View] = {INPUT: whole(INPUT, network.input_shape)}
+        self._origins: dict[str, Origins] = {INPUT: ()}
+        self._made: dict[View, str] = {}
+        self._names = {INPUT, *(node.name for node in network.nodes)}
+        self.stuck: list[tuple[str, tuple[str, ...]]] = []
+
+    def run(self) -> Network:
+        for node in self._network.nodes:
+            view = self._views[node.name] = self._rewritten(node)
+            moved = node.origins if isinstance(node.operator, Transpose | Reshape) else ()
+            self._origins[node.name] = () if view.is_base else (*self._origins[node.inputs[0]], *moved)
+        output = self._laid_out(self._network.output, "the result")
+        return self._network.with_nodes(tuple(self._nodes), output)
+
+    def _rewritten(self, node: Node) -> View:
+        views = [self._views[name] for name in node.inputs]
+        operator = node.operator
+        if isinstance(operator, Transpose | Reshape):
+            moved = _moved(views[0], operator)
+            return self._existing_moved(node) if moved is None else moved
+        if _sinks(views[0]) and isinstance(operator, (*ELEMENTWISE, BatchNorm)):
+            return self._after_elementwise(node, views[0])
+        if _sinks(views[0]) and isinstance(operator, Pad | Slice):
+            inner = views[0].window_on_base(operator)
+            if inner is not None:
+                return self._below(node, inner, views)
+        if isinstance(operator, Add) and all(_sinks(v) and _same_layout(v, views[0]) for v in views):
+            return self._below(node, operator, views)
+        return self._keep(node)
+
+    def _existing_moved(self, node: Node) -> View:
+        assert isinstance(node.operator, Transpose | Reshape)
+        moved = _moved(self._existing(node.inputs[0]), node.operator)
+        assert moved is not None, "a value that exists can be seen in any layout"
+        return moved
+
+    def _below(self, node: Node, operator: Operator, views: list[View]) -> View:
+        """Apply ``operator`` to the bases; the view moves behind it."""
+        shape = operator.result_shape(tuple(view.base_shape for view in views))
+        self._nodes.append(replace(node, operator=operator, inputs=tuple(v.base for v in views), shape=shape))
+        return views[0].on(node.name, shape)
+
+    def _after_elementwise(self, node: Node, view: View) -> View:
+        operators = view.elementwise_on_base(node.operator)
+        for operator in operators[:-1]:
+            name = self._new_name(f"{node.name}.scale")
+            self._nodes.append(Node(name, operator, (view.base,), view.base_shape, node.origins))
+            view = view.on(name, view.base_shape)
+        return self._below(node, operators[-1], [view])
+
+    def _keep(self, node: Node) -> View:
+        inputs = tuple(self._laid_out(name, node.name) for name in node.inputs)
+        self._nodes.append(replace(node, inputs=inputs))
+        return whole(node.name, node.shape)
+
+    def _laid_out(self, value: str, reader: str) -> str:
+        """Name of ``value`` for a reader that needs the layout; a permuted map may come from the input only."""
+        view = self._views[value]
+        if not view.keeps_order and view.base != INPUT:
+            nodes = tuple(dict.fromkeys(origin.node for origin in self._origins[value]))
+            self.stuck.append((reader, nodes))
+        return self._existing(value).base
+
+    def _existing(self, value: str) -> View:
+        """Make ``value`` a value of the result: a transpose, a reshape or both."""
+        view = self._views[value]
+        if view.is_base:
+            return view
+        if view not in self._made:
+            self._made[view] = self._make(view, value)
+        return whole(self._made[view], view.shape)
+
+    def _make(self, view: View, value: str) -> str:
+        origins = self._origins[value]
+        name = self._new_name(f"{value}.view") if any(node.name == value for node in self._nodes) else value
+        base, shape = view.base, view.base_shape
+        if not view.keeps_order:
+            axes = view.transpose_axes()
+            shape = tuple(shape[axis] for axis in axes)
+            inner = name if shape == view.shape else self._new_name(f"{name}.axes")
+            self._nodes.append(Node(inner, Transpose(axes), (base,), shape, origins))
+            base = inner
+        if shape != view.shape:
+            self._nodes.append(Node(name, Reshape(view.shape), (base,), view.shape, origins))
+            base = name
+        return base
+
+    def _new_name(self, wanted: str) -> str:
+        name, count = wanted, 1
+        while name in self._names:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._names.add(name)
+        return name
+
+
+def _moved(view: View, operator: Transpose | Reshape) -> View | None:
+    return view.permuted(operator.axes) if isinstance(operator, Transpose) else view.reshaped(operator.shape)
+
+
+def _sinks(view: View) -> bool:
+    """Whether operators move in front of the view: not at the input, and not where a reshape adds axes."""
+    return view.base != INPUT and (not view.keeps_order or len(view.shape) < len(view.base_shape))
+
+
+def _same_layout(view: View, other: View) -> bool:
+    return (view.base_shape, view.order, view.shape) == (other.base_shape, other.order, other.shape)
+
+
+def _with_biases_inside(network: Network) -> Network:
+    """Make an offset per output behind a convolution or dense layer its bias.
+
+    One number for all outputs stays: it may be the shift of a quantiser, which is not part of the layer.
+    """
+    readers: dict[str, int] = {}
+    for node in network.nodes:
+        for name in node.inputs:
+            readers[name] = readers.get(name, 0) + 1
+    merged: dict[str, Node] = {}
+    renamed: dict[str, str] = {}
+    for original in network.nodes:
+        node = replace(original, inputs=tuple(renamed.get(name, name) for name in original.inputs))
+        source = merged.get(node.inputs[0])
+        if source is not None and readers[original.inputs[0]] == 1:
+            operator = _biased(source.operator, node.operator)
+            if operator is not None:
+                merged[source.name] = replace(source, operator=operator, origins=(*source.origins, *node.origins))
+                renamed[node.name] = source.name
+                readers[source.name] = readers.get(node.name, 0)
+                continue
+        merged[node.name] = node
+    return network.with_nodes(tuple(merged.values()), renamed.get(network.output, network.output))
+
+
+def _biased(layer: Operator, offset: Operator) -> Operator | None:
+    if not isinstance(offset, Offset):
+        return None
+    if isinstance(layer, Dense) and offset.amount.shape == layer.bias.shape:
+        return replace(layer, bias=layer.bias + offset.amount)
+    if isinstance(layer, Conv) and offset.amount.shape == (*layer.bias.shape, 1, 1):
+        return replace(layer, bias=layer.bias + offset.amount.reshape(-1))
+    return None
+
+
+def _without_unused(network: Network) -> Network:
+    used = {network.output}
+    kept = []
+    for node in reversed(network.nodes):
+        if node.name in used:
+            used.update(node.inputs)
+            kept.append(node)
+    return network.with_nodes(tuple(reversed(kept)))

@@ -1,0 +1,154 @@
+"""Constant values of the graph: decoding tensors and evaluating nodes whose inputs are all constant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.numpy_helper
+import onnx.reference
+
+from .graph import OnnxNode
+from .refusal import Refusal
+
+Array = npt.NDArray[Any]
+
+_LARGEST_FOLDED = 1 << 27
+"""Entries; a constant that a file computes rather than stores may not be larger."""
+
+_SIMPLIFY = "simplify the model with onnx-simplifier, or export it with constant folding"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """A value known while reading; ``tensor`` names the tensor of the file that it comes from."""
+
+    array: Array
+    tensor: str
+
+
+def decode(tensor: onnx.TensorProto, name: str) -> Constant:
+    """Contents of a stored tensor; Refusal where its data do not match its type and shape."""
+    problem = "" if tensor.data_type != onnx.TensorProto.STRING else "it holds text"
+    try:
+        array = np.zeros(()) if problem else onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
+        problem = str(error).strip() or type(error).__name__
+    if problem:
+        raise Refusal("E010", f"tensor {name} cannot be read: {problem}", "export the model again: the file is damaged")
+    return Constant(array, name)
+
+
+def constant_node(node: OnnxNode) -> Constant:
+    """Value of a Constant node."""
+    name = node.outputs[0] if node.outputs else node.name
+    if "value" in node.attributes:
+        return decode(node.attributes["value"].t, name)
+    kinds: dict[str, Callable[[onnx.AttributeProto], Array]] = {
+        "value_float": lambda a: np.array(a.f, np.float32),
+        "value_floats": lambda a: np.array(a.floats, np.float32),
+        "value_int": lambda a: np.array(a.i, np.int64),
+        "value_ints": lambda a: np.array(a.ints, np.int64),
+    }
+    for kind, read in kinds.items():
+        if kind in node.attributes:
+            return Constant(read(node.attributes[kind]), name)
+    raise Refusal("E010", f"tensor {name} cannot be read: it is sparse, text or missing", _SIMPLIFY)
+
+
+def fold(node: OnnxNode, inputs: tuple[Constant | None, ...], opset: int) -> tuple[Constant, ...]:
+    """Evaluate a node with the reference implementation of ONNX; Refusal where it cannot or may not be done."""
+    arrays = [None if constant is None else constant.array for constant in inputs]
+    _require_bounded(node, arrays)
+    feeds = {f"i{k}": array for k, array in enumerate(arrays) if array is not None}
+    try:
+        with np.errstate(all="ignore"):
+            results = _evaluator(node, arrays, opset).run(None, feeds)
+    except Exception as error:  # the evaluator raises whatever numpy or its own operators raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Refusal("E014", f"{node.operator} on constants cannot be evaluated: {reason}", _SIMPLIFY) from None
+    tensor = _tensor_behind(node, inputs)
+    return tuple(Constant(np.asarray(result), tensor) for result in results)
+
+
+def _tensor_behind(node: OnnxNode, inputs: tuple[Constant | None, ...]) -> str:
+    floats = [c for c in inputs if c is not None and c.array.dtype.kind == "f"]
+    largest = max(floats, key=lambda constant: constant.array.size, default=None)
+    return largest.tensor if largest is not None else node.outputs[0]
+
+
+def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> onnx.reference.ReferenceEvaluator:
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.input[:], proto.output[:]
+    proto.input.extend("" if array is None else f"i{k}" for k, array in enumerate(arrays))
+    proto.output.extend(f"o{k}" for k in range(len(node.outputs)))
+    undefined = onnx.TensorProto.UNDEFINED
+    inputs = [onnx.helper.make_tensor_value_info(name, undefined, None) for name in proto.input if name]
+    outputs = [onnx.helper.make_tensor_value_info(name, undefined, None) for name in proto.output]
+    graph = onnx.helper.make_graph([proto], "constant", inputs, outputs)
+    # The reference implementation has DequantizeLinear from opset 19 on, which includes the older meanings.
+    version = max(opset, 19) if node.operator == "DequantizeLinear" else opset
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", version)])
+    return onnx.reference.ReferenceEvaluator(model)
+
+
+def _require_bounded(node: OnnxNode, arrays: list[Array | None]) -> None:
+    try:
+        size = _RESULT_SIZES.get(node.operator, _broadcast_size)([a for a in arrays if a is not None])
+    except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+        raise Refusal("E014", f"{node.operator} on constants cannot be evaluated: {error}", _SIMPLIFY) from None
+    if size > _LARGEST_FOLDED:
+        raise Refusal("E011", f"{node.operator} would compute a constant of {size} entries", _SIMPLIFY)
+
+
+def _entries(array: Array) -> list[int]:
+    return [int(entry) for entry in array.ravel()[:64]]
+
+
+def _broadcast_size(arrays: list[Array]) -> int:
+    return math.prod(np.broadcast_shapes(*(a.shape for a in arrays)))
+
+
+def _no_larger(arrays: list[Array]) -> int:
+    return sum(a.size for a in arrays)
+
+
+def _range_size(arrays: list[Array]) -> int:
+    start, limit, delta = (float(a) for a in arrays)
+    return max(0, math.ceil((limit - start) / delta))
+
+
+def _expanded_size(arrays: list[Array]) -> int:
+    return math.prod(max(1, abs(n)) for n in _entries(arrays[1])) * max(1, arrays[0].size)
+
+
+_RESULT_SIZES: dict[str, Callable[[list[Array]], int]] = {
+    **dict.fromkeys(
+        ("Concat", "Flatten", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze", "Transpose"),
+        _no_larger,
+    ),
+    **dict.fromkeys(("Unsqueeze", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"), _no_larger),
+    "ConstantOfShape": lambda arrays: math.prod(_entries(arrays[0])),
+    "DequantizeLinear": lambda arrays: arrays[0].size,
+    "Dropout": lambda arrays: arrays[0].size,
+    "Expand": _expanded_size,
+    "Gather": lambda arrays: arrays[0].size // max(1, min(arrays[0].shape)) * max(1, arrays[1].size),
+    "MatMul": lambda arrays: arrays[0].size * arrays[1].shape[-1],
+    "Range": _range_size,
+    "Tile": _expanded_size,
+}
+
+_ELEMENTWISE = (
+    *("Abs", "Add", "And", "Cast", "Ceil", "Clip", "Div", "Equal", "Exp", "Floor", "Greater", "GreaterOrEqual"),
+    *("Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu"),
+    *("Round", "Sign", "Sqrt", "Sub", "Sum", "Where"),
+)
+
+FOLDABLE = frozenset(_RESULT_SIZES) | frozenset(_ELEMENTWISE)
+"""Operators of the default domain that are evaluated when all inputs are constant."""

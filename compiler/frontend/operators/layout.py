@@ -1,0 +1,116 @@
+"""Operators that move values without changing them, and those that read the shape of a value."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...ir.operators import Shape
+from ..builder import Builder, Tensor, Value, axis_of
+from ..constants import Constant
+from ..graph import OnnxNode
+from ..refusal import Refusal
+from .handler import Handler
+
+_CHECK = "check the shapes with onnx.shape_inference and export the model again"
+
+
+def _viewed(node: OnnxNode, builder: Builder, tensor: Tensor, shape: Shape) -> Tensor:
+    if math.prod(shape) != math.prod(tensor.shape) or min(shape, default=0) < 1:
+        raise Refusal("E012", f"{node.operator} cannot view a value of shape {tensor.shape} as {shape}", _CHECK)
+    builder.require_batch_first(shape[:1] == tensor.shape[:1], node, f"makes {shape} of the batch")
+    return builder.reshaped(node, tensor, shape[1:])
+
+
+def _reshape(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    wanted = builder.integers(node, 1, "the shape")
+    if wanted is None:
+        raise Refusal("E005", "Reshape lacks its shape", _CHECK)
+    copy_zeros = node.integer("allowzero", 0) == 0
+    shape = [
+        tensor.shape[axis] if n == 0 and copy_zeros and axis < len(tensor.shape) else n for axis, n in enumerate(wanted)
+    ]
+    if shape.count(-1) == 1:
+        known = math.prod(n for n in shape if n != -1)
+        shape[shape.index(-1)] = math.prod(tensor.shape) // known if known > 0 else -1
+    return _viewed(node, builder, tensor, tuple(shape))
+
+
+def _flatten(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    axis = node.integer("axis", 1)
+    split = axis if axis == len(tensor.shape) else axis_of(axis, len(tensor.shape), node)
+    builder.require_batch_first(split == 1, node, f"starts at axis {axis}")
+    return _viewed(node, builder, tensor, (tensor.shape[0], math.prod(tensor.sample)))
+
+
+def _axes(node: OnnxNode, builder: Builder) -> tuple[int, ...] | None:
+    listed = node.integers("axes")
+    return listed if listed is not None else builder.integers(node, 1, "the axes")
+
+
+def _squeeze(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    axes = _axes(node, builder)
+    rank = len(tensor.shape)
+    removed = {k for k, n in enumerate(tensor.shape) if n == 1 and k} if axes is None else set()
+    removed |= {axis_of(axis, rank, node) for axis in axes or ()}
+    builder.require_batch_first(0 not in removed, node, "removes the batch axis")
+    return _viewed(node, builder, tensor, tuple(n for axis, n in enumerate(tensor.shape) if axis not in removed))
+
+
+def _unsqueeze(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    axes = _axes(node, builder) or ()
+    rank = len(tensor.shape) + len(axes)
+    added = {axis_of(axis, rank, node) for axis in axes}
+    builder.require_batch_first(0 not in added, node, "puts an axis before the batch")
+    rest = iter(tensor.shape)
+    return _viewed(node, builder, tensor, tuple(1 if axis in added else next(rest, 1) for axis in range(rank)))
+
+
+def _transpose(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    rank = len(tensor.shape)
+    axes = node.integers("perm") or tuple(reversed(range(rank)))
+    if sorted(axes) != list(range(rank)):
+        raise Refusal("E012", f"Transpose by {axes} does not fit a value of shape {tensor.shape}", _CHECK)
+    builder.require_batch_first(axes[0] == 0, node, "moves the batch axis")
+    return builder.transposed(node, tensor, tuple(axis - 1 for axis in axes[1:]))
+
+
+def _expand(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    wanted = builder.integers(node, 1, "the shape") or ()
+    try:
+        kept = np.broadcast_shapes(tensor.shape, wanted) == tensor.shape
+    except ValueError:
+        kept = False
+    if not kept:
+        hint = "repeat values by a convolution or a dense layer instead"
+        raise Refusal("E102", f"Expand enlarges a value of shape {tensor.shape} to {wanted}", hint)
+    return tensor
+
+
+def _shape(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    end = node.integer("end", len(tensor.shape))
+    return Constant(np.array(tensor.shape[node.integer("start", 0) : end], np.int64), node.outputs[0])
+
+
+def _size(node: OnnxNode, builder: Builder) -> Value:
+    return Constant(np.array(math.prod(builder.tensor(node).shape), np.int64), node.outputs[0])
+
+
+HANDLERS: dict[str, Handler] = {
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Transpose": _transpose,
+    "Expand": _expand,
+    "Shape": _shape,
+    "Size": _size,
+}

@@ -1,0 +1,84 @@
+"""Windows of convolutions and poolings in one or two dimensions; one dimension is a map of one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..builder import Builder, Tensor
+from ..graph import OnnxNode
+from ..refusal import Refusal
+
+_LARGEST = 1 << 20
+_CHECK = "check kernel_shape, strides, pads and dilations of the node"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Kernel, stride and dilation as (rows, columns), padding as (top, left, bottom, right)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    dilation: tuple[int, int]
+
+
+def read_windows(node: OnnxNode, size: tuple[int, ...], kernel: tuple[int, ...] | None = None) -> Windows:
+    """Windows of ``node`` on a map of ``size``; ``kernel`` where a weight gives it."""
+    rank = len(size)
+    declared = node.integers("kernel_shape") or kernel
+    if declared is None or (kernel is not None and declared != kernel):
+        raise Refusal("E012", f"{node.operator} declares a kernel {declared} but has {kernel}", _CHECK)
+    stride = _listed(node, "strides", (1,) * rank, rank, least=1)
+    dilation = _listed(node, "dilations", (1,) * rank, rank, least=1)
+    if len(declared) != rank or not all(1 <= extent <= _LARGEST for extent in declared):
+        raise Refusal("E012", f"{node.operator} has a kernel {declared} on a map of {rank} axes", _CHECK)
+    padding = _padding(node, size, declared, stride, dilation)
+    return Windows(
+        kernel=_two(declared, 1),
+        stride=_two(stride, 1),
+        padding=(*_two(padding[:rank], 0), *_two(padding[rank:], 0)),
+        dilation=_two(dilation, 1),
+    )
+
+
+def _listed(node: OnnxNode, name: str, default: tuple[int, ...], length: int, least: int) -> tuple[int, ...]:
+    values = node.integers(name) or default
+    if len(values) != length or not all(least <= value <= _LARGEST for value in values):
+        raise Refusal("E012", f"{node.operator} has {name} {values}, expected {length} from {least} up", _CHECK)
+    return values
+
+
+def _padding(
+    node: OnnxNode, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    mode = node.text("auto_pad", "NOTSET")
+    if mode in ("NOTSET", ""):
+        return _listed(node, "pads", (0,) * (2 * len(size)), 2 * len(size), least=0)
+    if mode == "VALID":
+        return (0,) * (2 * len(size))
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise Refusal("E012", f"{node.operator} has the unknown auto_pad {mode}", _CHECK)
+    small, large = [], []
+    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        total = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+        small.append(total // 2)
+        large.append(total - total // 2)
+    return tuple(small + large if mode == "SAME_UPPER" else large + small)
+
+
+def _two(values: tuple[int, ...], row: int) -> tuple[int, int]:
+    return (values[0], values[1]) if len(values) == 2 else (row, values[0])
+
+
+def as_map(node: OnnxNode, builder: Builder, tensor: Tensor) -> Tensor:
+    """(channels, length) as (channels, 1, length); a map stays."""
+    if len(tensor.sample) == 3:
+        return tensor
+    return builder.reshaped(node, tensor, (tensor.sample[0], 1, tensor.sample[1]), part="row")
+
+
+def from_map(node: OnnxNode, builder: Builder, tensor: Tensor, spatial: int) -> Tensor:
+    """Inverse of ``as_map`` for a value that had ``spatial`` axes."""
+    if spatial == 2:
+        return tensor
+    return builder.reshaped(node, tensor, (tensor.sample[0], tensor.sample[2]), part="line")

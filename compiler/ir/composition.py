@@ -1,0 +1,259 @@
+"""Algebra of linear maps: one exact map for two that follow each other.
+
+A convolution after a convolution is a convolution (kernels convolve, strides multiply) unless the second pads
+where the first, evaluated beyond its edge, is not zero. Whatever is not a convolution becomes an explicit matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...runtime.geometry import ConvGeometry
+from ...runtime.kernels import convolve
+from .operators import FloatArray, Shape
+from .spiking import ConvMap, DenseMap, LinearMap
+
+MATRIX_ENTRIES_LIMIT = 1 << 27
+"""Largest explicit matrix (1 GiB of doubles) that a composition may create."""
+
+
+class TooLargeMap(Exception):  # noqa: N818 - says what is wrong, and is answered by a diagnostic
+    """An explicit matrix would need more than ``MATRIX_ENTRIES_LIMIT`` entries; ``entries`` says how many."""
+
+    def __init__(self, entries: int) -> None:
+        super().__init__(f"{entries} entries")
+        self.entries = entries
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MappedValue:
+    """A value as a linear function of one source.
+
+    ``map`` None is the identity. ``shape`` is the value's shape. Entry j of the value in C order is entry
+    ``order[j]`` of the map's result in C order; ``order`` None leaves it as it is.
+    """
+
+    source: str
+    source_shape: Shape
+    map: LinearMap | None
+    shape: Shape
+    order: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+
+
+def identity(source: str, shape: Shape) -> MappedValue:
+    """The source itself."""
+    return MappedValue(source, shape, None, shape)
+
+
+def reshaped(value: MappedValue, shape: Shape) -> MappedValue:
+    """The same entries under another shape."""
+    return MappedValue(value.source, value.source_shape, value.map, shape, value.order)
+
+
+def transposed(value: MappedValue, axes: Shape) -> MappedValue:
+    """Axes permuted."""
+    order = np.arange(int(np.prod(value.shape))) if value.order is None else value.order
+    moved = order.reshape(value.shape).transpose(axes)
+    return MappedValue(value.source, value.source_shape, value.map, moved.shape, moved.ravel())
+
+
+def then_conv(value: MappedValue, after: ConvMap, shape: Shape) -> MappedValue:
+    """Convolve ``value``, giving ``shape``."""
+    first = _as_conv(value)
+    composed = None if first is None else _compose_convs(first, after, value, shape)
+    if composed is None:
+        matrix = as_matrix(value)
+        sources = matrix.shape[1]
+        _refuse_if_too_large(int(np.prod(shape)), sources)
+        maps = matrix.T.reshape(sources, *value.shape)
+        composed_matrix = convolve(maps, after.weight, after.geometry).reshape(sources, -1).T
+        return MappedValue(value.source, value.source_shape, DenseMap(np.ascontiguousarray(composed_matrix)), shape)
+    return MappedValue(value.source, value.source_shape, composed, shape)
+
+
+def then_dense(value: MappedValue, weight: FloatArray) -> MappedValue:
+    """Multiply by ``weight`` (outputs, entries)."""
+    unordered = weight
+    if value.order is not None:
+        unordered = np.empty_like(weight)
+        unordered[:, value.order] = weight
+    return MappedValue(value.source, value.source_shape, DenseMap(_dense_after(value, unordered)), (len(weight),))
+
+
+def then_scale(value: MappedValue, factor: FloatArray) -> MappedValue:
+    """Multiply each entry by ``factor``, which broadcasts to the value's shape."""
+    spread = np.broadcast_to(factor, value.shape)
+    if len(value.shape) == 3 and (spread == spread[:, :1, :1]).all():
+        weight = np.ascontiguousarray(spread[:, :1, :1])[:, None]
+        return then_conv(value, ConvMap(weight, ConvGeometry(groups=value.shape[0])), value.shape)
+    matrix = as_matrix(value) * spread.reshape(-1, 1)
+    return MappedValue(value.source, value.source_shape, DenseMap(matrix), value.shape)
+
+
+def as_map(value: MappedValue) -> LinearMap:
+    """The map as a convolution where it is one, otherwise as a matrix."""
+    conv = _as_conv(value)
+    return DenseMap(as_matrix(value)) if conv is None else conv
+
+
+def as_matrix(value: MappedValue) -> FloatArray:
+    """The map as an explicit matrix (entries of the value, entries of the source)."""
+    size = int(np.prod(value.shape))
+    _refuse_if_too_large(size, int(np.prod(value.source_shape)))
+    matrix = _dense_after(value, np.eye(size))
+    return matrix if value.order is None else matrix[value.order]
+
+
+def _as_conv(value: MappedValue) -> ConvMap | None:
+    if value.order is not None or len(value.shape) != 3:
+        return None
+    if value.map is None and value.source_shape == value.shape:
+        channels = value.shape[0]
+        return ConvMap(np.ones((channels, 1, 1, 1)), ConvGeometry(groups=channels))
+    if isinstance(value.map, ConvMap) and value.shape == _conv_shape(value.map, value.source_shape):
+        return value.map
+    return None
+
+
+def _conv_shape(conv: ConvMap, source: Shape) -> Shape:
+    size = conv.geometry.output_size((source[1], source[2]), (conv.weight.shape[2], conv.weight.shape[3]))
+    return (len(conv.weight), *size)
+
+
+def _compose_convs(first: ConvMap, after: ConvMap, value: MappedValue, shape: Shape) -> ConvMap | None:
+    if any(_reads_beyond_edge(first, after, value, shape, axis) for axis in (0, 1)):
+        return None
+    weight, groups = _composed_kernel(first, after)
+    strides, dilations, starts, ends = [], [], [], []
+    for axis in (0, 1):
+        stride = first.geometry.stride[axis] * after.geometry.stride[axis]
+        dilation = _composed_dilation(first, after, axis)
+        start = first.geometry.padding[axis] + first.geometry.stride[axis] * after.geometry.padding[axis]
+        span = dilation * (weight.shape[2 + axis] - 1) + 1
+        end = (shape[1 + axis] - 1) * stride + span - value.source_shape[1 + axis] - start
+        strides.append(stride)
+        dilations.append(dilation)
+        starts.append(start)
+        ends.append(end)
+    geometry = ConvGeometry(
+        (strides[0], strides[1]), (starts[0], starts[1], ends[0], ends[1]), (dilations[0], dilations[1]), groups
+    )
+    return ConvMap(weight, geometry)
+
+
+def _reads_beyond_edge(first: ConvMap, after: ConvMap, value: MappedValue, shape: Shape, axis: int) -> bool:
+    """Whether ``after`` pads at a place where ``first``, evaluated there, would not give zero."""
+    geometry, kernel = after.geometry, after.weight.shape[2 + axis]
+    lowest = -geometry.padding[axis]
+    highest = (shape[1 + axis] - 1) * geometry.stride[axis] + lowest + geometry.dilation[axis] * (kernel - 1)
+    stride, padding = first.geometry.stride[axis], first.geometry.padding[axis]
+    reach = first.geometry.dilation[axis] * (first.weight.shape[2 + axis] - 1)
+    nearest_before = -stride - padding + reach
+    nearest_after = value.shape[1 + axis] * stride - padding
+    return (lowest < 0 and nearest_before >= 0) or (
+        highest >= value.shape[1 + axis] and nearest_after < value.source_shape[1 + axis]
+    )
+
+
+def _composed_dilation(first: ConvMap, after: ConvMap, axis: int) -> int:
+    sizes = (first.weight.shape[2 + axis], after.weight.shape[2 + axis])
+    if sizes[0] == 1 and sizes[1] > 1:
+        return first.geometry.stride[axis] * after.geometry.dilation[axis]
+    if sizes[1] == 1 and sizes[0] > 1:
+        return first.geometry.dilation[axis]
+    return 1
+
+
+def _composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int]:
+    channelwise = _channelwise_product(first, after)
+    if channelwise is None:
+        inner, outer = _without_groups(first), _without_groups(after)
+        groups = 1
+
+        def product(a: FloatArray, b: FloatArray) -> FloatArray:
+            return np.asarray(a @ b)
+    else:
+        inner, outer, groups = channelwise
+
+        def product(a: FloatArray, b: FloatArray) -> FloatArray:
+            return a * b
+
+    sample = product(outer[:, :, 0, 0], inner[:, :, 0, 0])
+    spacing = [
+        (
+            _composed_dilation(first, after, a),
+            first.geometry.dilation[a],
+            first.geometry.stride[a] * after.geometry.dilation[a],
+        )
+        for a in (0, 1)
+    ]
+    extent = [
+        (s[1] * (inner.shape[2 + a] - 1) + s[2] * (outer.shape[2 + a] - 1)) // s[0] + 1 for a, s in enumerate(spacing)
+    ]
+    kernel = np.zeros((*sample.shape, *extent))
+    for by, bx, ay, ax in np.ndindex(*outer.shape[2:], *inner.shape[2:]):
+        row = (spacing[0][1] * ay + spacing[0][2] * by) // spacing[0][0]
+        column = (spacing[1][1] * ax + spacing[1][2] * bx) // spacing[1][0]
+        kernel[:, :, row, column] += product(outer[:, :, by, bx], inner[:, :, ay, ax])
+    return kernel, groups
+
+
+def _channelwise_product(first: ConvMap, after: ConvMap) -> tuple[FloatArray, FloatArray, int] | None:
+    """Kernels that multiply entry by entry when one of the two maps keeps channels apart, and the result's groups."""
+    outputs, per_group = after.weight.shape[:2]
+    if first.weight.shape[1] == 1 and first.geometry.groups == len(first.weight):
+        group = np.arange(outputs)[:, None] // (outputs // after.geometry.groups)
+        source = group * per_group + np.arange(per_group)[None, :]
+        return first.weight[source, 0], after.weight, after.geometry.groups
+    if per_group == 1 and after.geometry.groups == outputs:
+        return first.weight, after.weight, first.geometry.groups
+    return None
+
+
+def _without_groups(conv: ConvMap) -> FloatArray:
+    if conv.geometry.groups == 1:
+        return conv.weight
+    outputs, inputs = conv.weight.shape[:2]
+    groups = conv.geometry.groups
+    full = np.zeros((outputs, inputs * groups, *conv.weight.shape[2:]))
+    for group in range(groups):
+        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
+        full[rows, group * inputs : (group + 1) * inputs] = conv.weight[rows]
+    return full
+
+
+def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
+    """``weight`` (outputs, entries of the map's result) composed with the map."""
+    if value.map is None:
+        return weight
+    if isinstance(value.map, DenseMap):
+        return np.asarray(weight @ value.map.weight)
+    _refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
+    return _transposed_conv(value.map, weight, value.source_shape)
+
+
+def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatArray:
+    geometry, groups = conv.geometry, conv.geometry.groups
+    outputs, rows, columns = _conv_shape(conv, source)
+    gradient = weight.reshape(len(weight), groups, outputs // groups, rows, columns)
+    kernel = conv.weight.reshape(groups, outputs // groups, *conv.weight.shape[1:])
+    before = [max(0, p) for p in geometry.padding]
+    extent = [source[1] + before[0] + before[2], source[2] + before[1] + before[3]]
+    spread = np.zeros((len(weight), groups, conv.weight.shape[1], *extent))
+    crop = [max(0, -p) for p in geometry.padding]
+    for ky, kx in np.ndindex(*conv.weight.shape[2:]):
+        top, left = crop[0] + ky * geometry.dilation[0], crop[1] + kx * geometry.dilation[1]
+        seen = (
+            slice(top, top + (rows - 1) * geometry.stride[0] + 1, geometry.stride[0]),
+            slice(left, left + (columns - 1) * geometry.stride[1] + 1, geometry.stride[1]),
+        )
+        spread[..., seen[0], seen[1]] += np.einsum("ngoyx,goi->ngiyx", gradient, kernel[:, :, :, ky, kx])
+    inside = spread[..., before[0] : before[0] + source[1], before[1] : before[1] + source[2]]
+    return np.ascontiguousarray(inside.reshape(len(weight), -1))
+
+
+def _refuse_if_too_large(rows: int, columns: int) -> None:
+    if rows * columns > MATRIX_ENTRIES_LIMIT:
+        raise TooLargeMap(rows * columns)

@@ -1,0 +1,51 @@
+"""What a spiking network stands for: the ANN of its rates, evaluated in float.
+
+    r_i = q((sum_j W_ij theta_j r_j + b_i) / theta_i),   q(x) = clip(floor(x L + s) / L, 0, 1)
+
+in whichever unit the network's thresholds are; the limit of long windows, not a simulation of spikes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...runtime.kernels import convolve
+from .operators import AnyFloat
+from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+
+
+def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False) -> dict[str, AnyFloat]:
+    """Rates in 0..1 per population, and the read-out's potential per step, for ``samples`` (N, *sample_shape).
+
+    ``continuous`` leaves out the levels, q(x) = clip(x, 0, 1), which makes the result insensitive to rounding.
+    """
+    signal = spiking.input
+    arranged = samples.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(samples), *signal.shape)
+    sent: dict[str, AnyFloat] = {INPUT: arranged / np.asarray(signal.step, dtype=samples.dtype)}
+    rates: dict[str, AnyFloat] = {}
+    for population in spiking.populations:
+        drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
+        for projection in spiking.incoming(population.name):
+            drive = drive + _received(projection, sent[projection.source], population)
+        if population.threshold is None:
+            rates[population.name] = drive
+            continue
+        threshold = population.threshold.astype(samples.dtype)
+        rates[population.name] = _rate(population, drive / threshold, continuous)
+        sent[population.name] = rates[population.name] * threshold
+    return rates
+
+
+def _received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
+    weight = projection.map.weight.astype(messages.dtype)
+    if isinstance(projection.map, ConvMap):
+        return convolve(messages, weight, projection.map.geometry)
+    flat: AnyFloat = messages.reshape(len(messages), -1) @ weight.T
+    return flat.reshape(len(messages), *target.shape)
+
+
+def _rate(population: Population, drive: AnyFloat, continuous: bool) -> AnyFloat:
+    if continuous or population.levels is None:
+        return np.clip(drive, 0, 1)
+    steps = np.floor(drive * population.levels + population.shift)
+    return np.asarray(np.clip(steps, 0, population.levels) / population.levels, dtype=drive.dtype)

@@ -1,0 +1,111 @@
+"""Canonical printing of the three levels: stable, one line per item, for dumps and golden files."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from ...runtime.geometry import ConvGeometry
+from ...runtime.program import ConvSynapses, Program
+from .network import Network
+from .spiking import ConvMap, SpikingNetwork
+
+
+def print_network(network: Network) -> str:
+    """Level 1, one node per line."""
+    lines = [f"network {network.name}", f"  input : {_shape(network.input_shape)}"]
+    for node in network.nodes:
+        operator = type(node.operator).__name__
+        options = ", ".join(_options(node.operator))
+        lines.append(f"  {node.name} = {operator}({', '.join(node.inputs)}) {{{options}}} : {_shape(node.shape)}")
+    return "\n".join([*lines, f"  output {network.output}", ""])
+
+
+def print_spiking(spiking: SpikingNetwork) -> str:
+    """Level 2, one population or projection per line."""
+    signal = spiking.input
+    lines = [
+        f"spiking network {spiking.name}",
+        f"  input {_shape(signal.sample_shape)} axes {signal.axes} as {_shape(signal.shape)} "
+        f"step {signal.step:.6g} range {signal.minimum}..{signal.maximum}",
+    ]
+    for population in spiking.populations:
+        for projection in spiking.incoming(population.name):
+            geometry = f" {_geometry(projection.map.geometry)}" if isinstance(projection.map, ConvMap) else ""
+            lines.append(
+                f"  projection {projection.name} weight {_array(projection.map.weight)}{geometry} "
+                f"exponent {projection.exponent} delay {projection.delay}"
+            )
+        parts = [
+            f"{title} {'none' if values is None else _array(values)}"
+            for title, values in (
+                ("threshold", population.threshold),
+                ("v0", population.initial_potential),
+                ("bias", population.bias),
+                ("integer-threshold", population.integer_threshold),
+            )
+        ]
+        lines.append(
+            f"  population {population.name} {_shape(population.shape)} depth {population.depth} "
+            f"spike-value {population.spike_value:.6g} {' '.join(parts)}"
+        )
+    return "\n".join([*lines, ""])
+
+
+def print_program(program: Program) -> str:
+    """Level 3, one population or projection per line."""
+    encoding = program.input
+    lines = [
+        f"program {program.name} for {program.target}, {program.schedule}, T = {program.timesteps}, "
+        f"state {program.state_minimum}..{program.state_maximum}",
+        f"  input {_shape(encoding.sample_shape)} axes {encoding.axes} as {_shape(encoding.shape)} "
+        f"step {encoding.step:.6g} range {encoding.minimum}..{encoding.maximum}",
+    ]
+    for population in program.populations:
+        for projection in program.incoming(population.name):
+            synapses = projection.synapses
+            geometry = f" {_geometry(synapses.geometry)}" if isinstance(synapses, ConvSynapses) else ""
+            lines.append(
+                f"  projection {projection.name} weight {_array(synapses.weight)}{geometry} "
+                f"exponent {projection.exponent} delay {projection.delay}"
+            )
+        threshold = "none" if population.threshold is None else _array(population.threshold)
+        lines.append(
+            f"  population {population.name} {_shape(population.shape)} depth {population.depth} "
+            f"threshold {threshold} v0 {_array(population.initial_potential)} bias {_array(population.bias)}"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _array(values: np.ndarray[Any, np.dtype[Any]]) -> str:
+    if values.size == 1:
+        return f"{values.flat[0]:.6g}"
+    return f"{_shape(values.shape)}[{values.min():.6g}..{values.max():.6g} sum {values.sum():.6g}]"
+
+
+def _geometry(geometry: ConvGeometry) -> str:
+    return (
+        f"stride {_shape(geometry.stride)} padding {','.join(map(str, geometry.padding))} "
+        f"dilation {_shape(geometry.dilation)} groups {geometry.groups}"
+    )
+
+
+def _options(operator: object) -> list[str]:
+    if not is_dataclass(operator):
+        return []
+    printed = []
+    for entry in fields(operator):
+        value = getattr(operator, entry.name)
+        if isinstance(value, ConvGeometry):
+            printed.append(_geometry(value))
+        elif isinstance(value, np.ndarray):
+            printed.append(f"{entry.name} {_array(value)}")
+        else:
+            printed.append(f"{entry.name} {value:.6g}" if isinstance(value, float) else f"{entry.name} {value}")
+    return printed

@@ -1,0 +1,64 @@
+"""What the user can choose about a compilation, and what is wrong with a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..runtime.samples import Samples
+from ..targets.diagnostic import Diagnostic
+
+Granularity = Literal["neuron", "channel", "layer"]
+ThresholdMethod = Literal["mse", "percentile"]
+SCHEDULES = ("pipelined",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompileOptions:
+    """Options of ``compile_model`` and ``check_model``.
+
+    ``target`` is a name from ``spikec targets`` or the path of a chip description. ``timesteps`` T >= 1 is the
+    window per sample. ``calibration`` are training inputs, or their file, with or without labels: with them ReLU
+    networks get thresholds, weights are rounded against real activity and initial potentials are calibrated; with
+    labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's own limit. ``strict`` turns
+    warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
+    ``calibrate``, ``granularity`` and ``iterations`` to initial potentials. ``output`` chooses one of several
+    ONNX outputs.
+    """
+
+    target: str = "lava"
+    timesteps: int = 4
+    schedule: str = "pipelined"
+    calibration: Samples | str | Path | None = None
+    weight_bits: int | None = None
+    strict: bool = False
+    threshold_method: ThresholdMethod = "mse"
+    percentile: float = 99.9
+    calibrate: bool = True
+    granularity: Granularity = "channel"
+    iterations: int = 3
+    output: str | None = None
+
+
+def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
+    """Yield every option that is out of its range."""
+    rules = (
+        (1 <= options.timesteps <= 4096, f"timesteps is {options.timesteps}", "give --timesteps from 1 to 4096"),
+        (
+            options.schedule in SCHEDULES,
+            f"the schedule '{options.schedule}' is not known",
+            f"give --schedule {' or '.join(SCHEDULES)}",
+        ),
+        (
+            options.weight_bits is None or 2 <= options.weight_bits <= 16,
+            f"weight bits is {options.weight_bits}",
+            "give --weight-bits from 2 to 16",
+        ),
+        (0 < options.percentile <= 100, f"percentile is {options.percentile}", "give a percentile from 0 to 100"),
+        (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
+    )
+    for holds, message, hint in rules:
+        if not holds:
+            yield Diagnostic("E630", message, hint=hint)

@@ -1,0 +1,180 @@
+"""Calibrate the initial membrane potential so that each neuron's mean rate equals the ANN's mean activation (LMPC).
+
+From the identity  sum_t I = v(T) - v0 + theta N  the value phi = theta N / T of a neuron misses the activation a by
+its residual; moving v0 by
+
+    dv0_i = T * mean_n(a_{n,i} - phi_{n,i})
+
+closes the gap if the residual stays: the signed, iterated form of layer-wise membrane potential calibration. The
+printed eq. 13 (Xiong et al. 2025) takes an absolute value and a running index, has no fixed point at zero error and
+is not used. Layers are calibrated in order on the real integer dynamics, each on the spikes of those before it,
+starting from theta/2; v0 stays within -theta..theta and on the integer grid. The result is kept only if the spiking
+network comes closer to the ANN on a held-out part of the calibration data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...runtime.encoding import encode
+from ...runtime.program import INPUT, Population, Program
+from ...runtime.samples import Samples
+from ...runtime.simulator import LayerInput, batch_for_memory, integrate_and_fire, layer_input, simulate
+from ..ir import spiking as level2
+from ..ir.network import Network, evaluate
+from ..ir.operators import AnyFloat
+from .contract import Compilation, Context, Outcome, program_level, spiking_level
+
+Messages = npt.NDArray[Any]
+_HELD_OUT_SHARE = 4
+_FEWEST_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class CalibrateInitialPotential:
+    """v0 <- v0 + T mean(a - phi), per neuron, channel or layer, kept if a held-out set agrees."""
+
+    granularity: Literal["neuron", "channel", "layer"] = "channel"
+    iterations: int = 3
+    name: str = "calibrate-initial-potential"
+    preserves: bool = True
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Set every population's initial potential; unchanged without calibration data or without gain."""
+        program, spiking = program_level(state), spiking_level(state)
+        calibration = context.calibration
+        if calibration is None or len(calibration) < _FEWEST_SAMPLES:
+            return Outcome(state, {"kept": False, "reason": "no calibration data (8 samples at least)"})
+        used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
+        fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
+        half = _from_half_threshold(program)
+        candidates = {
+            "as compiled": program,
+            "half threshold": half,
+            "calibrated": self._calibrate(half, spiking, state.network, fitted),
+        }
+        distances = {
+            name: float(f"{_distance(p, spiking, state.network, held_out):.6g}") for name, p in candidates.items()
+        }
+        best = min(distances, key=lambda name: distances[name])
+        effect = {
+            "kept": best == "calibrated",
+            "chosen": best,
+            "granularity": self.granularity,
+            "samples": used,
+            "held_out_samples": len(held_out),
+            "held_out_divergence": distances,
+        }
+        if best == "as compiled":
+            return Outcome(state, effect)
+        return Outcome(replace(state, program=candidates[best]), effect)
+
+    def _calibrate(
+        self, program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples
+    ) -> Program:
+        encoded, _ = encode(program.input, samples.inputs)
+        sent: dict[str, Messages] = {INPUT: encoded}
+        last_reader = {p.source: p.target for p in program.projections}
+        rates = _mean_rates(network, spiking, samples)
+        for population in program.populations[:-1]:
+            wanted = _averaged(rates[population.name], self.granularity)
+            chunks = _chunked_input(program, population, sent)
+            for _ in range(self.iterations):
+                population = self._moved(program, population, chunks, wanted)
+            program = _with_population(program, population)
+            spikes = np.concatenate([integrate_and_fire(program, population, c()) for c in chunks])
+            sent[population.name] = spikes
+            for source in [s for s, target in last_reader.items() if target == population.name]:
+                sent.pop(source, None)
+        return program
+
+    def _moved(
+        self, program: Program, population: Population, chunks: list[Any], wanted: npt.NDArray[np.float64]
+    ) -> Population:
+        assert population.threshold is not None
+        total, samples = np.zeros(population.shape), 0
+        for chunk in chunks:
+            spikes = integrate_and_fire(program, population, chunk())
+            total += spikes.sum(axis=(0, 1), dtype=np.int64)
+            samples += len(spikes)
+        rate = _averaged(total / samples / program.timesteps, self.granularity)
+        change = np.rint(program.timesteps * (wanted - rate) * population.threshold).astype(np.int64)
+        moved = np.clip(population.initial_potential + change, -population.threshold, population.threshold)
+        return replace(population, initial_potential=moved)
+
+
+def _from_half_threshold(program: Program) -> Program:
+    for population in program.populations[:-1]:
+        assert population.threshold is not None
+        program = _with_population(program, replace(population, initial_potential=population.threshold // 2))
+    return program
+
+
+def _with_population(program: Program, population: Population) -> Program:
+    replaced = tuple(population if p.name == population.name else p for p in program.populations)
+    return replace(program, populations=replaced)
+
+
+def _mean_rates(
+    network: Network, spiking: level2.SpikingNetwork, samples: Samples
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Mean activation of the ANN in units of the clipping threshold: the rate that each neuron should have."""
+    firing = spiking.populations[:-1]
+    totals = {p.name: np.zeros(p.shape) for p in firing}
+    inputs = samples.as_float()
+    for first in range(0, len(inputs), 32):
+        values = evaluate(network, inputs[first : first + 32], frozenset(p.activation for p in firing))
+        for population in firing:
+            totals[population.name] += values[population.activation].sum(axis=0, dtype=np.float64)
+    return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
+
+
+def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[np.float64]:
+    if granularity == "layer":
+        return np.full((1,) * values.ndim, values.mean())
+    if granularity == "channel" and values.ndim == 3:
+        return np.asarray(values.mean(axis=(1, 2), keepdims=True))
+    return values
+
+
+def _chunked_input(program: Program, population: Population, sent: dict[str, Messages]) -> list[Any]:
+    """Functions that give a part of the samples' input to ``population``; kept if it is small, else made anew."""
+    size = batch_for_memory(program)
+    sources = {p.source for p in program.incoming(population.name)}
+    samples = len(sent[INPUT]) if INPUT in sent else len(next(iter(sent.values())))
+
+    def part(first: int) -> LayerInput:
+        return layer_input(program, population, {s: sent[s][first : first + size] for s in sources})
+
+    if population.neurons * program.timesteps * samples <= 1 << 27:
+        size = samples
+        received = part(0)
+        return [lambda: received]
+    return [lambda first=first: part(first) for first in range(0, samples, size)]
+
+
+def _distance(program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples) -> float:
+    """Mean Kullback-Leibler divergence from the ANN's class probabilities to the spiking network's."""
+    encoded, _ = encode(program.input, samples.inputs)
+    scale = spiking.readout.integer_threshold
+    assert scale is not None, "quantize-weights sets the read-out's scale"
+    potentials = simulate(program, encoded).readout
+    scores = potentials / (float(scale.flat[0]) * program.timesteps)
+    inputs = samples.as_float()
+    wanted: AnyFloat = np.concatenate(
+        [
+            evaluate(network, inputs[i : i + 32])[network.output].reshape(len(inputs[i : i + 32]), -1)
+            for i in range(0, len(inputs), 32)
+        ]
+    )
+    ann, snn = _log_softmax(wanted.astype(np.float64)), _log_softmax(scores)
+    return float(np.mean((np.exp(ann) * (ann - snn)).sum(axis=1)))
+
+
+def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

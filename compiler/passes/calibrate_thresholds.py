@@ -1,0 +1,120 @@
+"""Give every activation without levels (ReLU, clipped ReLU) the threshold that its neurons will have.
+
+``mse``: threshold = argmin over a grid V of  sum (V/T * clip(round(a T / V), 0, T) - a)^2  on calibration data, the
+grid being max(a) * i/100 (Li et al. 2021, the grid of SNN_Calibration's MMSE search). ``percentile``: the given
+percentile of all values of a, zeros included (Rueckauer et al. 2017, Robust Norm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...runtime.samples import Samples
+from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ..ir.network import Network, Node, evaluate
+from ..ir.operators import AnyFloat, QuantizeClip, Relu
+from .contract import Compilation, Context, Outcome
+
+_GRID = np.arange(6, 101) / 100
+_VALUES_PER_LAYER = 400_000
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class CalibrateThresholds:
+    """relu(x) becomes V clip(floor(x T / V + 1/2) / T, 0, 1) with V from calibration data."""
+
+    method: str = "mse"
+    percentile: float = 99.9
+    name: str = "calibrate-thresholds"
+    preserves: bool = False
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Replace every activation without levels; needs calibration data where a ReLU has no threshold at all."""
+        open_nodes = [n for n in state.network.nodes if _lacks_levels(n)]
+        if not open_nodes:
+            return Outcome(state, {"thresholds": {}})
+        if context.calibration is None:
+            thresholds = _thresholds_from_clips(open_nodes)
+        else:
+            thresholds = self._from_data(state.network, open_nodes, context.calibration, context.timesteps)
+        nodes = tuple(
+            replace(n, operator=QuantizeClip(thresholds[n.name], context.timesteps, 0.5)) if n.name in thresholds else n
+            for n in state.network.nodes
+        )
+        effect = {"method": self.method, "thresholds": dict(sorted(thresholds.items()))}
+        return Outcome(replace(state, network=state.network.with_nodes(nodes)), effect)
+
+    def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int) -> dict[str, float]:
+        values, largest = _sampled_activations(network, nodes, calibration)
+        dead = [n for n in nodes if largest[n.name] <= 0]
+        if dead:
+            raise UnusableInput(
+                Diagnostic(
+                    "E222",
+                    "the activation is zero on all calibration data, so it has no threshold",
+                    Place(layer=n.name, nodes=tuple(o.node for o in n.origins)),
+                    hint="give calibration data from the training set, or remove the layer",
+                )
+                for n in dead
+            )
+        return {n.name: self._threshold(values[n.name], largest[n.name], timesteps) for n in nodes}
+
+    def _threshold(self, values: AnyFloat, largest: float, timesteps: int) -> float:
+        if self.method == "mse":
+            return _smallest_error(values, largest, timesteps)
+        at = float(np.percentile(values, self.percentile))
+        return at if at > 0 else largest
+
+
+def _lacks_levels(node: Node) -> bool:
+    operator = node.operator
+    return isinstance(operator, Relu) or (isinstance(operator, QuantizeClip) and operator.levels is None)
+
+
+def _thresholds_from_clips(nodes: list[Node]) -> dict[str, float]:
+    unbounded = [n for n in nodes if not isinstance(n.operator, QuantizeClip)]
+    if unbounded:
+        raise UnusableInput(
+            Diagnostic(
+                "E221",
+                "the ReLU has no threshold, and there is no calibration data to find one",
+                Place(layer=n.name, nodes=tuple(o.node for o in n.origins)),
+                hint="give --calibration FILE.npz with a few hundred training inputs",
+            )
+            for n in unbounded
+        )
+    return {n.name: n.operator.threshold for n in nodes if isinstance(n.operator, QuantizeClip)}
+
+
+def _sampled_activations(
+    network: Network, nodes: list[Node], calibration: Samples
+) -> tuple[dict[str, AnyFloat], dict[str, float]]:
+    """Values of each activation, at most ``_VALUES_PER_LAYER`` drawn at random, and the largest of all."""
+    kept: dict[str, list[AnyFloat]] = {n.name: [] for n in nodes}
+    largest = dict.fromkeys(kept, 0.0)
+    budget = max(1, _VALUES_PER_LAYER * _BATCH // len(calibration))
+    inputs = calibration.as_float()
+    random = np.random.default_rng(0)
+    for first in range(0, len(inputs), _BATCH):
+        values = evaluate(network, inputs[first : first + _BATCH], frozenset(kept))
+        for name, parts in kept.items():
+            flat = values[name].ravel()
+            parts.append(flat if flat.size <= budget else random.choice(flat, budget))
+            largest[name] = max(largest[name], float(flat.max()))
+    return {name: np.concatenate(parts) for name, parts in kept.items()}, largest
+
+
+def _smallest_error(values: AnyFloat, largest: float, timesteps: int) -> float:
+    positive = values[values > 0].astype(np.float64)
+    candidates = largest * _GRID
+    errors = [_error(positive, v, timesteps) for v in candidates]
+    return float(candidates[int(np.argmin(errors))])
+
+
+def _error(values: AnyFloat, threshold: float, timesteps: int) -> float:
+    step = threshold / timesteps
+    quantised = np.minimum(np.rint(values / step), timesteps) * step
+    return float(np.square(quantised - values).sum())

@@ -1,0 +1,248 @@
+"""Compose everything linear between two activations into projections, and turn activations into populations.
+
+For an activation a = q(z) with z = sum_k M_k a_k + c, where every M_k is the product of the linear operators on one
+path from activation a_k: the population of a receives one projection M_k from each population of a_k, and c per step
+as its bias. Pooling, shortcuts, padding, slicing and changes of layout are paths like any other: average pooling
+followed by a convolution is one convolution with kernel kron(W, ones) / k^2. A path that is no convolution (uneven
+pooling windows, padding of a cropped map) becomes an explicit matrix; both are exact.
+
+The initial potential follows from the activation's levels L and shift s: equal means of quantiser and neuron need
+v0 = theta/2 + (s - 1/2) theta T / L, kept within 0..theta/2. For L = T that is v0 = 0 for the floor (eq. 8) and
+theta/2 for QCFS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...runtime.geometry import ConvGeometry
+from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ..ir import network as level1
+from ..ir import operators as op
+from ..ir.composition import (
+    MappedValue,
+    TooLargeMap,
+    as_map,
+    identity,
+    reshaped,
+    then_conv,
+    then_dense,
+    then_scale,
+    transposed,
+)
+from ..ir.network import Network, Node
+from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
+from .contract import Compilation, Context, Outcome
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Affine:
+    """Value = sum of maps of sources + constant."""
+
+    terms: tuple[MappedValue, ...]
+    constant: op.FloatArray
+
+
+@dataclass(frozen=True)
+class ComposeLinearMaps:
+    """z = sum_k M_k a_k + c for every activation, M_k being the product of the operators on the path."""
+
+    name: str = "compose-linear-maps"
+    preserves: bool = True
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Build level 2 from a network that holds only linear operators and ``QuantizeClip``."""
+        network = state.network
+        signal, values = _input_signal(network)
+        populations: list[Population] = []
+        projections: list[Projection] = []
+        for node in network.nodes:
+            if node.name in values:
+                continue
+            if isinstance(node.operator, op.QuantizeClip):
+                drive = values[node.inputs[0]]
+                populations.append(_population(node, drive, context.timesteps))
+                projections += _projections(node.name, drive)
+                values[node.name] = _source(node.name, node.shape)
+            else:
+                values[node.name] = _apply(node, tuple(values[name] for name in node.inputs))
+        scores = values[network.output]
+        readout = "readout" if network.output in {p.name for p in populations} else network.output
+        populations.append(_readout(readout, network, scores))
+        projections += _projections(readout, scores)
+        spiking = SpikingNetwork(network.name, signal, tuple(populations), tuple(projections))
+        effect = {
+            "populations": len(populations),
+            "projections": len(projections),
+            "matrices": sum(not isinstance(p.map, ConvMap) for p in projections),
+        }
+        return Outcome(replace(state, spiking=spiking), effect)
+
+
+def _input_signal(network: Network) -> tuple[InputSignal, dict[str, _Affine]]:
+    """Layout changes right behind the input are left to the encoder, so that convolutions see maps."""
+    value, axes, shape = level1.INPUT, tuple(range(len(network.input_shape))), network.input_shape
+    passed = {level1.INPUT}
+    while True:
+        readers = network.consumers(value)
+        if len(readers) != 1 or network.output == value:
+            break
+        operator = readers[0].operator
+        if isinstance(operator, op.Transpose) and len(passed) == 1:
+            axes = operator.axes
+        elif not isinstance(operator, op.Reshape):
+            break
+        value, shape = readers[0].name, readers[0].shape
+        passed.add(value)
+    source = _source(INPUT, shape)
+    return InputSignal(network.input_shape, axes, shape), dict.fromkeys(passed, source)
+
+
+def _source(name: str, shape: op.Shape) -> _Affine:
+    return _Affine((identity(name, shape),), np.zeros(shape))
+
+
+def _population(node: Node, drive: _Affine, timesteps: int) -> Population:
+    operator = node.operator
+    assert isinstance(operator, op.QuantizeClip)
+    threshold: float = operator.threshold
+    levels: int = timesteps if operator.levels is None else operator.levels
+    initial = float(threshold / 2 + (operator.shift - 0.5) * threshold * timesteps / levels)
+    ones = (1,) * len(node.shape)
+    return Population(
+        name=node.name,
+        shape=node.shape,
+        threshold=np.full(ones, threshold),
+        initial_potential=np.full(ones, float(np.clip(initial, 0.0, threshold / 2))),
+        bias=_per_channel_if_possible(drive.constant),
+        spike_value=threshold,
+        activation=node.name,
+        levels=operator.levels,
+        shift=operator.shift,
+        origins=node.origins,
+    )
+
+
+def _readout(name: str, network: Network, scores: _Affine) -> Population:
+    shape = network.shape(network.output)
+    origins = () if network.output == level1.INPUT else network.node(network.output).origins
+    return Population(
+        name=name,
+        shape=shape,
+        threshold=None,
+        initial_potential=np.zeros((1,) * len(shape)),
+        bias=_per_channel_if_possible(scores.constant),
+        spike_value=1.0,
+        activation=network.output,
+        origins=origins,
+    )
+
+
+def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
+    if constant.ndim != 3:
+        return constant
+    mean: op.FloatArray = constant.mean(axis=(1, 2), keepdims=True)
+    is_even = float(np.abs(constant - mean).max()) <= 1e-12 * float(np.abs(constant).max())
+    return mean if is_even else constant
+
+
+def _projections(target: str, drive: _Affine) -> Iterator[Projection]:
+    merged: dict[tuple[object, ...], Projection] = {}
+    for term in drive.terms:
+        linear = as_map(term)
+        geometry = linear.geometry if isinstance(linear, ConvMap) else None
+        key = (term.source, geometry, linear.weight.shape)
+        if key in merged:
+            same = merged[key]
+            merged[key] = replace(same, map=replace(same.map, weight=same.map.weight + linear.weight))
+        else:
+            merged[key] = Projection("", term.source, target, linear)
+    seen: dict[str, int] = {}
+    for projection in merged.values():
+        seen[projection.source] = seen.get(projection.source, 0) + 1
+        number = f".{seen[projection.source]}" if seen[projection.source] > 1 else ""
+        yield replace(projection, name=f"{projection.source}-to-{target}{number}")
+
+
+def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
+    operator = node.operator
+    constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
+    if isinstance(operator, op.Add):
+        return _Affine(tuple(t for a in inputs for t in a.terms), constant)
+    try:
+        terms = tuple(_map_term(node, term) for term in inputs[0].terms)
+    except TooLargeMap as error:
+        raise UnusableInput(
+            Diagnostic(
+                "E223",
+                "the linear path into the layer is no convolution, and as a matrix it is too large",
+                Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+                measured=error.entries,
+                unit="entries",
+                hint="let pooling windows divide the map evenly, or put an activation between pooling and convolution",
+            )
+        ) from error
+    return _Affine(terms, constant)
+
+
+def _map_term(node: Node, term: MappedValue) -> MappedValue:
+    operator = node.operator
+    match operator:
+        case op.Conv():
+            return then_conv(term, ConvMap(operator.weight, operator.geometry), node.shape)
+        case op.Dense():
+            return then_dense(term, operator.weight)
+        case op.Scale():
+            return then_scale(term, operator.factor)
+        case op.Offset():
+            return term
+        case op.AveragePool():
+            return _average(operator, term, node.shape)
+        case op.Pad():
+            return _select(term, node.shape, tuple(-b for b in operator.before), (1,) * len(node.shape))
+        case op.Slice():
+            return _select(term, node.shape, operator.start, operator.step)
+        case op.Reshape():
+            return reshaped(term, operator.shape)
+        case op.Transpose():
+            return transposed(term, operator.axes)
+        case _:
+            raise UnusableInput(
+                Diagnostic(
+                    "E224",
+                    f"{type(operator).__name__} is neither linear nor an activation of an integrate-and-fire neuron",
+                    Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+                    hint="use ReLU, a clipped ReLU or a quantise-and-clip activation",
+                )
+            )
+
+
+def _average(pool: op.AveragePool, term: MappedValue, shape: op.Shape) -> MappedValue:
+    channels, *size = term.shape
+    geometry = replace(pool.geometry((size[0], size[1])), groups=channels)
+    divisor = pool.divisor((size[0], size[1]))
+    is_even = bool((divisor == divisor.flat[0]).all())
+    weight = np.full((channels, 1, *pool.kernel), 1 / divisor.flat[0] if is_even else 1.0)
+    pooled = then_conv(term, ConvMap(weight, geometry), shape)
+    return pooled if is_even else then_scale(pooled, np.asarray(1 / divisor))
+
+
+def _select(term: MappedValue, shape: op.Shape, start: op.Shape, step: op.Shape) -> MappedValue:
+    """Entry i of each axis is entry ``start + i * step`` of ``term``, zero where there is none."""
+    if len(shape) != 3:
+        rows = [np.arange(n) * k + s for n, s, k in zip(shape, start, step, strict=True)]
+        matrix = np.ones((1, 1))
+        for axis, wanted in enumerate(rows):
+            matrix = np.kron(matrix, (wanted[:, None] == np.arange(term.shape[axis])[None, :]).astype(float))
+        return replace(then_dense(term, matrix), shape=shape)
+    ends = [(shape[a] - 1) * step[a] + 1 + start[a] - term.shape[a] for a in (1, 2)]
+    geometry = ConvGeometry((step[1], step[2]), (-start[1], -start[2], ends[0], ends[1]))
+    if shape[0] == term.shape[0] and start[0] == 0 and step[0] == 1:
+        weight = np.ones((shape[0], 1, 1, 1))
+        return then_conv(term, ConvMap(weight, replace(geometry, groups=shape[0])), shape)
+    wanted = np.arange(shape[0]) * step[0] + start[0]
+    weight = (wanted[:, None] == np.arange(term.shape[0])[None, :]).astype(float)[:, :, None, None]
+    return then_conv(term, ConvMap(weight, geometry), shape)

@@ -1,0 +1,69 @@
+"""What a pass is: a frozen dataclass whose fields are its options and whose ``run`` is a pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...runtime.program import Program
+from ...runtime.samples import Samples
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic
+from ..ir.network import Network
+from ..ir.spiking import SpikingNetwork
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compilation:
+    """The three levels as far as they exist; a later level leaves the earlier ones in place for measuring."""
+
+    network: Network
+    spiking: SpikingNetwork | None = None
+    program: Program | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What every pass may read: the chip, the length of the window and unlabelled calibration data."""
+
+    target: Target
+    timesteps: int
+    calibration: Samples | None = None
+    weight_bits: int | None = None
+    """Upper limit that the user sets, below the target's own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Result of a pass: the new state (the same object where nothing changed), figures, and remarks."""
+
+    state: Compilation
+    effect: dict[str, Any]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Pass(Protocol):
+    """A step of the compiler. ``name`` is its file's name with dashes."""
+
+    @property
+    def name(self) -> str:
+        """Name as printed and as listed by ``spikec passes``."""
+
+    @property
+    def preserves(self) -> bool:
+        """Whether the float network computes the same function afterwards; the runner checks it."""
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Transform the state; raise ``UnusableInput`` with every reason why it cannot be done."""
+
+
+def spiking_level(state: Compilation) -> SpikingNetwork:
+    """Return level 2; AssertionError if the pass runs before ``compose-linear-maps``."""
+    assert state.spiking is not None, "this pass needs the spiking network"
+    return state.spiking
+
+
+def program_level(state: Compilation) -> Program:
+    """Return level 3; AssertionError if the pass runs before ``fold-integers``."""
+    assert state.program is not None, "this pass needs the program"
+    return state.program

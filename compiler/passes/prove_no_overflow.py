@@ -1,0 +1,108 @@
+"""Prove, neuron by neuron, that no membrane potential can leave the state's width during a window.
+
+Interval analysis (see ``intervals``) with I_low = sum of inhibitory weights + b, I_high = sum of excitatory weights
++ b per step, whatever the spikes; padding counts as input, so the bound holds at the edges too. Where it fails the
+neuron and the inputs that could do it are named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...runtime.program import INPUT, IntArray, Population, Program
+from ...runtime.synapses import input_range, per_neuron
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic, Place
+from .contract import Compilation, Context, Outcome, program_level
+from .intervals import potential_range
+
+
+@dataclass(frozen=True)
+class ProveNoOverflow:
+    """u stays within the state for every input that can occur in T steps."""
+
+    name: str = "prove-no-overflow"
+    preserves: bool = True
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Leave the program as it is; the effect gives each population's reachable range and its share of the width."""
+        program = program_level(state)
+        effect: dict[str, Any] = {}
+        found = []
+        for population in program.populations:
+            lowest, highest, smallest_input, largest_input = _reach(program, population)
+            used = max(highest.max() / program.state_maximum, lowest.min() / program.state_minimum)
+            effect[population.name] = {
+                "lowest": int(lowest.min()),
+                "highest": int(highest.max()),
+                "width_used": float(f"{used:.4g}"),
+                "proven": bool(used <= 1),
+            }
+            found += _overflows(program, population, lowest, highest)
+            found += _input_overflows(context.target, population, smallest_input, largest_input)
+        return Outcome(state, {"layers": effect}, tuple(found))
+
+
+def _reach(program: Program, population: Population) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    low = np.zeros((1,) * len(population.shape), dtype=np.int64)
+    high = low
+    for projection in program.incoming(population.name):
+        least, most = input_range(program, projection)
+        low = low + _shaped(per_neuron(projection, least, len(population.shape)), population)
+        high = high + _shaped(per_neuron(projection, most, len(population.shape)), population)
+    start = (population.initial_potential, population.initial_potential)
+    lowest, highest = potential_range(
+        low + population.bias, high + population.bias, population.threshold, start, program.timesteps, unit=1
+    )
+    return lowest, highest, low, high
+
+
+def _shaped(values: IntArray, population: Population) -> IntArray:
+    return values.reshape(population.shape) if values.size == population.neurons else values
+
+
+def _overflows(program: Program, population: Population, lowest: IntArray, highest: IntArray) -> list[Diagnostic]:
+    below, above = lowest < program.state_minimum, highest > program.state_maximum
+    if not (below.any() or above.any()):
+        return []
+    side, limit = (highest, program.state_maximum) if above.any() else (lowest, program.state_minimum)
+    neuron = np.unravel_index(int(np.abs(side).argmax()), side.shape)
+    sources = ", ".join(f"'{p.source}'" for p in program.incoming(population.name))
+    wrong = int(np.count_nonzero(below | above))
+    return [
+        Diagnostic(
+            "E212",
+            f"{wrong} neurons or channels can leave the state's range, the worst is {tuple(map(int, neuron))} "
+            f"under input from {sources} in {program.timesteps} steps",
+            Place(layer=population.name),
+            measured=int(side[neuron]),
+            limit=limit,
+            unit="weight units",
+            hint="lower --timesteps or --weight-bits, or choose a target with a wider state",
+        )
+    ]
+
+
+def _input_overflows(target: Target, population: Population, low: IntArray, high: IntArray) -> list[Diagnostic]:
+    bits = target.neuron.input_bits_maximum
+    if bits is None:
+        return []
+    largest = max(int(high.max()), -int(low.min()))
+    limit = (1 << bits.value - 1) - 1
+    if largest <= limit:
+        return []
+    return [
+        Diagnostic(
+            "E213",
+            "the summed synaptic input of one step can leave its range",
+            Place(layer=population.name),
+            measured=largest,
+            limit=limit,
+            unit="weight units",
+            source=bits.source,
+            hint=f"lower --weight-bits{' or the input range' if population.name == INPUT else ''}",
+        )
+    ]

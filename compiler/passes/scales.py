@@ -1,0 +1,161 @@
+"""How finely a population's weights can be resolved: the largest integer threshold that every limit allows.
+
+After ``balance-thresholds`` a weight W' counts thresholds per message, so an integer threshold Theta gives the
+integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; it is bounded by
+
+    weights    |W'| Theta <= maximum 2^e          bias        |b'| Theta <= largest bias
+    input      sum |W'| Theta <= input range      threshold   Theta <= largest threshold
+    state      |u'| Theta <= state range          for every u' that interval analysis over the window reaches
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...targets import Target
+from ..ir.operators import FloatArray
+from ..ir.spiking import ConvMap, Population, Projection
+from .intervals import potential_range
+
+THRESHOLD_CEILING = 1 << 20
+"""Largest integer threshold given to a neuron that no weight limits; keeps idle channels in a sane range."""
+_ROUNDING_MARGIN = 0.97
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """One projection seen from its targets.
+
+    ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
+    share a kernel); ``activity``, which broadcasts to it, is the mean square of the messages; ``low`` and ``high``
+    bound one message.
+    """
+
+    projection: Projection
+    weight: FloatArray
+    activity: FloatArray
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ceiling:
+    """Largest Theta per channel (O,), and for each rule that binds how many channels it binds."""
+
+    threshold: FloatArray
+    binding: dict[str, int]
+
+
+def drive_of(projection: Projection, channels: int, activity: FloatArray, messages: tuple[int, int]) -> Drive:
+    """See ``projection`` from its targets' ``channels``; ``activity`` (source channels,) is spread over the fan-in."""
+    weight = projection.map.weight
+    if isinstance(projection.map, ConvMap):
+        outputs, inputs = weight.shape[:2]
+        group = np.arange(outputs) // (outputs // projection.map.geometry.groups)
+        seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
+        spread = np.repeat(seen, int(np.prod(weight.shape[2:])), axis=1)[:, None, :]
+        return Drive(projection, weight.reshape(outputs, 1, -1), spread, *messages)
+    spread = np.repeat(activity, weight.shape[1] // activity.size)[None, None, :]
+    return Drive(projection, weight.reshape(channels, -1, weight.shape[1]), spread, *messages)
+
+
+def ceiling(
+    target: Target, population: Population, drives: list[Drive], exponents: tuple[int, ...], limits: tuple[int, int]
+) -> Ceiling:
+    """Largest Theta per channel; ``limits`` are the window's steps and the largest integer weight."""
+    timesteps, weight_maximum = limits
+    channels = population.shape[0]
+    bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
+    rules: dict[str, FloatArray] = {"ceiling": np.full(channels, float(THRESHOLD_CEILING))}
+    for drive, exponent in zip(drives, exponents, strict=True):
+        largest = np.abs(drive.weight).max(axis=(1, 2))
+        rules["weight range"] = np.minimum(
+            rules.get("weight range", np.inf), _ratio(weight_maximum << exponent, largest)
+        )
+    if population.threshold is not None:
+        rules["threshold range"] = np.full(channels, float(target.threshold_limit.value))
+    if target.neuron.bias_mantissa_maximum is not None:
+        largest_bias = int(target.nearest_bias(np.array([1 << 40]))[0])
+        rules["bias range"] = _ratio(largest_bias, np.abs(bias).max(axis=1))
+    low, high = _input_per_step(drives, channels)
+    if target.neuron.input_bits_maximum is not None:
+        input_maximum = (1 << target.neuron.input_bits_maximum.value - 1) - 1
+        rules["input range"] = _ratio(input_maximum * _ROUNDING_MARGIN, np.maximum(high, -low).max(axis=1))
+    state = min(target.state_maximum, -target.state_minimum)
+    rules["state range"] = _ratio(
+        state * _ROUNDING_MARGIN, _largest_potential(population, low + bias, high + bias, timesteps)
+    )
+    stacked = np.stack(list(rules.values()))
+    names = list(rules)
+    which, counts = np.unique(stacked.argmin(axis=0), return_counts=True)
+    return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
+
+
+def _input_per_step(drives: list[Drive], channels: int) -> tuple[FloatArray, FloatArray]:
+    low, high = np.zeros((channels, 1)), np.zeros((channels, 1))
+    for drive in drives:
+        excitation = np.maximum(drive.weight, 0).sum(axis=2)
+        inhibition = np.minimum(drive.weight, 0).sum(axis=2)
+        lowest, highest = min(drive.low, 0), max(drive.high, 0)
+        low = low + excitation * lowest + inhibition * highest
+        high = high + excitation * highest + inhibition * lowest
+    return low, high
+
+
+def _largest_potential(population: Population, low: FloatArray, high: FloatArray, timesteps: int) -> FloatArray:
+    # Calibration may later move v0 by up to a threshold either way, so the bound starts from -1..1.
+    edge = 0.0 if population.threshold is None else 1.0
+    start = (np.full_like(low, -edge), np.full_like(low, edge))
+    threshold = None if population.threshold is None else np.ones_like(low)
+    lowest, highest = potential_range(low, high, threshold, start, timesteps, unit=0.0)
+    return np.asarray(np.maximum(np.maximum(highest, -lowest), edge).max(axis=1))
+
+
+def _ratio(limit: float, values: FloatArray) -> FloatArray:
+    return np.asarray(np.divide(limit, values, out=np.full(values.shape, np.inf), where=values > 0))
+
+
+def choose_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: FloatArray, step: int) -> FloatArray:
+    """Per channel, the integer Theta in the upper quarter below ``highest`` that rounds the input best.
+
+    The error of a channel is sum_j activity_j (round(W'_j Theta) / Theta - W'_j)^2, the mean square error of its
+    input per step for independent messages.
+    """
+    best = np.maximum(np.floor(highest), 1.0)
+    smallest = rounding_error(drives, exponents, best, step)
+    for share in (0.95, 0.9, 0.85, 0.8, 0.75):
+        candidate = np.maximum(np.floor(highest * share), 1.0)
+        error = rounding_error(drives, exponents, candidate, step)
+        best, smallest = np.where(error < smallest, candidate, best), np.minimum(error, smallest)
+    return best
+
+
+def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> FloatArray:
+    """Mean square error of each channel's input per step, in thresholds squared, (O,)."""
+    total = np.zeros(len(threshold))
+    for drive, exponent in zip(drives, exponents, strict=True):
+        grid = ((step << exponent) / threshold)[:, None, None]
+        lost = np.rint(drive.weight / grid) * grid - drive.weight
+        total += (np.square(lost) * drive.activity).sum(axis=2).mean(axis=1)
+    return total
+
+
+def expected_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
+    """Mean of ``rounding_error`` over channels if every rounding error were uniform."""
+    total = 0.0
+    for drive, exponent in zip(drives, exponents, strict=True):
+        grid = (step << exponent) / threshold
+        activity = np.broadcast_to(drive.activity, drive.weight.shape).sum(axis=2).mean(axis=1)
+        total += float(np.mean(np.square(grid) / 12 * activity))
+    return total
+
+
+def limit_configurations(threshold: FloatArray, configurations: int) -> FloatArray:
+    """Lower each Theta to one of at most ``configurations`` values, spaced evenly in their logarithm."""
+    if len(np.unique(threshold)) <= configurations:
+        return threshold
+    low, high = float(threshold.min()), float(threshold.max())
+    classes = np.floor(low * (high / low) ** (np.arange(configurations) / configurations))
+    return np.asarray(classes[np.searchsorted(classes, threshold, side="right") - 1])

@@ -1,0 +1,150 @@
+"""The order of the passes, and the runner that verifies between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..runtime.program_rules import problems
+from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
+from .ir.network import Network, evaluate
+from .ir.operators import AnyFloat, QuantizeClip
+from .ir.rates import evaluate_rates
+from .ir.verify import network_faults, spiking_faults
+from .options import CompileOptions
+from .passes.align_delays import AlignDelays
+from .passes.balance_thresholds import BalanceThresholds
+from .passes.calibrate_initial_potential import CalibrateInitialPotential
+from .passes.calibrate_thresholds import CalibrateThresholds
+from .passes.compose_linear_maps import ComposeLinearMaps
+from .passes.contract import Compilation, Context, Pass
+from .passes.fold_batch_norm import FoldBatchNorm
+from .passes.fold_integers import FoldIntegers
+from .passes.prove_no_overflow import ProveNoOverflow
+from .passes.quantize_weights import QuantizeWeights
+from .passes.recognise_activations import RecogniseActivations
+
+PASSES: tuple[type[Pass], ...] = (
+    RecogniseActivations,
+    FoldBatchNorm,
+    CalibrateThresholds,
+    ComposeLinearMaps,
+    BalanceThresholds,
+    AlignDelays,
+    QuantizeWeights,
+    FoldIntegers,
+    CalibrateInitialPotential,
+    ProveNoOverflow,
+)
+
+# The probe runs in doubles without levels, so only reordered sums can differ.
+_PROBE_TOLERANCE = 1e-6
+_PROBE_SAMPLES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PassRecord:
+    """What a pass did; ``seconds`` is wall time and never enters an artefact."""
+
+    name: str
+    changed: bool
+    effect: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """State after all passes and the way there; ``stages`` holds the state after each pass, by name."""
+
+    state: Compilation
+    records: tuple[PassRecord, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    stages: dict[str, Compilation]
+
+
+def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
+    """Instantiate ``PASSES`` with the user's options."""
+    configured: dict[type[Pass], Pass] = {
+        CalibrateThresholds: CalibrateThresholds(options.threshold_method, options.percentile),
+        CalibrateInitialPotential: CalibrateInitialPotential(options.granularity, options.iterations),
+    }
+    left_out = () if options.calibrate else (CalibrateInitialPotential,)
+    return tuple(configured.get(kind) or kind() for kind in PASSES if kind not in left_out)
+
+
+def run_passes(
+    network: Network, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None = None
+) -> Pipeline:
+    """Run ``passes`` in order and verify after each; ``report(name)`` is called before each.
+
+    Raises ``UnusableInput`` with what a pass refuses, or with E901 where a pass broke an invariant.
+    """
+    state = Compilation(network)
+    _verify("read-onnx", state)
+    expected = _probe(state)
+    records: list[PassRecord] = []
+    diagnostics: list[Diagnostic] = []
+    stages = {"read-onnx": state}
+    for step in passes:
+        if report is not None:
+            report(step.name)
+        started = time.perf_counter()
+        outcome = step.run(state, context)
+        seconds = time.perf_counter() - started
+        if outcome.state is not state:
+            _verify(step.name, outcome.state)
+            expected = _check_function(step, expected, _probe(outcome.state))
+        records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds))
+        diagnostics += outcome.diagnostics
+        state = stages[step.name] = outcome.state
+    return Pipeline(state, tuple(records), tuple(diagnostics), stages)
+
+
+def _verify(name: str, state: Compilation) -> None:
+    faults = list(network_faults(state.network))
+    if state.spiking is not None:
+        faults += spiking_faults(state.spiking)
+    if state.program is not None:
+        faults += [d.message for d in problems(state.program)]
+    if faults:
+        raise UnusableInput(
+            Diagnostic(
+                "E901", f"after {name}: {fault}", hint="this is a fault of spikec; please report it with the model"
+            )
+            for fault in faults
+        )
+
+
+def _check_function(step: Pass, expected: AnyFloat, found: AnyFloat) -> AnyFloat:
+    scale = float(np.abs(expected).max()) or 1.0
+    error = float(np.abs(expected - found).max()) / scale
+    if step.preserves and not error <= _PROBE_TOLERANCE:
+        raise refuse(
+            "E901",
+            f"{step.name} changed the network's function by {error:.2g} of its range",
+            hint="this is a fault of spikec; please report it with the model",
+        )
+    return found
+
+
+def _probe(state: Compilation) -> AnyFloat:
+    """Scores of the latest float level on fixed random samples, with activations that only clip."""
+    samples = np.random.default_rng(0).random((_PROBE_SAMPLES, *state.network.input_shape))
+    if state.spiking is not None:
+        rates = evaluate_rates(state.spiking, samples, continuous=True)
+        return rates[state.spiking.readout.name].reshape(_PROBE_SAMPLES, -1)
+    network = _without_levels(state.network)
+    return evaluate(network, samples)[network.output].reshape(_PROBE_SAMPLES, -1)
+
+
+def _without_levels(network: Network) -> Network:
+    return network.with_nodes(
+        tuple(
+            replace(n, operator=replace(n.operator, levels=None)) if isinstance(n.operator, QuantizeClip) else n
+            for n in network.nodes
+        )
+    )

@@ -1,0 +1,142 @@
+"""Put together a report from a program, its placement and what the passes recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...runtime.program import Population, Program
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic
+from ..mapping import LayerPlacement, Placement
+from .content import (
+    SCHEMA,
+    AgreementSection,
+    LayerRow,
+    LedgerRow,
+    ModelSection,
+    NumbersRow,
+    PassRow,
+    ProgramSection,
+    Report,
+    ResourceRow,
+    TargetSection,
+)
+from .verdict import verdict
+
+
+def build_report(
+    model: ModelSection,
+    target: Target,
+    diagnostics: Iterable[Diagnostic],
+    *,
+    program: Program | None = None,
+    placement: Placement | None = None,
+    strict: bool = False,
+    origins: Mapping[str, tuple[str, ...]] | None = None,
+    numbers: Iterable[NumbersRow] = (),
+    ledger: Iterable[LedgerRow] = (),
+    agreement: AgreementSection | None = None,
+    passes: Iterable[PassRow] = (),
+) -> Report:
+    """Report on ``program`` as placed on ``target``; without both, on a model that did not become a program.
+
+    ``origins`` maps layers to the ONNX nodes they came from.
+    """
+    found = tuple(diagnostics)
+    return Report(
+        schema=SCHEMA,
+        strict=strict,
+        verdict=verdict(found, strict),
+        model=model,
+        target=TargetSection(target.name, target.title, target.digest, target.assumed(), target.notes),
+        program=_program_section(program, placement) if program and placement else None,
+        layers=_layer_rows(program, placement, found, strict, origins or {}) if program and placement else (),
+        resources=_resource_rows(placement, target) if placement else (),
+        numbers=tuple(numbers),
+        ledger=tuple(ledger),
+        agreement=agreement,
+        passes=tuple(passes),
+        diagnostics=found,
+    )
+
+
+def _program_section(program: Program, placement: Placement) -> ProgramSection:
+    return ProgramSection(
+        schedule=program.schedule,
+        timesteps=program.timesteps,
+        depth=program.depth,
+        neurons=sum(population.neurons for population in program.populations),
+        synapses=sum(layer.synapses for layer in placement.layers),
+        cores=placement.cores,
+        cores_shared=placement.cores_shared,
+    )
+
+
+def _layer_rows(
+    program: Program,
+    placement: Placement,
+    diagnostics: tuple[Diagnostic, ...],
+    strict: bool,
+    origins: Mapping[str, tuple[str, ...]],
+) -> tuple[LayerRow, ...]:
+    return tuple(
+        _layer_row(
+            program,
+            population,
+            placement.layer(population.name),
+            tuple(d for d in diagnostics if d.place.layer == population.name),
+            strict,
+            origins.get(population.name, ()),
+        )
+        for population in program.populations
+    )
+
+
+def _layer_row(
+    program: Program,
+    population: Population,
+    placed: LayerPlacement,
+    own: tuple[Diagnostic, ...],
+    strict: bool,
+    onnx: tuple[str, ...],
+) -> LayerRow:
+    incoming = program.incoming(population.name)
+    return LayerRow(
+        name=population.name,
+        onnx=tuple(onnx),
+        shape=tuple(population.shape),
+        neurons=population.neurons,
+        synapses=placed.synapses,
+        shared_weights=placed.shared_weights,
+        threshold_configurations=placed.threshold_configurations,
+        weight_bits=placed.weight_bits,
+        exponents=tuple(projection.exponent for projection in incoming),
+        delays=tuple(projection.delay for projection in incoming),
+        depth=population.depth,
+        cores=placed.cores,
+        cores_shared=placed.cores_shared,
+        tile=placed.tile,
+        status=verdict(own, strict),
+        codes=tuple(sorted({d.code for d in own})),
+    )
+
+
+def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, ...]:
+    per_core = tuple(
+        ResourceRow(
+            layer=layer.name,
+            name=use.name,
+            used=use.used,
+            limit=None if use.limit is None else use.limit.value,
+            unit=use.unit,
+            source=None if use.limit is None else use.limit.source,
+            status=None if use.limit is None else use.limit.status.value,
+        )
+        for layer in placement.layers
+        for use in layer.uses
+    )
+    cores = target.chip.cores
+    facts = (None, None, None) if cores is None else (cores.value, cores.source, cores.status.value)
+    limit, source, status = facts
+    chip = (("cores", placement.cores), ("cores with shared kernels", placement.cores_shared))
+    return per_core + tuple(ResourceRow(None, name, used, limit, "cores", source, status) for name, used in chip)

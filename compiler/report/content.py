@@ -1,0 +1,160 @@
+"""What a report says: frozen data, of which ``report.json`` is the image field by field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...targets.diagnostic import Diagnostic
+
+SCHEMA = "spikec-report/1"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSection:
+    """The user's model: ``digest`` is the SHA-256 of its file, ``operators`` how often each ONNX operator occurs."""
+
+    name: str
+    digest: str
+    parameters: int
+    operators: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSection:
+    """The chip compiled for; ``assumed`` are the keys of its numbers that no source states."""
+
+    name: str
+    title: str
+    digest: str
+    assumed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSection:
+    """The compiled program as a whole; ``depth`` and ``timesteps`` are time steps."""
+
+    schedule: str
+    timesteps: int
+    depth: int
+    neurons: int
+    synapses: int
+    cores: int
+    cores_shared: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One population: ``synapses`` unrolled, ``shared_weights`` as stored; ``status`` is its own verdict."""
+
+    name: str
+    onnx: tuple[str, ...]
+    shape: tuple[int, ...]
+    neurons: int
+    synapses: int
+    shared_weights: int
+    threshold_configurations: int
+    weight_bits: int
+    exponents: tuple[int, ...]
+    delays: tuple[int, ...]
+    depth: int
+    cores: int
+    cores_shared: int
+    tile: tuple[int, ...]
+    status: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """Use of one resource by the fullest core of ``layer``, or by the whole program where ``layer`` is None."""
+
+    layer: str | None
+    name: str
+    used: int
+    limit: int | None
+    unit: str
+    source: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Whether no potential can leave the state; ``margin`` is the least distance to its bounds in weight units."""
+
+    proven: bool
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersRow:
+    """What quantisation did to one layer.
+
+    ``bits_gained`` by scales per channel; ``clipped`` weights; ``worst_rounding`` as a fraction of the threshold.
+    """
+
+    layer: str
+    weight_bits: int
+    bits_gained: float
+    clipped: int
+    worst_rounding: float
+    overflow: Overflow
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """Accuracy (0..1, None without labels) at one stage between the float network and the spikes."""
+
+    stage: str
+    accuracy: float | None
+    samples: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDifference:
+    """Where two backends first disagree, and the value of each backend there."""
+
+    layer: str
+    neuron: int
+    step: int
+    sample: int
+    values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementSection:
+    """Comparison of backends, spike by spike."""
+
+    backends: tuple[str, ...]
+    samples: int
+    equal: bool
+    first_difference: FirstDifference | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """What one pass did."""
+
+    name: str
+    changed: bool
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a compilation or check found. Lists are empty and sections None where nothing is known."""
+
+    schema: str
+    strict: bool
+    verdict: str
+    model: ModelSection
+    target: TargetSection
+    program: ProgramSection | None
+    layers: tuple[LayerRow, ...]
+    resources: tuple[ResourceRow, ...]
+    numbers: tuple[NumbersRow, ...]
+    ledger: tuple[LedgerRow, ...]
+    agreement: AgreementSection | None
+    passes: tuple[PassRow, ...]
+    diagnostics: tuple[Diagnostic, ...]

@@ -1,0 +1,159 @@
+"""Checkpoints: one ``.pt`` file with everything that rebuilds a trained network, and its export to ONNX."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..targets.diagnostic import UnusableInput, refuse
+from .activation import Activation, quantise_clip_layers
+from .files import write_atomically
+from .networks import NetworkSpec
+
+FORMAT = "spikec-checkpoint"
+VERSION = 1
+OPSET = 17
+COPY_AGAIN = "copy the file again from where it was written, or train again"
+OWN_MODEL = "export a network of your own with torch.onnx.export and give the .onnx file"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A trained network: how to build it, its weights (state dict), and the record of its training."""
+
+    network: NetworkSpec
+    activation: Activation
+    weights: dict[str, Tensor]
+    training: dict[str, Any]
+    """Options, seed and accuracies; plain values only."""
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            network = self.network.build(self.activation)
+        network.load_state_dict(self.weights)
+        return network.eval()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically; E710 when the place cannot be written."""
+    write_atomically(
+        path,
+        to_bytes(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "network": asdict(checkpoint.network),
+                "activation": {**asdict(checkpoint.activation), "shift": checkpoint.activation.shift},
+                "weights": checkpoint.weights,
+                "training": checkpoint.training,
+            }
+        ),
+    )
+
+
+def to_bytes(content: dict[str, Any]) -> bytes:
+    """Serialise tensors and plain values as torch does."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_dictionary(path: Path, expected: str, version: int) -> dict[str, Any]:
+    """Return the dictionary of a file written by spikec in format ``expected``; nothing in it is executed.
+
+    Errors: E701 no such file, E703 unreadable or foreign, E704 of another version.
+    """
+    if not path.is_file():
+        raise refuse("E701", "the checkpoint does not exist", file=path, hint="check the path")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise refuse("E703", f"the checkpoint is damaged in {damaged}", file=path, hint=COPY_AGAIN)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnusableInput:
+        raise
+    except Exception as error:  # torch's unpickler fails on foreign bytes in any way it likes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise refuse("E703", f"the checkpoint cannot be read: {reason}", file=path, hint=OWN_MODEL) from error
+    if not isinstance(content, dict) or content.get("format") != expected:
+        raise refuse("E703", f"the file is not a {expected} written by 'spikec train'", file=path, hint=OWN_MODEL)
+    if content.get("version") != version:
+        message = f"the checkpoint has format version {content.get('version')}, this spikec reads version {version}"
+        raise refuse("E704", message, file=path, hint="use the spikec that wrote it, or train again")
+    return content
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint in a ``.pt`` file, checked by building its network.
+
+    Errors: E701 no such file, E703 truncated, foreign or inconsistent, E704 of another version.
+    """
+    content = read_dictionary(path, FORMAT, VERSION)
+    try:
+        activation = content["activation"]
+        checkpoint = Checkpoint(
+            NetworkSpec(**content["network"]),
+            Activation(activation["kind"], activation["levels"]),
+            content["weights"],
+            content["training"],
+        )
+        if checkpoint.network.problems() or activation["shift"] != checkpoint.activation.shift:
+            raise _inconsistent(path, "network or activation are unknown")
+        checkpoint.build()
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise _inconsistent(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in checkpoint.weights.values()):
+        raise _inconsistent(path, "weights are not finite")
+    return checkpoint
+
+
+def _inconsistent(path: Path, reason: str) -> UnusableInput:
+    hint = "the file was altered or comes from a training that failed: train again"
+    return refuse("E703", f"the checkpoint does not describe a network: {reason}", file=path, hint=hint)
+
+
+def export_onnx(path: Path) -> bytes:
+    """Return the network of a checkpoint as the bytes of an ONNX model: ``input`` (batch, C, H, W) float32 in 0..1 to
+    ``logits`` (batch, classes), batch symbolic, batch norm kept as it is.
+
+    Errors: those of `load_checkpoint`.
+    """
+    checkpoint = load_checkpoint(path)
+    return onnx_bytes(checkpoint.build(), checkpoint.network)
+
+
+def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
+    """Return a network in evaluation mode as the bytes of an ONNX model; see `export_onnx`."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The TorchScript exporter announces its successor, which writes paths of this machine into the model.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # PRESERVE keeps batch norm; the exporter warns of it because it also serves networks in training mode.
+        warnings.filterwarnings("ignore", message=".*constant folding", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, spec.channels, spec.size, spec.size),),
+            cast(Any, buffer),
+            input_names=["input"],
+            output_names=["logits"],
+            dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
+            opset_version=OPSET,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def thresholds(network: nn.Module) -> dict[str, float]:
+    """Return the threshold of every quantise-and-clip layer by module name."""
+    return {name: float(layer.threshold.detach()) for name, layer in quantise_clip_layers(network).items()}

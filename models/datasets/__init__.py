@@ -1,0 +1,1 @@
+"""Image data sets for training and calibration: digits, Fashion-MNIST, CIFAR-10."""

@@ -1,0 +1,56 @@
+"""What every data set is once it is read: byte images, labels and a fixed split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+ByteImages = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageSet:
+    """``images`` (N, channels, rows, columns) uint8, to be scaled by 1/255, and ``labels`` (N,) int64."""
+
+    images: ByteImages
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, chosen: npt.NDArray[np.int64] | slice) -> ImageSet:
+        """Return the chosen images with their labels."""
+        return ImageSet(self.images[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """A training and a test set, with what light augmentation leaves the class of an image unchanged."""
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+    shift: int
+    """Largest shift in pixels, both ways, rows and columns."""
+    flip: bool
+    """Mirroring left to right keeps the class."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Rows of an image, and columns."""
+        return int(self.train.images.shape[2])
+
+
+def split(images: ImageSet, held_out: int, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Divide at random into the larger rest and ``held_out`` images; the same seed gives the same split."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return images.take(np.sort(order[held_out:])), images.take(np.sort(order[:held_out]))

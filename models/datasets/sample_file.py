@@ -1,0 +1,29 @@
+"""Sample files of the command line: ``inputs`` uint8 (N, channels, rows, columns) and ``labels`` (N,) in an .npz."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .images import ImageSet
+
+
+def draw(images: ImageSet, count: int, seed: int) -> ImageSet:
+    """Return ``count`` different images (all, when there are fewer) drawn with a seed, in drawn order."""
+    return images.take(np.random.default_rng(seed).permutation(len(images))[:count])
+
+
+def sample_file(images: ImageSet) -> bytes:
+    """Return the bytes of a sample file; equal images give equal bytes."""
+    return npz_bytes({"inputs": images.images, "labels": images.labels})
+
+
+def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Return the bytes of a compressed .npz file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()

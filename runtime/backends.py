@@ -1,0 +1,31 @@
+"""The backends by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ..targets.diagnostic import refuse
+from .execution import Execution
+from .lava import run_lava
+from .program import IntArray, Program
+from .progress import Report
+from .reference import run_reference
+from .simulator import simulate
+
+BACKENDS: dict[str, Callable[..., Execution]] = {
+    "reference": run_reference,
+    "simulator": simulate,
+    "lava": run_lava,
+    "lava-stock": partial(run_lava, stock=True),
+}
+
+
+def run_backend(
+    name: str, program: Program, samples: IntArray, *, record: bool = False, progress: Report | None = None
+) -> Execution:
+    """Run encoded ``samples`` on the backend called ``name``; E640 for a name that is not in ``BACKENDS``."""
+    if name not in BACKENDS:
+        known = ", ".join(BACKENDS)
+        raise refuse("E640", f"there is no backend '{name}'", hint=f"choose from {known}")
+    return BACKENDS[name](program, samples, record=record, progress=progress)

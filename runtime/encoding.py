@@ -1,0 +1,49 @@
+"""Direct encoding: from the user's samples to the graded integers that the first layer receives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..targets.diagnostic import Diagnostic, Place
+from .program import INPUT, InputEncoding, IntArray
+
+
+def encode(encoding: InputEncoding, samples: npt.NDArray[Any]) -> tuple[IntArray, tuple[Diagnostic, ...]]:
+    """Encode ``samples`` (N, *sample_shape), uint8 (scaled by 1/255) or float, as (N, *shape) integers.
+
+    Values outside the range that the program was compiled for are clipped, and a W620 says how many.
+    """
+    permuted = samples.transpose(0, *(axis + 1 for axis in encoding.axes))
+    arranged = permuted.reshape(len(samples), *encoding.shape)
+    if arranged.dtype == np.uint8:
+        nearest = np.rint(np.arange(256) / 255.0 / encoding.step).astype(np.int64)[arranged]
+    else:
+        nearest = np.rint(arranged.astype(np.float64) / encoding.step)
+    clipped = int(np.count_nonzero((nearest < encoding.minimum) | (nearest > encoding.maximum)))
+    encoded = np.clip(nearest, encoding.minimum, encoding.maximum).astype(np.int64)
+    return encoded, _remarks(encoding, clipped, encoded.size)
+
+
+def decode(encoding: InputEncoding, encoded: IntArray) -> npt.NDArray[np.float64]:
+    """Float values (N, *shape) that the integers stand for."""
+    return np.asarray(encoded * encoding.step, dtype=np.float64)
+
+
+def _remarks(encoding: InputEncoding, clipped: int, total: int) -> tuple[Diagnostic, ...]:
+    if not clipped:
+        return ()
+    low, high = encoding.minimum * encoding.step, encoding.maximum * encoding.step
+    return (
+        Diagnostic(
+            "W620",
+            f"{clipped} of {total} input values are outside {low:.4g}..{high:.4g} and were clipped",
+            Place(layer=INPUT),
+            measured=clipped,
+            limit=0,
+            unit="values",
+            hint="compile with --calibration data that covers the range of the inputs",
+        ),
+    )

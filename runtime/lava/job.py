@@ -1,0 +1,112 @@
+"""The folder through which a run and its worker process talk."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..program import IntArray, Population, Program
+from .encoding import smallest_integers
+from .layout import Layout
+from .recording import Recording, read_counts, read_potentials, read_trains
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One run: ``program`` on ``samples`` samples, whose port-ordered input is ``samples.npy`` in ``directory``."""
+
+    directory: Path
+    program: Program
+    samples: int
+    stock: bool
+    recordings: dict[str, Recording]
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the run."""
+        return self.samples * self.program.timesteps + self.program.depth
+
+    @property
+    def input_file(self) -> Path:
+        """Encoded samples (N, *port shape)."""
+        return self.directory / "samples.npy"
+
+    @property
+    def failure_file(self) -> Path:
+        """What the worker found wrong: JSON with ``process``, ``error`` and ``traceback``."""
+        return self.directory / "failure.json"
+
+    @property
+    def log_file(self) -> Path:
+        """Everything that the worker and Lava printed."""
+        return self.directory / "log.txt"
+
+    def finished_samples(self) -> int:
+        """Samples whose result is already written."""
+        potentials = self.recordings[self.program.readout.name].potentials
+        if potentials is None or not potentials.exists():
+            return 0
+        return potentials.stat().st_size // (8 * self.program.readout.neurons)
+
+
+def prepare_job(directory: Path, program: Program, samples: IntArray, *, record: bool, stock: bool) -> Job:
+    """Write what the worker needs to ``directory``."""
+    recordings = {
+        population.name: _recording(directory / f"population{index}", program, population, len(samples), record)
+        for index, population in enumerate(program.populations)
+    }
+    job = Job(directory, program, len(samples), stock, recordings)
+    np.save(job.input_file, np.ascontiguousarray(Layout.of(program).samples_to_port(smallest_integers(samples))))
+    with open(directory / "job.pickle", "wb") as file:
+        pickle.dump(job, file, protocol=pickle.HIGHEST_PROTOCOL)
+    return job
+
+
+def load_job(directory: Path) -> Job:
+    """Read what ``prepare_job`` wrote."""
+    with open(directory / "job.pickle", "rb") as file:
+        job: Job = pickle.load(file)
+    return job
+
+
+def _recording(stem: Path, program: Program, population: Population, samples: int, record: bool) -> Recording:
+    spiking = population.threshold is not None
+    return Recording(
+        depth=population.depth,
+        timesteps=program.timesteps,
+        samples=samples,
+        trains=stem.with_suffix(".trains") if spiking and record else None,
+        counts=stem.with_suffix(".counts") if spiking else None,
+        potentials=stem.with_suffix(".potentials") if population is program.readout else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """What a finished job recorded, in program order; see ``Execution``."""
+
+    readout: IntArray
+    spike_counts: dict[str, int]
+    spike_trains: dict[str, npt.NDArray[np.uint8]]
+
+
+def collect(job: Job) -> Recorded:
+    """Read what the populations of a finished ``job`` wrote."""
+    layout = Layout.of(job.program)
+    readout = job.program.readout
+    potentials = read_potentials(job.recordings[readout.name], readout.neurons)
+    return Recorded(
+        readout=layout.from_port(readout.name, potentials),
+        spike_counts={
+            name: int(read_counts(recording).sum()) for name, recording in job.recordings.items() if recording.counts
+        },
+        spike_trains={
+            name: layout.from_port(name, read_trains(recording, layout.neurons(name)))
+            for name, recording in job.recordings.items()
+            if recording.trains
+        },
+    )

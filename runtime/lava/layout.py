@@ -1,0 +1,71 @@
+"""Order of neurons in Lava's ports: stock Conv wants (columns, rows, channels), everything else is flat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..program import INPUT, ConvSynapses, Program, Shape
+
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Port order of the input and of each population.
+
+    What touches a convolution is *spatial*: program order (channels, rows, columns) becomes port order
+    (columns, rows, channels). Dense weights are permuted instead of messages, so no step pays for it.
+    """
+
+    shapes: dict[str, Shape]
+    spatial: frozenset[str]
+
+    @classmethod
+    def of(cls, program: Program) -> Layout:
+        """Layout of ``program``."""
+        shapes = {INPUT: program.input.shape} | {p.name: p.shape for p in program.populations}
+        convolved = [p for p in program.projections if isinstance(p.synapses, ConvSynapses)]
+        return cls(shapes, frozenset(name for p in convolved for name in (p.source, p.target)))
+
+    def is_spatial(self, name: str) -> bool:
+        """Whether the port order of ``name`` differs from its program order."""
+        return name in self.spatial
+
+    def neurons(self, name: str) -> int:
+        """Number of neurons (or input values)."""
+        return int(np.prod(self.shapes[name]))
+
+    def port_shape(self, name: str) -> Shape:
+        """Shape of the Lava port of ``name``."""
+        return self.shapes[name][::-1] if self.is_spatial(name) else (self.neurons(name),)
+
+    def to_port(self, name: str, values: Values) -> Values:
+        """Values that broadcast to the program shape of ``name``, in its port shape."""
+        shaped: Values = np.broadcast_to(values, self.shapes[name])
+        return shaped.transpose(2, 1, 0) if self.is_spatial(name) else shaped.reshape(-1)
+
+    def samples_to_port(self, samples: Values) -> Values:
+        """Encoded samples (N, *input shape) in port order (N, *port shape)."""
+        if self.is_spatial(INPUT):
+            return samples.transpose(0, 3, 2, 1)
+        return samples.reshape(len(samples), -1)
+
+    def from_port(self, name: str, rows: Values) -> Values:
+        """Rows (..., neurons) in port order, in program order (C order of the shape)."""
+        if not self.is_spatial(name):
+            return rows
+        in_order: Values = rows.reshape(-1, *self.port_shape(name)).transpose(0, 3, 2, 1).reshape(rows.shape)
+        return in_order
+
+    def dense_to_port(self, source: str, target: str, weight: Values) -> Values:
+        """Dense ``weight`` (targets, sources) with rows and columns in port order."""
+        permuted: Values = weight[np.ix_(self._port_permutation(target), self._port_permutation(source))]
+        return permuted
+
+    def _port_permutation(self, name: str) -> Values:
+        indices = np.arange(self.neurons(name)).reshape(self.shapes[name])
+        return self.to_port(name, indices).reshape(-1)

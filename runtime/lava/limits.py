@@ -1,0 +1,125 @@
+"""What the Lava processes can compute exactly, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...targets.diagnostic import Diagnostic, Place
+from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection
+from .encoding import ConvEncoding, encode_convolution, encode_dense
+
+FAST_INPUT_BITS = 32
+"""Messages and synaptic input travel as int32."""
+STOCK_INPUT_BITS = 24
+"""Lava's Conv wraps its sum modulo 2**24."""
+STOCK_PARAMETER_LIMIT = 127
+"""Lava's Conv model keeps kernel size, stride, padding, dilation and groups in int8."""
+
+
+def message_bounds(program: Program, source: str) -> tuple[int, int]:
+    """Smallest and largest message of ``source``, the zeros around the samples included."""
+    if source == INPUT:
+        return min(0, program.input.minimum), max(0, program.input.maximum)
+    return 0, 1
+
+
+def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
+    """Bounds of what ``projection`` adds to any neuron in one step, in weight units."""
+    weight = projection.synapses.weight
+    rows = weight.reshape(len(weight), -1)
+    total, magnitude = rows.sum(axis=1) << projection.exponent, np.abs(rows).sum(axis=1) << projection.exponent
+    excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
+    low, high = message_bounds(program, projection.source)
+    return int((excitation * low + inhibition * high).min()), int((excitation * high + inhibition * low).max())
+
+
+def find_problems(program: Program, *, stock: bool) -> list[Diagnostic]:
+    """Everything in ``program`` that Lava would compute wrongly; empty if it runs exactly."""
+    problems = list(_schedule_problems(program))
+    for projection in program.projections:
+        problems += _range_problems(program, projection, stock)
+        if stock and isinstance(projection.synapses, ConvSynapses):
+            encoding = encode_convolution(projection.synapses, projection.synapses.weight)
+            problems += _parameter_problems(projection, encoding)
+    problems += _fan_in_problems(program)
+    return problems
+
+
+def _schedule_problems(program: Program) -> Iterator[Diagnostic]:
+    if program.schedule != "pipelined":
+        yield Diagnostic(
+            "E507",
+            f"schedule {program.schedule!r} does not run on Lava",
+            hint="compile with --schedule pipelined, or run it with --backend simulator",
+        )
+
+
+def _range_problems(program: Program, projection: Projection, stock: bool) -> Iterator[Diagnostic]:
+    bits = STOCK_INPUT_BITS if stock else FAST_INPUT_BITS
+    reach = _reach(*input_bounds(program, projection))
+    if reach >= 1 << (bits - 1):
+        yield _too_wide(projection.name, reach, bits)
+        return
+    message = _reach(*message_bounds(program, projection.source))
+    partial = message
+    if isinstance(projection.synapses, DenseSynapses):
+        partial = max(message, (message + 1) * _largest_digit_sum(projection.effective_weight))
+    if partial >= 1 << (FAST_INPUT_BITS - 1):
+        yield _too_wide(projection.name, partial, FAST_INPUT_BITS)
+
+
+def _reach(low: int, high: int) -> int:
+    return max(-low - 1, high)
+
+
+def _largest_digit_sum(weight: IntArray) -> int:
+    return max(int(np.abs(e.weights.astype(np.int64)).sum(axis=1).max()) for e in encode_dense(weight))
+
+
+def _fan_in_problems(program: Program) -> Iterator[Diagnostic]:
+    for population in program.populations:
+        incoming = program.incoming(population.name)
+        if len(incoming) < 2:
+            continue
+        bounds = [input_bounds(program, projection) for projection in incoming]
+        reach = _reach(sum(low for low, _ in bounds), sum(high for _, high in bounds))
+        if reach >= 1 << (FAST_INPUT_BITS - 1):
+            yield _too_wide(population.name, reach, FAST_INPUT_BITS)
+
+
+def _too_wide(layer: str, reach: int, bits: int) -> Diagnostic:
+    other = ", or run it with --backend lava" if bits == STOCK_INPUT_BITS else ""
+    return Diagnostic(
+        "E504",
+        f"synaptic input of one step can exceed the {bits} signed bits that Lava adds up",
+        Place(layer=layer),
+        measured=float(reach),
+        limit=float((1 << (bits - 1)) - 1),
+        unit="weight units",
+        hint=f"compile with fewer weight bits or fewer input bits{other}",
+        source="lava-nc 0.10.0, process models of Conv and Dense",
+    )
+
+
+def _parameter_problems(projection: Projection, encoding: ConvEncoding) -> Iterator[Diagnostic]:
+    measured = {
+        "groups": encoding.groups,
+        "kernel size": max(encoding.weight.shape[1:3]),
+        "stride": max(encoding.stride),
+        "padding": max(encoding.padding),
+        "dilation": max(encoding.dilation),
+    }
+    for parameter, value in measured.items():
+        if value > STOCK_PARAMETER_LIMIT:
+            yield Diagnostic(
+                "E505",
+                f"{parameter} {value} wraps in the int8 of Lava's own Conv model",
+                Place(layer=projection.name),
+                measured=float(value),
+                limit=float(STOCK_PARAMETER_LIMIT),
+                unit=parameter,
+                hint="run it with --backend lava, whose Conv model has no such limit",
+                source="lava-nc 0.10.0, lava/proc/conv/models.py",
+            )

@@ -1,0 +1,36 @@
+"""How a compiled network is made of stock synapses and integrate-and-fire neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lava.magma.core.decorator import implements
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+# Lava executes this file as a top-level module, where relative imports fail.
+from spikec.runtime.lava.graph import connect_populations
+from spikec.runtime.lava.layout import Layout
+from spikec.runtime.lava.network.process import CompiledNetwork
+from spikec.runtime.program import INPUT
+
+
+@implements(proc=CompiledNetwork, protocol=LoihiProtocol)
+class SubCompiledNetwork(AbstractSubProcessModel):  # type: ignore[misc]
+    """Stock Conv and Dense processes around ``IntegrateFire`` populations."""
+
+    def __init__(self, process: Any) -> None:
+        program = process.proc_params["program"]
+        layout = Layout.of(program)
+        entry = process.in_ports.a_in
+        entry = entry.transpose([2, 1, 0]) if layout.is_spatial(INPUT) else entry.flatten()
+        graph = connect_populations(program, entry, stock=process.proc_params["stock"])
+        for index, part in enumerate(graph.processes):
+            setattr(self, f"part{index:04d}", part)
+        readout = graph.populations[program.readout.name]
+        for inner, outer in (
+            (readout.s_out, process.out_ports.s_out),
+            (readout.v_out, process.out_ports.v_out),
+        ):
+            in_order = inner.transpose([2, 1, 0]) if layout.is_spatial(program.readout.name) else inner
+            in_order.reshape(new_shape=program.readout.shape).connect(outer)

@@ -1,0 +1,116 @@
+"""Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,)."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..targets.diagnostic import UnusableInput, refuse
+from .program import IntArray, Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """``inputs`` (N, *shape) uint8 (scaled by 1/255 where floats are needed) or float32; ``labels`` (N,) or None."""
+
+    inputs: npt.NDArray[Any]
+    labels: IntArray | None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def first(self, limit: int | None) -> Samples:
+        """At most the first ``limit`` samples; all of them for None."""
+        return Samples(self.inputs[:limit], None if self.labels is None else self.labels[:limit])
+
+    def between(self, start: int, stop: int) -> Samples:
+        """Samples ``start`` to ``stop``."""
+        return Samples(self.inputs[start:stop], None if self.labels is None else self.labels[start:stop])
+
+    def as_float(self) -> npt.NDArray[np.float32]:
+        """Inputs as the float network takes them: bytes divided by 255."""
+        if self.inputs.dtype == np.uint8:
+            return np.asarray(self.inputs, dtype=np.float32) / np.float32(255)
+        return np.asarray(self.inputs, dtype=np.float32)
+
+    def accuracy(self, predictions: IntArray) -> float | None:
+        """Share of ``predictions`` that equal the labels; None without labels."""
+        if self.labels is None:
+            return None
+        return float(np.mean(predictions == self.labels[: len(predictions)]))
+
+
+def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) -> Samples:
+    """Read and check a data file; ``UnusableInput`` lists everything that is wrong with it.
+
+    ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs.
+    """
+    file = Path(path)
+    arrays = _read(file)
+    if "inputs" not in arrays:
+        raise refuse(
+            "E602",
+            f"there is no array 'inputs', only {', '.join(sorted(arrays)) or 'nothing'}",
+            file=file,
+            hint="save the data with numpy.savez(FILE, inputs=..., labels=...)",
+        )
+    inputs, labels = arrays["inputs"], arrays.get("labels")
+    found = [refuse("E603", message, file=file, hint=hint) for message, hint in _input_faults(inputs, shape)]
+    if labels is not None:
+        found += [
+            refuse("E604", message, file=file, hint="give one integer class per sample, or leave 'labels' out")
+            for message in _label_faults(labels, inputs, classes)
+        ]
+    if found:
+        raise UnusableInput(d for problem in found for d in problem.diagnostics)
+    kept = inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
+    return Samples(kept, None if labels is None else labels.astype(np.int64))
+
+
+def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise refuse(
+                    "E601", "this is a single array, not an .npz archive", file=file, hint="save it with numpy.savez"
+                )
+            return {key: archive[key] for key in archive.files if key in ("inputs", "labels")}
+    except FileNotFoundError as error:
+        raise refuse("E600", "the data file does not exist", file=file, hint="check the path") from error
+    except IsADirectoryError as error:
+        raise refuse("E600", "this is a folder, not a data file", file=file, hint="give an .npz file") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise refuse(
+            "E601", f"the data file cannot be read ({reason})", file=file, hint="save it again with numpy.savez"
+        ) from error
+
+
+def _input_faults(inputs: npt.NDArray[Any], shape: Shape) -> list[tuple[str, str]]:
+    if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
+        return [(f"'inputs' has type {inputs.dtype}", "give uint8 (0..255) or float32")]
+    if inputs.shape[1:] != shape or inputs.ndim == 0:
+        wanted = ", ".join(["N", *map(str, shape)])
+        return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", "reshape the data")]
+    if len(inputs) == 0:
+        return [("'inputs' holds no sample", "give at least one sample")]
+    if inputs.dtype != np.uint8 and not np.isfinite(inputs).all():
+        wrong = int(np.count_nonzero(~np.isfinite(inputs)))
+        return [(f"'inputs' has {wrong} values that are NaN or infinite", "remove those samples")]
+    return []
+
+
+def _label_faults(labels: npt.NDArray[Any], inputs: npt.NDArray[Any], classes: int | None) -> list[str]:
+    if labels.dtype.kind not in "iu":
+        return [f"'labels' has type {labels.dtype}, not an integer type"]
+    if labels.ndim != 1 or inputs.ndim == 0 or len(labels) != len(inputs):
+        return [f"'labels' has shape {labels.shape} for {len(inputs) if inputs.ndim else 0} samples"]
+    if len(labels) and (int(labels.min()) < 0 or (classes is not None and int(labels.max()) >= classes)):
+        limit = "" if classes is None else f"0..{classes - 1}"
+        return [f"'labels' go from {int(labels.min())} to {int(labels.max())}, the classes are {limit or '0 and up'}"]
+    return []

@@ -1,0 +1,241 @@
+"""The program on disk: ``program.json`` says what there is, ``tensors.npz`` holds the integers.
+
+The same program gives the same bytes: keys are sorted, the archive carries no dates, and each tensor is kept in
+the narrowest signed type that holds it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..targets.diagnostic import UnusableInput, refuse
+from .geometry import ConvGeometry
+from .program import (
+    ConvSynapses,
+    DenseSynapses,
+    InputEncoding,
+    IntArray,
+    Population,
+    Program,
+    Projection,
+    Synapses,
+)
+from .program_rules import problems
+
+FORMAT = "spikec-program/1"
+PROGRAM_FILE = "program.json"
+TENSOR_FILE = "tensors.npz"
+_RECOMPILE = "compile the model again with 'spikec compile'"
+_TENSOR_BYTES_LIMIT = 16 << 30
+
+
+def program_files(program: Program) -> dict[str, bytes]:
+    """Contents of the program's files by name."""
+    tensors: dict[str, IntArray] = {}
+    document = _document(program, tensors)
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return {PROGRAM_FILE: text.encode(), TENSOR_FILE: _archive(tensors)}
+
+
+def read_program(directory: str | Path) -> Program:
+    """Read an artefact's program and check it; raises ``UnusableInput`` naming file and fault."""
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise refuse("E610", f"there is no compiled artefact at '{folder}'", file=folder, hint=_RECOMPILE)
+    document = read_document(folder / PROGRAM_FILE)
+    if document.get("format") != FORMAT:
+        raise refuse(
+            "E612",
+            f"format is {document.get('format')!r}, this version of spikec reads {FORMAT!r}",
+            file=folder / PROGRAM_FILE,
+            hint=_RECOMPILE,
+        )
+    tensors = _read_archive(folder / TENSOR_FILE)
+    try:
+        program = _program(document, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise refuse(
+            "E611", f"the description is damaged ({error!r})", file=folder / PROGRAM_FILE, hint=_RECOMPILE
+        ) from error
+    found = tuple(problems(program, str(folder / PROGRAM_FILE)))
+    if found:
+        raise UnusableInput(found)
+    return program
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a JSON object from an artefact; ``UnusableInput`` if it is missing, damaged or not an object."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise refuse("E611", f"the file cannot be read as JSON ({error})", file=path, hint=_RECOMPILE) from error
+    if not isinstance(document, dict):
+        raise refuse("E611", "the file does not hold a JSON object", file=path, hint=_RECOMPILE)
+    return document
+
+
+def _document(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
+    def keep(key: str, values: IntArray) -> str:
+        tensors[key] = values
+        return key
+
+    encoding = program.input
+    return {
+        "format": FORMAT,
+        "name": program.name,
+        "target": program.target,
+        "schedule": program.schedule,
+        "timesteps": program.timesteps,
+        "state": {"minimum": program.state_minimum, "maximum": program.state_maximum},
+        "input": {
+            "sample_shape": list(encoding.sample_shape),
+            "axes": list(encoding.axes),
+            "shape": list(encoding.shape),
+            "step": encoding.step.hex(),
+            "minimum": encoding.minimum,
+            "maximum": encoding.maximum,
+        },
+        "populations": [
+            {
+                "name": p.name,
+                "shape": list(p.shape),
+                "depth": p.depth,
+                "threshold": None if p.threshold is None else keep(f"{p.name}/threshold", p.threshold),
+                "initial_potential": keep(f"{p.name}/initial_potential", p.initial_potential),
+                "bias": keep(f"{p.name}/bias", p.bias),
+            }
+            for p in program.populations
+        ],
+        "projections": [
+            {
+                "name": p.name,
+                "source": p.source,
+                "target": p.target,
+                "delay": p.delay,
+                "exponent": p.exponent,
+                "weight": keep(f"{p.name}/weight", p.synapses.weight),
+                "geometry": _geometry_document(p.synapses),
+            }
+            for p in program.projections
+        ],
+    }
+
+
+def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
+    if isinstance(synapses, DenseSynapses):
+        return None
+    geometry = synapses.geometry
+    return {
+        "stride": list(geometry.stride),
+        "padding": list(geometry.padding),
+        "dilation": list(geometry.dilation),
+        "groups": geometry.groups,
+    }
+
+
+def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
+    encoding = document["input"]
+    return Program(
+        name=str(document["name"]),
+        target=str(document["target"]),
+        schedule=str(document["schedule"]),
+        timesteps=int(document["timesteps"]),
+        state_minimum=int(document["state"]["minimum"]),
+        state_maximum=int(document["state"]["maximum"]),
+        input=InputEncoding(
+            sample_shape=_integers(encoding["sample_shape"]),
+            axes=_integers(encoding["axes"]),
+            shape=_integers(encoding["shape"]),
+            step=float.fromhex(encoding["step"]),
+            minimum=int(encoding["minimum"]),
+            maximum=int(encoding["maximum"]),
+        ),
+        populations=tuple(
+            Population(
+                name=str(p["name"]),
+                shape=_integers(p["shape"]),
+                threshold=None if p["threshold"] is None else tensors[p["threshold"]],
+                initial_potential=tensors[p["initial_potential"]],
+                bias=tensors[p["bias"]],
+                depth=int(p["depth"]),
+            )
+            for p in document["populations"]
+        ),
+        projections=tuple(
+            Projection(
+                name=str(p["name"]),
+                source=str(p["source"]),
+                target=str(p["target"]),
+                synapses=_synapses(p["geometry"], tensors[p["weight"]]),
+                exponent=int(p["exponent"]),
+                delay=int(p["delay"]),
+            )
+            for p in document["projections"]
+        ),
+    )
+
+
+def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
+    if geometry is None:
+        return DenseSynapses(weight)
+    stride, padding, dilation = (_integers(geometry[key]) for key in ("stride", "padding", "dilation"))
+    if (len(stride), len(padding), len(dilation)) != (2, 4, 2):
+        raise ValueError("a convolution's geometry has the wrong number of entries")
+    return ConvSynapses(
+        weight,
+        ConvGeometry(
+            (stride[0], stride[1]),
+            (padding[0], padding[1], padding[2], padding[3]),
+            (dilation[0], dilation[1]),
+            int(geometry["groups"]),
+        ),
+    )
+
+
+def _integers(values: list[Any]) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
+
+
+def _archive(tensors: dict[str, IntArray]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for key in sorted(tensors):
+            member = io.BytesIO()
+            np.save(member, np.ascontiguousarray(_narrowest(tensors[key])), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(key + ".npy"), member.getbuffer())
+    return buffer.getvalue()
+
+
+def _narrowest(values: IntArray) -> np.ndarray[Any, np.dtype[np.signedinteger[Any]]]:
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values
+
+
+def _read_archive(path: Path) -> dict[str, IntArray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > _TENSOR_BYTES_LIMIT:
+                raise refuse("E611", "the archive claims more than 16 GiB of tensors", file=path, hint=_RECOMPILE)
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: _as_integers(archive[key]) for key in archive.files}
+    except FileNotFoundError as error:
+        raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
+    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError, MemoryError) as error:
+        raise refuse("E611", f"the tensors cannot be read ({error})", file=path, hint=_RECOMPILE) from error
+
+
+def _as_integers(values: np.ndarray[Any, np.dtype[Any]]) -> IntArray:
+    if values.dtype.kind != "i":
+        raise ValueError(f"a tensor of type {values.dtype} where integers are expected")
+    return values.astype(np.int64)

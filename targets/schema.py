@@ -1,0 +1,228 @@
+"""What a chip offers, as frozen data; every number carries its unit, its source and how far it can be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Status(str, Enum):
+    """How a number is known."""
+
+    PUBLISHED = "published"
+    READ = "read-in-peer-source"
+    MEASURED = "measured"
+    ASSUMED = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number in ``unit`` and where it was read."""
+
+    value: int
+    unit: str
+    source: str
+    status: Status
+
+    @property
+    def assumed(self) -> bool:
+        """No source states the number, so what breaks it is a warning."""
+        return self.status is Status.ASSUMED
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The whole numbers a chip can be set to, ascending, in ``unit``."""
+
+    values: tuple[int, ...]
+    unit: str
+    source: str
+    status: Status
+
+    @property
+    def assumed(self) -> bool:
+        """No source states the numbers."""
+        return self.status is Status.ASSUMED
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Whether a chip can do something, and where that was read."""
+
+    value: bool
+    source: str
+    status: Status
+
+    @property
+    def assumed(self) -> bool:
+        """No source states it."""
+        return self.status is Status.ASSUMED
+
+
+Fact = Number | Choices | Flag
+
+
+_MOST = 2**53
+"""No chip has more of anything, and arithmetic with it stays within 64 bits."""
+
+_WORD = 62
+"""Widest integer that every backend computes with, in bits."""
+
+
+def _required(unit: str, least: int = 0, most: int = _MOST) -> Any:
+    return field(metadata={"unit": unit, "least": least, "most": most})
+
+
+def _limit(unit: str, least: int = 0, most: int = _MOST) -> Any:
+    return field(default=None, metadata={"unit": unit, "least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Synaptic weights: multiples of ``step`` within +-``maximum``, all of a projection shifted left by 0..exponent."""
+
+    maximum: Number = _required("weight units", 1)
+    step: Number = _required("weight units", 1)
+    exponent_maximum: Number = _required("bits", 0, _WORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynapseFormat:
+    """How a core stores the synapses of one input axon: blocks of a header and entries, padded to memory words.
+
+    ``weight_bits`` lists the widths a weight can have (sign included); ``index_bits_minimum`` is the narrowest
+    index of a target neuron, None where an entry has no index.
+    """
+
+    weight_bits: Choices | None = _limit("bits")
+    index_bits_minimum: Number | None = _limit("bits")
+    block_size: Number | None = _limit("synapses", 1)
+    block_header_bits: Number | None = _limit("bits")
+    word_bits: Number | None = _limit("bits", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron:
+    """Integrate-and-fire neurons.
+
+    The signed state has ``state_bits``; synaptic input, threshold and initial potential enter it shifted left by
+    ``input_shift``, so one weight unit is ``1 << input_shift`` state units. ``input_bits_maximum`` are the signed
+    bits of the summed synaptic input of one step in weight units. A bias is mantissa << exponent in state units.
+    None is no limit.
+    """
+
+    state_bits: Number = _required("bits", 2, _WORD)
+    input_shift: Number = _required("bits", 0, _WORD)
+    compartments_per_neuron: Number = _required("compartments", 1)
+    native_subtractive_reset: Flag
+    input_bits_maximum: Number | None = _limit("bits", 1, _WORD)
+    threshold_maximum: Number | None = _limit("weight units", 1)
+    threshold_configurations: Number | None = _limit("thresholds", 1)
+    bias_mantissa_maximum: Number | None = _limit("state units", 0, 2**31)
+    bias_exponent_maximum: Number | None = _limit("bits", 0, 31)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What one core has; None is no limit or not publicly known (see the target's notes)."""
+
+    neurons: Number | None = _limit("compartments", 1)
+    input_axons: Number | None = _limit("axons", 1)
+    output_axons: Number | None = _limit("axons", 1)
+    synapse_memory_bits: Number | None = _limit("bits", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """What one chip has."""
+
+    cores: Number | None = _limit("cores", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A chip or a simulator that programs are compiled for.
+
+    ``notes`` say what is not publicly known. ``delay_maximum`` counts steps beyond the one that a projection
+    costs; ``graded_input`` are the bits of the integers that the input may send, a sign included.
+    """
+
+    name: str
+    title: str
+    backends: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    weights: Weights
+    neuron: Neuron
+    synapses: SynapseFormat = SynapseFormat()
+    core: Core = Core()
+    chip: Chip = Chip()
+    delay_maximum: Number | None = _limit("steps")
+    graded_input: Number | None = _limit("bits", 1)
+
+    @property
+    def state_minimum(self) -> int:
+        """Least membrane potential in weight units: -131072 for 24 bits of state under a shift of 6."""
+        return -(1 << self.neuron.state_bits.value - 1) >> self.neuron.input_shift.value
+
+    @property
+    def state_maximum(self) -> int:
+        """Largest membrane potential in weight units: 131071 for 24 bits of state under a shift of 6."""
+        return (1 << self.neuron.state_bits.value - 1) - 1 >> self.neuron.input_shift.value
+
+    @property
+    def threshold_limit(self) -> Number:
+        """Largest threshold in weight units: the chip's own limit, or else the largest membrane potential."""
+        state = self.neuron.state_bits
+        return self.neuron.threshold_maximum or Number(self.state_maximum, "weight units", state.source, state.status)
+
+    def bias_representable(self, bias: IntArray) -> npt.NDArray[np.bool_]:
+        """Whether each bias, in weight units, is a mantissa << exponent that the chip can hold; same shape."""
+        return np.asarray(self.nearest_bias(bias) == bias)
+
+    def nearest_bias(self, bias: IntArray) -> IntArray:
+        """Return the nearest bias in weight units that the chip can hold, for each of ``bias``; same shape."""
+        weight_units = np.asarray(bias, dtype=np.int64)
+        mantissa_maximum = self.neuron.bias_mantissa_maximum
+        if mantissa_maximum is None:
+            return weight_units
+        shift = self.neuron.input_shift.value
+        exponent_maximum = self.neuron.bias_exponent_maximum
+        best: IntArray = np.zeros_like(weight_units)
+        for exponent in range(exponent_maximum.value + 1 if exponent_maximum else 1):
+            unit = max(exponent - shift, 0)
+            largest = (mantissa_maximum.value << exponent >> shift) >> unit
+            magnitude = np.minimum((np.abs(weight_units) + (1 << unit >> 1)) >> unit, largest) << unit
+            candidate = np.sign(weight_units) * magnitude
+            best = np.where(np.abs(candidate - weight_units) < np.abs(best - weight_units), candidate, best)
+        return best
+
+    def facts(self) -> Iterator[tuple[str, Fact]]:
+        """Every number and flag that is set, under its dotted key, in the order of the schema."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, (Weights, SynapseFormat, Neuron, Core, Chip)):
+                for inner in fields(value):
+                    fact = getattr(value, inner.name)
+                    if fact is not None:
+                        yield f"{entry.name}.{inner.name}", fact
+            elif isinstance(value, (Number, Choices, Flag)):
+                yield entry.name, value
+
+    def assumed(self) -> tuple[str, ...]:
+        """Keys of the numbers that no source states."""
+        return tuple(key for key, fact in self.facts() if fact.assumed)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything in the description, in hexadecimal."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()

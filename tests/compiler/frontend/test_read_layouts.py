@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spikec.compiler.frontend import read_onnx
+from spikec.compiler.ir.network import evaluate
+from spikec.compiler.ir.operators import Slice
+
+Compare = Callable[..., Any]
+Parse = Callable[..., bytes]
+Codes = Callable[..., list[Any]]
+
+RNG = np.random.default_rng(2)
+
+
+def normal(*shape: int) -> Any:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def test_keras_network_with_channels_last(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        scaled = Mul(x, factor) moved = Sub(scaled, mean)
+        t1 = Transpose <perm = [0, 3, 1, 2]> (moved)
+        c1 = Conv <pads = [1, 1, 1, 1]> (t1, w1)
+        t2 = Transpose <perm = [0, 2, 3, 1]> (c1)
+        b1 = Add(t2, bias1) m = Mul(b1, gain) r1 = Relu(m)
+        t3 = Transpose <perm = [0, 3, 1, 2]> (r1)
+        c2 = Conv <pads = [1, 1, 1, 1]> (t3, w2)
+        t4 = Transpose <perm = [0, 2, 3, 1]> (c2)
+        sum = Add(t4, r1) cut = Slice(sum, s, e, a, t) grown = Pad(cut, pads)
+        t5 = Transpose <perm = [0, 3, 1, 2]> (grown)
+        p = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (t5)
+        t6 = Transpose <perm = [0, 2, 3, 1]> (p)
+        mean2 = ReduceMean <axes = [1, 2], keepdims = 0> (t6)
+        d = MatMul(mean2, w3) logits = Add(d, bias3) y = Softmax(logits)
+    """
+    weights = {
+        "factor": np.float32(0.5),
+        "mean": normal(3),
+        "w1": normal(4, 3, 3, 3),
+        "bias1": normal(4),
+        "gain": normal(1, 1, 1, 4),
+        "w2": normal(4, 4, 3, 3),
+        "s": [0, 1],
+        "e": [2**31 - 1, 2**31 - 1],
+        "a": [1, 2],
+        "t": [2, 2],
+        "pads": [0, 0, 0, 1, 0, 0, 0, 1],
+        "w3": normal(6, 5),
+        "bias3": normal(5),
+    }
+    model = parsed(body, "float[N,8,8,3] x", "float[N,5] y", opset=13, weights=weights)
+
+    def softmax(scores: Any) -> Any:
+        exponents = np.exp(scores - scores.max(1, keepdims=True))
+        return exponents / exponents.sum(1, keepdims=True)
+
+    read = same_as_runtime(model, batch=3, compared=softmax)
+    assert read.operators == [
+        *("Transpose", "Scale", "Offset", "Conv", "Scale", "Relu", "Conv", "Add", "Slice", "Pad", "AveragePool"),
+        *("AveragePool", "Reshape", "Dense"),
+    ]
+    cut = read.network.node("cut").operator
+    assert isinstance(cut, Slice)
+    assert cut.step == (1, 2, 2)
+
+
+def test_flattening_channels_last_keeps_the_transpose_before_the_reshape(
+    parsed: Parse, same_as_runtime: Compare
+) -> None:
+    body = """
+        c = Conv(x, w) t = Transpose <perm = [0, 2, 3, 1]> (c) r = Relu(t)
+        f = Reshape(r, flat) y = MatMul(f, v)
+    """
+    weights = {"w": normal(4, 3, 3, 3), "flat": [-1, 64], "v": normal(64, 2)}
+    read = same_as_runtime(parsed(body, outputs="float[N,2] y", weights=weights), batch=2)
+    assert read.operators == ["Conv", "Relu", "Transpose", "Reshape", "Dense"]
+
+
+def test_keras_one_dimensional_convolution(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        u = Unsqueeze(x, one) t1 = Transpose <perm = [0, 3, 1, 2]> (u)
+        c1 = Conv(t1, w1) t2 = Transpose <perm = [0, 2, 3, 1]> (c1) q = Squeeze(t2, one)
+        b = Add(q, bias) r = Relu(b)
+        u2 = Unsqueeze(r, one) t3 = Transpose <perm = [0, 3, 1, 2]> (u2)
+        c2 = Conv(t3, w2) t4 = Transpose <perm = [0, 2, 3, 1]> (c2) q2 = Squeeze(t4, one)
+        y = ReduceMean <axes = [1], keepdims = 0> (q2)
+    """
+    weights = {"one": [1], "w1": normal(4, 2, 1, 3), "bias": normal(4), "w2": normal(3, 4, 1, 3)}
+    read = same_as_runtime(parsed(body, "float[N,9,2] x", "float[N,3] y", opset=13, weights=weights), batch=2)
+    assert read.operators == ["Transpose", "Reshape", "Conv", "Relu", "Conv", "AveragePool", "Reshape"]
+
+
+def test_batch_norm_behind_a_flattened_map(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = "c = Conv(x, w) f = Flatten(c) b = BatchNormalization(f, s, o, m, v) r = Relu(b) y = MatMul(r, g)"
+    statistics = {"s": normal(32), "o": normal(32), "m": normal(32), "v": abs(normal(32))}
+    weights = {"w": normal(2, 3, 3, 3), **statistics, "g": normal(32, 2)}
+    read = same_as_runtime(parsed(body, outputs="float[N,2] y", weights=weights), batch=2)
+    assert read.operators == ["Conv", "Scale", "Offset", "Relu", "Reshape", "Dense"]
+
+
+def test_dense_layer_viewed_as_a_map_before_a_convolution(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = "h = Gemm(x, w) m = Reshape(h, map) r = Relu(m) y = Conv(r, k)"
+    weights = {"w": normal(5, 18), "map": [0, 2, 3, 3], "k": normal(4, 2, 2, 2)}
+    read = same_as_runtime(parsed(body, "float[N,5] x", weights=weights), batch=2)
+    assert read.operators == ["Dense", "Reshape", "Relu", "Conv"]
+
+
+def test_permuted_map_before_a_layer_is_refused(parsed: Parse, problems: Codes) -> None:
+    body = "c = Conv(x, w) t = Transpose <perm = [0, 1, 3, 2]> (c) y = Conv(t, v)"
+    (problem,) = problems(parsed(body, weights={"w": normal(4, 3, 3, 3), "v": normal(2, 4, 2, 1)}))
+    assert problem.code == "E105"
+    assert problem.place.nodes == ("t",)
+
+
+def test_permuted_result_is_refused(parsed: Parse, problems: Codes) -> None:
+    body = "c = Conv(x, w) y = Transpose <perm = [0, 2, 3, 1]> (c)"
+    assert [p.code for p in problems(parsed(body, weights={"w": normal(4, 3, 3, 3)}))] == ["E105"]
+
+
+def test_nodes_without_use_are_left_out(parsed: Parse, same_as_runtime: Compare) -> None:
+    read = same_as_runtime(parsed("y = Relu(x) a = Sigmoid(x) b = MaxPool <kernel_shape = [2, 2]> (a)"))
+    assert read.operators == ["Relu"]
+
+
+def test_names_are_safe_and_differ_also_without_case(parsed: Parse) -> None:
+    import onnx
+
+    model = onnx.load_model_from_string(parsed("a = Relu(x) b = Neg(a) c = Neg(b) y = Neg(c)"))
+    for node, name in zip(model.graph.node, ("/layer 1/Relu", "Act", "act", "input"), strict=True):
+        node.name = name
+    network, _ = read_onnx(model.SerializeToString())
+    assert [node.name for node in network.nodes] == ["layer_1_Relu", "Act", "act_2", "input_2"]
+    assert [node.origins[0].node for node in network.nodes] == ["/layer 1/Relu", "Act", "act", "input"]
+
+
+def test_fixed_batch_of_any_size_is_taken_as_the_batch(parsed: Parse) -> None:
+    body = "f = Reshape(x, shape) y = MatMul(f, w)"
+    weights = {"shape": [4, -1], "w": normal(108, 2)}
+    network, _ = read_onnx(parsed(body, "float[4,3,6,6] x", "float[4,2] y", weights=weights))
+    samples = normal(7, 3, 6, 6)
+    expected = samples.reshape(7, -1) @ weights["w"]
+    # Same sums in another order.
+    np.testing.assert_allclose(evaluate(network, samples)[network.output], expected, rtol=1e-5, atol=1e-5)
