@@ -1,26 +1,25 @@
 """spikec: a trained quantise-and-clip network in, an exact integrate-and-fire network in chip integers out.
 
-import spikec
-compiled = spikec.compile_model("net.onnx", spikec.CompileOptions(target="loihi2", timesteps=4))
-execution = spikec.simulate(compiled.program, images)
+From a file to spikes:
+
+    import spikec
+    compiled = spikec.compile_model("net.onnx", spikec.CompileOptions(target="loihi2", timesteps=4))
+    execution = spikec.simulate(compiled.program, images)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-from .compiler import Compiled, CompileOptions, Report
-from .compiler import check_model as _check_model
-from .compiler import compile_model as _compile_model
-from .models.readers import MODEL_READERS
-from .runtime import Execution, Program, Samples, build_process
-from .runtime import simulate as _simulate
-from .runtime.encoding import encode
-from .targets.diagnostic import Diagnostic, UnusableInput
+    from .compiler import Compiled, CompileOptions, Report
+    from .runtime import Execution, Program, Samples, build_process
+    from .targets.diagnostic import Diagnostic, UnusableInput
 
 __all__ = [
     "CompileOptions",
@@ -38,6 +37,26 @@ __all__ = [
 ]
 
 
+# Imported when they are first asked for: the guarded Lava process, which needs the runtime alone, starts sooner.
+_HOME = {
+    "CompileOptions": ".compiler",
+    "Compiled": ".compiler",
+    "Diagnostic": ".targets.diagnostic",
+    "Execution": ".runtime",
+    "Program": ".runtime",
+    "Report": ".compiler",
+    "Samples": ".runtime",
+    "UnusableInput": ".targets.diagnostic",
+    "build_process": ".runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'spikec' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name], __name__), name)
+
+
 def compile_model(
     model: str | Path, options: CompileOptions | None = None, *, report: Callable[[str], None] | None = None
 ) -> Compiled:
@@ -46,20 +65,34 @@ def compile_model(
     ``report(stage)`` is called as each stage begins. Raises ``UnusableInput`` with every problem that makes model,
     options or calibration data unusable; a program that does not fit its target is a result, see ``report.verdict``.
     """
-    return _compile_model(model, options, readers=MODEL_READERS, report=report)
+    from .compiler import compile_model as compile_onnx
+    from .models.readers import MODEL_READERS
+
+    return compile_onnx(model, options, readers=MODEL_READERS, report=report)
 
 
 def check_model(
     model: str | Path, options: CompileOptions | None = None, *, report: Callable[[str], None] | None = None
 ) -> Report:
     """Report whether a model fits a target; arguments and errors as for ``compile_model``."""
-    return _check_model(model, options, readers=MODEL_READERS, report=report)
+    from .compiler import check_model as check_onnx
+    from .models.readers import MODEL_READERS
+
+    return check_onnx(model, options, readers=MODEL_READERS, report=report)
 
 
 def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False) -> Execution:
     """Run ``inputs`` (N, *sample shape), uint8 (scaled by 1/255) or float, on the exact simulator.
 
-    Values outside the program's input range are clipped. ``record`` keeps every spike train.
+    Values outside the program's input range are clipped. ``record`` keeps every spike train. Raises
+    ``UnusableInput`` for inputs of another shape or type than the program takes.
     """
-    encoded, _ = encode(program.input, inputs)
-    return _simulate(program, encoded, record=record)
+    import numpy as np
+
+    from .runtime.encoding import encode
+    from .runtime.samples import checked_samples
+    from .runtime.simulator import simulate as simulate_encoded
+
+    samples = checked_samples(np.asarray(inputs), None, program.input.sample_shape)
+    encoded, _ = encode(program.input, samples.inputs)
+    return simulate_encoded(program, encoded, record=record)

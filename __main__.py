@@ -45,8 +45,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except UnusableInput as refusal:
         return _fail(*refusal.diagnostics)
-    except BrokenPipeError:
-        # The reader of our output went away; nothing can be told to anybody.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output went away, for which click exits; nothing can be told to anybody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the last resort: a fault of ours still ends as one line

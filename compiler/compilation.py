@@ -13,7 +13,7 @@ import numpy as np
 
 from ..runtime.agreement import Agreement
 from ..runtime.program import Program
-from ..runtime.samples import Samples, load_samples
+from ..runtime.samples import Samples, checked_samples, load_samples
 from ..runtime.storage import program_files
 from ..targets import Target
 from ..targets import load as load_target
@@ -78,6 +78,8 @@ def read_model(
     """Read an ``.onnx`` file, or another kind for which ``readers`` has an entry by suffix."""
     file = Path(path)
     reader = (readers or {}).get(file.suffix.lower())
+    if file.is_dir():
+        raise refuse("E001", "this is a folder, not a model file", file=path, hint="give the path of the model file")
     if reader is None and file.suffix.lower() != ".onnx":
         known = ", ".join((".onnx", *(readers or {})))
         raise refuse(
@@ -110,7 +112,10 @@ def compile_model(
     target = _usable(chosen)
     read = read_model(model, output=chosen.output, readers=readers)
     context = Context(target, chosen.timesteps, _calibration(chosen, read.network), chosen.weight_bits)
-    pipeline = run_passes(read.network, context, passes_for(chosen), report)
+    try:
+        pipeline = run_passes(read.network, context, passes_for(chosen), report)
+    except UnusableInput as refusal:
+        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
     program = pipeline.state.program
     assert program is not None, "the standard passes end with a program"
     if report is not None:
@@ -168,10 +173,16 @@ def _usable(options: CompileOptions) -> Target:
 
 def _calibration(options: CompileOptions, network: Network) -> Samples | None:
     data = options.calibration
-    if data is None or isinstance(data, Samples):
-        return data
+    if data is None:
+        return None
     classes = int(np.prod(network.shape(network.output)))
+    if isinstance(data, Samples):
+        return checked_samples(data.inputs, data.labels, network.input_shape, classes=classes)
     return load_samples(data, network.input_shape, classes=classes)
+
+
+def _in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:
+    return replace(diagnostic, place=replace(diagnostic.place, file=diagnostic.place.file or str(file)))
 
 
 def _parameters(network: Network) -> int:

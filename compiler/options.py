@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..runtime.program_rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic
 
@@ -45,7 +46,11 @@ class CompileOptions:
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
     """Yield every option that is out of its range."""
     rules = (
-        (1 <= options.timesteps <= 4096, f"timesteps is {options.timesteps}", "give --timesteps from 1 to 4096"),
+        (
+            1 <= options.timesteps <= MAXIMUM_TIMESTEPS,
+            f"timesteps is {options.timesteps}",
+            f"give --timesteps from 1 to {MAXIMUM_TIMESTEPS}",
+        ),
         (
             options.schedule in SCHEDULES,
             f"the schedule '{options.schedule}' is not known",

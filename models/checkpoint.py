@@ -12,9 +12,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..runtime.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
 from .activation import Activation, quantise_clip_layers
-from .files import write_atomically
 from .networks import NetworkSpec
 
 FORMAT = "spikec-checkpoint"
@@ -43,8 +43,8 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically; E710 when the place cannot be written."""
-    write_atomically(
+    """Write a checkpoint atomically; E615 when the place cannot be written."""
+    write_file(
         path,
         to_bytes(
             {

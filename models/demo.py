@@ -76,9 +76,7 @@ def _with(compiled: Compiled, agreement: Agreement) -> Compiled:
     return Compiled(compiled.program, with_agreement(compiled.report, agreement), compiled.seconds)
 
 
-def _document(
-    directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement
-) -> dict[str, Any]:
+def _document(directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement) -> dict[str, Any]:
     network = read_model(shipped_model()).network
     return {
         "samples": len(test),

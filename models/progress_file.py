@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..runtime.artefact import write_file
 from ..targets.diagnostic import refuse
 from .checkpoint import read_dictionary, to_bytes
-from .files import write_atomically
 
 FORMAT = "spikec-training"
 VERSION = 1
@@ -40,9 +40,7 @@ class Progress:
 def save_progress(folder: Path, progress: Progress, purpose: dict[str, Any]) -> None:
     """Write the state of a training; ``purpose`` is its options and data set, which a continuation must share."""
     state = {field.name: getattr(progress, field.name) for field in fields(Progress)}
-    write_atomically(
-        folder / NAME, to_bytes({"format": FORMAT, "version": VERSION, "purpose": purpose, "state": state})
-    )
+    write_file(folder / NAME, to_bytes({"format": FORMAT, "version": VERSION, "purpose": purpose, "state": state}))
 
 
 def load_progress(folder: Path, purpose: dict[str, Any]) -> Progress:

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..runtime.artefact import write_file
+from ..runtime.progress import progress_bar
 from ..targets.diagnostic import Diagnostic, Place, UnusableInput
 from .activation import QuantiseClip, keep_thresholds_positive
 from .augmentation import augment
@@ -23,9 +25,7 @@ from .checkpoint import Checkpoint, onnx_bytes, save_checkpoint, thresholds
 from .datasets.images import DataSet, ImageSet, split
 from .datasets.sample_file import draw, sample_file
 from .evaluation import accuracy, as_input
-from .files import write_atomically
 from .options import Round, TrainingOptions
-from .progress import progress_bar
 from .progress_file import Progress, load_progress, refuse_unfinished, remove_progress, save_progress
 from .thresholds import set_thresholds
 
@@ -63,7 +63,7 @@ def train(
     looked at once per round, for the record. On one machine with one number of threads, equal options give equal
     weights on a CPU, resumed or not. ``device`` is auto, cpu or cuda.
     Errors: E705 impossible options, E706 nothing to resume or an unfinished training in the way, E707 divergence,
-    E710 the folder cannot be written.
+    E615 the folder cannot be written.
     """
     problems = (*options.problems(data), *_device_problems(device))
     if problems:
@@ -182,7 +182,7 @@ def _epoch(task: _Task, network: nn.Module, optimiser: torch.optim.SGD, index: i
     batches = torch.split(order, task.options.batch_size)
     network.train()
     total = 0.0
-    with progress_bar(f"{current.name} epoch {epoch + 1}/{current.epochs}", len(batches)) as advance:
+    with progress_bar(f"{current.name} epoch {epoch + 1}/{current.epochs}") as progress:
         for number, chosen in enumerate(batches):
             share = (epoch + number / len(batches)) / current.epochs
             for group in optimiser.param_groups:
@@ -197,7 +197,7 @@ def _epoch(task: _Task, network: nn.Module, optimiser: torch.optim.SGD, index: i
             if not math.isfinite(value):
                 raise _diverged(current, epoch, number)
             total += value * len(chosen)
-            advance(1)
+            progress(number + 1, len(batches))
     return total / len(images)
 
 
@@ -236,10 +236,10 @@ def _write_results(task: _Task, progress: Progress, finished: list[dict[str, Any
     last = options.rounds()[-1]
     checkpoint = Checkpoint(options.network_spec(data), last.activation, progress.best_weights, record)
     save_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
-    write_atomically(folder / ONNX_NAME, onnx_bytes(checkpoint.build(), checkpoint.network))
+    write_file(folder / ONNX_NAME, onnx_bytes(checkpoint.build(), checkpoint.network))
     calibration = draw(split_training_set(options, data)[0], CALIBRATION_IMAGES, options.seed)
-    write_atomically(folder / TEST_NAME, sample_file(data.test))
-    write_atomically(folder / CALIBRATION_NAME, sample_file(calibration))
-    write_atomically(folder / RECORD_NAME, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+    write_file(folder / TEST_NAME, sample_file(data.test))
+    write_file(folder / CALIBRATION_NAME, sample_file(calibration))
+    write_file(folder / RECORD_NAME, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
     remove_progress(folder)
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -53,10 +54,7 @@ def _move_into_place(folder: Path, files: dict[str, bytes]) -> None:
     fresh.mkdir()
     try:
         for name, content in files.items():
-            with (fresh / name).open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write_through(fresh / name, content)
         if folder.exists():
             folder.rename(stale)
         fresh.rename(folder)
@@ -88,15 +86,24 @@ def _is_running(process: int) -> bool:
 
 
 def write_file(path: str | Path, content: bytes) -> None:
-    """Write one file so that it is either all there or as it was."""
+    """Write one file, making its folder, so that it is either all there or as it was; E615 if that is not possible."""
     file = Path(path).absolute()
     fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        fresh.write_bytes(content)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_through(fresh, content)
         fresh.replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         reason = error.strerror or str(error)
         raise refuse(
             "E615", f"the file cannot be written ({reason})", file=path, hint="check the path, space and permissions"
         ) from error
+
+
+def _write_through(file: Path, content: bytes) -> None:
+    with file.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -41,12 +41,12 @@ def _torch() -> ModuleType | None:
 
 
 def pad_or_crop(maps: npt.NDArray[Any], padding: tuple[int, int, int, int]) -> npt.NDArray[Any]:
-    """Pad (N, C, H, W) with zeros; negative entries of (top, left, bottom, right) crop."""
+    """Pad (N, C, H, W) with zeros; negative entries of (top, left, bottom, right) crop, if need be into the zeros."""
     top, left, bottom, right = padding
-    height, width = maps.shape[2:]
-    cropped = maps[:, :, max(0, -top) : height - max(0, -bottom), max(0, -left) : width - max(0, -right)]
     grow = [(0, 0), (0, 0), (max(0, top), max(0, bottom)), (max(0, left), max(0, right))]
-    return np.pad(cropped, grow) if any(map(any, grow)) else cropped
+    padded = np.pad(maps, grow) if any(map(any, grow)) else maps
+    height, width = padded.shape[2:]
+    return padded[:, :, max(0, -top) : height - max(0, -bottom), max(0, -left) : width - max(0, -right)]
 
 
 def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Floats:
@@ -61,8 +61,8 @@ def _convolve_torch(torch: ModuleType, maps: Floats, weight: Floats, geometry: C
     padded = maps if symmetric else pad_or_crop(maps, geometry.padding)
     with torch.no_grad():
         result = torch.nn.functional.conv2d(
-            torch.from_numpy(np.ascontiguousarray(padded)),
-            torch.from_numpy(np.ascontiguousarray(weight)),
+            torch.from_numpy(np.require(padded, requirements=("C", "W"))),
+            torch.from_numpy(np.require(weight, requirements=("C", "W"))),
             stride=geometry.stride,
             padding=(top, left) if symmetric else 0,
             dilation=geometry.dilation,

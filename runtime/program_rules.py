@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from ..targets.diagnostic import Diagnostic, Place
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, Shape
+
+MAXIMUM_TIMESTEPS = 4096
+"""Largest window T; a longer one says nothing that a rate of 1/4096 does not."""
+
+MAXIMUM_NEURONS = 1 << 26
+"""Largest population or padded map: 64 times the neurons of a whole Loihi 2, and what a workstation can still hold."""
+
+EXACT = 2.0**53
+"""Largest magnitude that a potential or a sum may reach: from there on 64-bit floats skip integers."""
+
+_WORD = 62
+"""Bits of the largest state that a target may have; the rest of 64 bits is room for one sum."""
 
 
 def problems(program: Program, file: str | None = None) -> Iterator[Diagnostic]:
@@ -25,32 +38,45 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         return
     if len(set(names) | {INPUT}) != len(names) + 1:
         yield None, "two populations share a name"
-    if program.timesteps < 1:
-        yield None, f"the program has {program.timesteps} time steps; at least one is needed"
+    if not 1 <= program.timesteps <= MAXIMUM_TIMESTEPS:
+        yield None, f"the program has {program.timesteps} time steps, not 1 to {MAXIMUM_TIMESTEPS}"
     if program.schedule != "pipelined":
         yield None, f"the schedule '{program.schedule}' is not known"
-    if program.state_minimum >= program.state_maximum:
-        yield None, "the range of the membrane potential is empty"
+    if not -(1 << _WORD) <= program.state_minimum < 0 < program.state_maximum < 1 << _WORD:
+        yield None, f"the membrane potential's range {program.state_minimum}..{program.state_maximum} is not sound"
     yield from _input_contradictions(program)
+    reached = {projection.target for projection in program.projections}
     for position, population in enumerate(program.populations):
+        if population.name not in reached:
+            yield population.name, "no projection reaches the population"
         yield from _population_contradictions(population, is_last=position == len(names) - 1)
     for projection in program.projections:
         yield from _projection_contradictions(program, projection, names)
+    for population in program.populations:
+        if _reach(program, population) >= EXACT:
+            yield population.name, "potentials can leave the integers that every backend computes exactly, 2^53"
 
 
 def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
     encoding = program.input
     if sorted(encoding.axes) != list(range(len(encoding.sample_shape))):
         yield INPUT, f"axes {encoding.axes} do not permute a sample of shape {encoding.sample_shape}"
-    if np.prod(encoding.sample_shape) != np.prod(encoding.shape) or min(encoding.shape, default=0) < 1:
+    if not _is_shape(encoding.shape) or not _is_shape(encoding.sample_shape):
+        yield INPUT, f"shapes {encoding.sample_shape} and {encoding.shape} are not those of an input"
+    elif math.prod(encoding.sample_shape) != math.prod(encoding.shape):
         yield INPUT, f"a sample of shape {encoding.sample_shape} cannot be viewed as {encoding.shape}"
     if not (np.isfinite(encoding.step) and encoding.step > 0):
         yield INPUT, f"the input step {encoding.step} is not positive"
     if encoding.minimum >= encoding.maximum:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} is empty"
+    if max(abs(encoding.minimum), abs(encoding.maximum)) >= 1 << 31:
+        yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} does not fit 32 bits"
 
 
 def _population_contradictions(population: Population, is_last: bool) -> Iterator[tuple[str | None, str]]:
+    if not _is_shape(population.shape):
+        yield population.name, f"shape {population.shape} is not one of 1 to {MAXIMUM_NEURONS} neurons"
+        return
     if (population.threshold is None) != is_last:
         yield population.name, "the last population, and no other, is the read-out without a threshold"
     if population.threshold is not None and int(population.threshold.min()) < 1:
@@ -62,6 +88,8 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
     ):
         if values is not None and not _broadcasts(values, population.shape):
             yield population.name, f"{title} of shape {values.shape} does not fit neurons of shape {population.shape}"
+        if values is not None and not _is_below(values, _WORD):
+            yield population.name, f"{title} does not fit {_WORD} bits"
 
 
 def _projection_contradictions(
@@ -70,6 +98,8 @@ def _projection_contradictions(
     if projection.target not in names or projection.source not in [*names, INPUT]:
         yield projection.name, f"connects '{projection.source}' to '{projection.target}', which do not both exist"
         return
+    if projection.source != INPUT and names.index(projection.source) >= names.index(projection.target):
+        yield projection.name, f"'{projection.source}' does not come before '{projection.target}'"
     source_depth = 0 if projection.source == INPUT else program.population(projection.source).depth
     target = program.population(projection.target)
     if source_depth + 1 + projection.delay != target.depth or projection.delay < 0:
@@ -78,14 +108,40 @@ def _projection_contradictions(
             f"a delay of {projection.delay} takes depth {source_depth} to {source_depth + 1 + projection.delay}, "
             f"but '{target.name}' is at depth {target.depth}",
         )
-    if projection.exponent < 0:
-        yield projection.name, f"weight exponent {projection.exponent} is negative"
+    if not 0 <= projection.exponent <= 31:
+        yield projection.name, f"weight exponent {projection.exponent} is not 0 to 31"
+    elif not _is_below(projection.synapses.weight, 31):
+        yield projection.name, "a weight does not fit 32 bits"
     if not _fits(projection, program.source_shape(projection), target.shape):
         yield (
             projection.name,
             f"weights of shape {projection.synapses.weight.shape} do not map {program.source_shape(projection)} "
             f"to {target.shape}",
         )
+
+
+def _reach(program: Program, population: Population) -> float:
+    """Bound of every potential and partial sum in a window; in floats, which cannot wrap around."""
+    drive = _largest(population.bias)
+    for projection in program.incoming(population.name):
+        weight = np.abs(projection.synapses.weight.astype(np.float64))
+        fan_in = float(weight.reshape(len(weight), -1).sum(axis=1).max())
+        graded = max(abs(program.input.minimum), abs(program.input.maximum))
+        drive += fan_in * 2.0 ** min(projection.exponent, _WORD) * (graded if projection.source == INPUT else 1)
+    threshold = 0.0 if population.threshold is None else _largest(population.threshold)
+    return _largest(population.initial_potential) + program.timesteps * drive + 2 * threshold
+
+
+def _largest(values: IntArray) -> float:
+    return float(np.abs(values.astype(np.float64)).max())
+
+
+def _is_shape(shape: Shape) -> bool:
+    return len(shape) > 0 and min(shape) >= 1 and math.prod(shape) <= MAXIMUM_NEURONS
+
+
+def _is_below(values: IntArray, bits: int) -> bool:
+    return -(1 << bits) <= int(values.min()) and int(values.max()) < 1 << bits
 
 
 def _broadcasts(values: IntArray, shape: Shape) -> bool:
@@ -97,10 +153,15 @@ def _broadcasts(values: IntArray, shape: Shape) -> bool:
 
 def _fits(projection: Projection, source: Shape, target: Shape) -> bool:
     weight = projection.synapses.weight
+    if not (_is_shape(source) and _is_shape(target)):
+        return False
     if not isinstance(projection.synapses, ConvSynapses):
-        return weight.shape == (int(np.prod(target)), int(np.prod(source)))
+        return weight.shape == (math.prod(target), math.prod(source))
     geometry = projection.synapses.geometry
     if weight.ndim != 4 or len(source) != 3 or min(geometry.stride + geometry.dilation + (geometry.groups,)) < 1:
+        return False
+    top, left, bottom, right = geometry.padding
+    if not _is_shape((source[0], source[1] + top + bottom, source[2] + left + right)):
         return False
     rows, columns = geometry.output_size((source[1], source[2]), (weight.shape[2], weight.shape[3]))
     return (

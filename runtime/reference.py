@@ -68,7 +68,8 @@ class _Machine:
 
     def _graded_input(self, step: int) -> IntArray:
         sample = (step - 1) // self.program.timesteps
-        return self.samples[sample] if sample < len(self.samples) else np.zeros_like(self.samples[0])
+        is_inside = sample < len(self.samples)
+        return self.samples[sample] if is_inside else np.zeros(self.program.input.shape, dtype=np.int64)
 
     def _integrate_and_fire(self, population: Population, current: IntArray, step: int) -> IntArray:
         timesteps = self.program.timesteps

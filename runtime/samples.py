@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..targets.diagnostic import UnusableInput, refuse
+from .archive import DamagedArchive, array_names, read_archive
 from .program import IntArray, Shape
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +57,22 @@ def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) 
     if "inputs" not in arrays:
         raise refuse(
             "E602",
-            f"there is no array 'inputs', only {', '.join(sorted(arrays)) or 'nothing'}",
+            f"there is no array 'inputs', only {', '.join(array_names(file)) or 'nothing'}",
             file=file,
             hint="save the data with numpy.savez(FILE, inputs=..., labels=...)",
         )
-    inputs, labels = arrays["inputs"], arrays.get("labels")
+    return checked_samples(arrays["inputs"], arrays.get("labels"), shape, classes=classes, file=file)
+
+
+def checked_samples(
+    inputs: npt.NDArray[Any],
+    labels: npt.NDArray[Any] | None,
+    shape: Shape,
+    *,
+    classes: int | None = None,
+    file: Path | None = None,
+) -> Samples:
+    """Samples of arrays that a user gave; raises ``UnusableInput`` with everything that is wrong with them."""
     found = [refuse("E603", message, file=file, hint=hint) for message, hint in _input_faults(inputs, shape)]
     if labels is not None:
         found += [
@@ -74,20 +87,14 @@ def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) 
 
 def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise refuse(
-                    "E601", "this is a single array, not an .npz archive", file=file, hint="save it with numpy.savez"
-                )
-            return {key: archive[key] for key in archive.files if key in ("inputs", "labels")}
+        return read_archive(file, ("inputs", "labels"))
     except FileNotFoundError as error:
         raise refuse("E600", "the data file does not exist", file=file, hint="check the path") from error
     except IsADirectoryError as error:
         raise refuse("E600", "this is a folder, not a data file", file=file, hint="give an .npz file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except DamagedArchive as error:
         raise refuse(
-            "E601", f"the data file cannot be read ({reason})", file=file, hint="save it again with numpy.savez"
+            "E601", f"the data file cannot be read ({error})", file=file, hint="save it again with numpy.savez"
         ) from error
 
 
@@ -99,9 +106,10 @@ def _input_faults(inputs: npt.NDArray[Any], shape: Shape) -> list[tuple[str, str
         return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", "reshape the data")]
     if len(inputs) == 0:
         return [("'inputs' holds no sample", "give at least one sample")]
-    if inputs.dtype != np.uint8 and not np.isfinite(inputs).all():
-        wrong = int(np.count_nonzero(~np.isfinite(inputs)))
-        return [(f"'inputs' has {wrong} values that are NaN or infinite", "remove those samples")]
+    # Written so that NaN counts as wrong too: it compares as False.
+    wrong = 0 if inputs.dtype == np.uint8 else int(np.count_nonzero(~(np.abs(inputs) <= _LARGEST)))
+    if wrong:
+        return [(f"'inputs' has {wrong} values that are NaN, infinite or beyond float32", "remove those samples")]
     return []
 
 

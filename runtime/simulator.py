@@ -20,7 +20,8 @@ from .kernels import Floats, convolve, exact_float
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
 from .synapses import fan_in_weight, largest_message
 
-_BATCH_BYTES = 192 << 20
+# Larger batches are slower: their arrays leave the caches, and fresh pages have to be faulted in.
+_BATCH_BYTES = 24 << 20
 
 Progress = Callable[[int, int], None]
 Messages = npt.NDArray[Any]
@@ -36,7 +37,7 @@ def simulate(
 ) -> Execution:
     """Run ``samples`` (N, *input shape) in batches; ``progress(done, total)`` counts samples.
 
-    ``batch`` bounds the samples in flight; by default it keeps working memory near 200 MB.
+    ``batch`` bounds the samples in flight; by default it keeps a layer's working memory near 24 MB.
     """
     started = time.perf_counter()
     layers = tuple(_prepare(program, population) for population in program.populations)
@@ -71,13 +72,12 @@ def batch_for_memory(program: Program) -> int:
     return max(1, _BATCH_BYTES // (12 * neurons * program.timesteps))
 
 
-def layer_input(program: Program, population: Population, sent: dict[str, Messages]) -> LayerInput:
-    """Input of one population given what its sources send.
+def layer_input(program: Program, population: Population, sent: dict[str, Messages], samples: int) -> LayerInput:
+    """Input of one population for ``samples`` samples given what its sources send.
 
     ``sent`` maps each source to its spikes (N, T, *shape), or ``INPUT`` to encoded samples (N, *shape).
     """
-    layer = _prepare(program, population)
-    return LayerInput(*_currents(program, layer, sent), layer.state_type, layer.may_saturate)
+    return _layer_input(program, _prepare(program, population), sent, samples)
 
 
 def integrate_and_fire(program: Program, population: Population, received: LayerInput) -> Messages:
@@ -85,7 +85,7 @@ def integrate_and_fire(program: Program, population: Population, received: Layer
 
     ``population`` may be the one that ``received`` was made for with another initial potential.
     """
-    samples = len(received.constant) if received.varying is None else len(received.varying)
+    samples = len(received.constant)
     kind = received.state_type
     v: Messages = np.empty((samples, *population.shape), dtype=kind)
     v[...] = population.initial_potential
@@ -109,7 +109,7 @@ def integrate_and_fire(program: Program, population: Population, received: Layer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerInput:
-    """What a population receives: the same at every step (N or 1, *shape), and per step (N, T, *shape) or None.
+    """What a population receives: the same at every step (N, *shape), and per step (N, T, *shape) or None.
 
     ``state_type`` holds every potential that can arise exactly; ``may_saturate`` is False where none can leave the
     state's range.
@@ -160,7 +160,7 @@ def _run_layers(program: Program, layers: tuple[_Layer, ...], samples: IntArray)
         waiting.setdefault(projection.source, set()).add(projection.target)
     for layer in layers:
         name = layer.population.name
-        sent[name] = _run_layer(program, layer, sent)
+        sent[name] = integrate_and_fire(program, layer.population, _layer_input(program, layer, sent, len(samples)))
         yield layer, sent[name]
         for source, targets in waiting.items():
             targets.discard(name)
@@ -168,15 +168,9 @@ def _run_layers(program: Program, layers: tuple[_Layer, ...], samples: IntArray)
                 sent.pop(source, None)
 
 
-def _run_layer(program: Program, layer: _Layer, sent: dict[str, Messages]) -> Messages:
-    received = LayerInput(*_currents(program, layer, sent), layer.state_type, layer.may_saturate)
-    return integrate_and_fire(program, layer.population, received)
-
-
-def _currents(program: Program, layer: _Layer, sent: dict[str, Messages]) -> tuple[Floats, Floats | None]:
-    """Input that is the same at every step, (N or 1, *shape), and input per step, (N, T, *shape)."""
+def _layer_input(program: Program, layer: _Layer, sent: dict[str, Messages], samples: int) -> LayerInput:
     shape = layer.population.shape
-    constant: Floats = np.broadcast_to(layer.population.bias, shape)[None].astype(layer.state_type)
+    constant: Floats = np.broadcast_to(layer.population.bias.astype(layer.state_type), (samples, *shape))
     varying: Floats | None = None
     for synapses in layer.incoming:
         messages = sent[synapses.projection.source]
@@ -184,9 +178,10 @@ def _currents(program: Program, layer: _Layer, sent: dict[str, Messages]) -> tup
             constant = constant + _apply(synapses, messages, shape).astype(layer.state_type, copy=False)
             continue
         flat = messages.reshape(-1, *messages.shape[2:])
-        received = _apply(synapses, flat, shape).reshape(len(messages), program.timesteps, *shape)
-        varying = received if varying is None else varying + received
-    return constant, varying
+        received: Floats = _apply(synapses, flat, shape).reshape(len(messages), program.timesteps, *shape)
+        # One projection's sum fits its own float type, several together need the state's.
+        varying = received if varying is None else np.add(varying, received, dtype=layer.state_type)
+    return LayerInput(constant, varying, layer.state_type, layer.may_saturate)
 
 
 def _apply(synapses: _Synapses, messages: Messages, shape: tuple[int, ...]) -> Floats:

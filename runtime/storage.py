@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..targets.diagnostic import UnusableInput, refuse
+from .archive import DamagedArchive, read_archive
 from .geometry import ConvGeometry
 from .program import (
     ConvSynapses,
@@ -32,7 +33,6 @@ FORMAT = "spikec-program/1"
 PROGRAM_FILE = "program.json"
 TENSOR_FILE = "tensors.npz"
 _RECOMPILE = "compile the model again with 'spikec compile'"
-_TENSOR_BYTES_LIMIT = 16 << 30
 
 
 def program_files(program: Program) -> dict[str, bytes]:
@@ -56,12 +56,14 @@ def read_program(directory: str | Path) -> Program:
             file=folder / PROGRAM_FILE,
             hint=_RECOMPILE,
         )
-    tensors = _read_archive(folder / TENSOR_FILE)
+    tensors = _read_tensors(folder / TENSOR_FILE)
     try:
         program = _program(document, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise refuse("E611", f"{error} is missing", file=folder / PROGRAM_FILE, hint=_RECOMPILE) from error
+    except (TypeError, ValueError, OverflowError) as error:
         raise refuse(
-            "E611", f"the description is damaged ({error!r})", file=folder / PROGRAM_FILE, hint=_RECOMPILE
+            "E611", f"the description is damaged ({error})", file=folder / PROGRAM_FILE, hint=_RECOMPILE
         ) from error
     found = tuple(problems(program, str(folder / PROGRAM_FILE)))
     if found:
@@ -75,7 +77,7 @@ def read_document(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise refuse("E611", f"the file cannot be read as JSON ({error})", file=path, hint=_RECOMPILE) from error
     if not isinstance(document, dict):
         raise refuse("E611", "the file does not hold a JSON object", file=path, hint=_RECOMPILE)
@@ -144,41 +146,41 @@ def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
 def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
     encoding = document["input"]
     return Program(
-        name=str(document["name"]),
-        target=str(document["target"]),
-        schedule=str(document["schedule"]),
-        timesteps=int(document["timesteps"]),
-        state_minimum=int(document["state"]["minimum"]),
-        state_maximum=int(document["state"]["maximum"]),
+        name=_text(document["name"]),
+        target=_text(document["target"]),
+        schedule=_text(document["schedule"]),
+        timesteps=_integer(document["timesteps"]),
+        state_minimum=_integer(document["state"]["minimum"]),
+        state_maximum=_integer(document["state"]["maximum"]),
         input=InputEncoding(
             sample_shape=_integers(encoding["sample_shape"]),
             axes=_integers(encoding["axes"]),
             shape=_integers(encoding["shape"]),
-            step=float.fromhex(encoding["step"]),
-            minimum=int(encoding["minimum"]),
-            maximum=int(encoding["maximum"]),
+            step=float.fromhex(_text(encoding["step"])),
+            minimum=_integer(encoding["minimum"]),
+            maximum=_integer(encoding["maximum"]),
         ),
         populations=tuple(
             Population(
-                name=str(p["name"]),
+                name=_text(p["name"]),
                 shape=_integers(p["shape"]),
                 threshold=None if p["threshold"] is None else tensors[p["threshold"]],
                 initial_potential=tensors[p["initial_potential"]],
                 bias=tensors[p["bias"]],
-                depth=int(p["depth"]),
+                depth=_integer(p["depth"]),
             )
-            for p in document["populations"]
+            for p in _records(document["populations"])
         ),
         projections=tuple(
             Projection(
-                name=str(p["name"]),
-                source=str(p["source"]),
-                target=str(p["target"]),
+                name=_text(p["name"]),
+                source=_text(p["source"]),
+                target=_text(p["target"]),
                 synapses=_synapses(p["geometry"], tensors[p["weight"]]),
-                exponent=int(p["exponent"]),
-                delay=int(p["delay"]),
+                exponent=_integer(p["exponent"]),
+                delay=_integer(p["delay"]),
             )
-            for p in document["projections"]
+            for p in _records(document["projections"])
         ),
     )
 
@@ -195,13 +197,33 @@ def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
             (stride[0], stride[1]),
             (padding[0], padding[1], padding[2], padding[3]),
             (dilation[0], dilation[1]),
-            int(geometry["groups"]),
+            _integer(geometry["groups"]),
         ),
     )
 
 
+def _records(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is not a list")
+    return values
+
+
 def _integers(values: list[Any]) -> tuple[int, ...]:
-    return tuple(int(v) for v in values)
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is not a list")
+    return tuple(_integer(v) for v in values)
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or abs(value) >= 1 << 63:
+        raise ValueError(f"{value!r} is not an integer of 64 bits")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
 
 
 def _archive(tensors: dict[str, IntArray]) -> bytes:
@@ -222,20 +244,18 @@ def _narrowest(values: IntArray) -> np.ndarray[Any, np.dtype[np.signedinteger[An
     return values
 
 
-def _read_archive(path: Path) -> dict[str, IntArray]:
+def _read_tensors(path: Path) -> dict[str, IntArray]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _TENSOR_BYTES_LIMIT:
-                raise refuse("E611", "the archive claims more than 16 GiB of tensors", file=path, hint=_RECOMPILE)
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: _as_integers(archive[key]) for key in archive.files}
+        return {key: _as_integers(key, values) for key, values in read_archive(path).items()}
     except FileNotFoundError as error:
         raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError, MemoryError) as error:
+    except (OSError, ValueError, DamagedArchive) as error:
         raise refuse("E611", f"the tensors cannot be read ({error})", file=path, hint=_RECOMPILE) from error
 
 
-def _as_integers(values: np.ndarray[Any, np.dtype[Any]]) -> IntArray:
+def _as_integers(key: str, values: np.ndarray[Any, np.dtype[Any]]) -> IntArray:
     if values.dtype.kind != "i":
-        raise ValueError(f"a tensor of type {values.dtype} where integers are expected")
+        raise ValueError(f"tensor {key} has type {values.dtype}, not a signed integer type")
+    if values.size == 0:
+        raise ValueError(f"tensor {key} is empty")
     return values.astype(np.int64)

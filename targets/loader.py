@@ -210,11 +210,17 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(path))
     except OSError as error:
-        raise refuse("E802", f"the description cannot be read: {error.strerror}", file=path) from error
+        raise refuse(
+            "E802", f"the description cannot be read: {error.strerror}", file=path, hint="check the path"
+        ) from error
     except UnicodeDecodeError as error:
-        raise refuse("E802", f"the description is not UTF-8 text: byte {error.start}", file=path) from error
+        raise refuse(
+            "E802", f"the description is not UTF-8 text: byte {error.start}", file=path, hint="save it as UTF-8"
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise refuse("E802", f"the description is not TOML: {error}", file=path) from error
+        raise refuse(
+            "E802", f"the description is not TOML: {error}", file=path, hint="correct that line; see toml.io"
+        ) from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -63,12 +63,19 @@ def render_summary(diagnostics: Iterable[Diagnostic]) -> str:
 
 def render_place(place: Place) -> str:
     """File, layer, ONNX nodes and core, as far as they are known."""
-    nodes = f"onnx {', '.join(place.nodes)}" if place.nodes else ""
+    nodes = f"onnx {node_names(place.nodes)}" if place.nodes else ""
     layer = f"layer {place.layer!r}" if place.layer is not None else ""
     if layer and nodes:
         layer, nodes = f"{layer} ({nodes})", ""
     core = f"core {place.core}" if place.core is not None else ""
     return ": ".join(part for part in (place.file, ", ".join(p for p in (layer, nodes, core) if p)) if part)
+
+
+def node_names(nodes: tuple[str, ...]) -> str:
+    """ONNX nodes by name; of a long chain the first and the last. JSON keeps all of them."""
+    if len(nodes) <= 3:
+        return ", ".join(nodes)
+    return f"{nodes[0]} .. {nodes[-1]}"
 
 
 def render_figures(diagnostic: Diagnostic) -> str:

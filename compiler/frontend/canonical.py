@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.network import INPUT, Network, Node, Origin
 from ..ir.operators import (
@@ -35,7 +33,7 @@ Origins = tuple[Origin, ...]
 
 def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Return the same function in canonical form, or with problems E105 where a layout has to stay."""
-    layout = _Layout(_transposed_first(network))
+    layout = _Layout(_moves_first(network))
     result = layout.run()
     problems = tuple(
         Diagnostic(
@@ -49,45 +47,78 @@ def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Di
     return (network, problems) if problems else (_without_unused(_with_biases_inside(result)), ())
 
 
-def _transposed_first(network: Network) -> Network:
-    """Move a transpose in front of the elementwise operators that stand between it and the input."""
+def _moves_first(network: Network) -> Network:
+    """Bring transposes and reshapes that follow pointwise operators on the input in front of these."""
+    chain = _chain_from_input(network)
+    shape = network.input_shape
+    moves: list[Node] = []
+    operators: list[Node] = []
+    for node in chain:
+        if not isinstance(node.operator, Transpose | Reshape):
+            operators.append(node)
+            continue
+        swapped = _swapped(operators, node, shape)
+        if swapped is None:
+            return network
+        move, *operators = swapped
+        shape = move.shape
+        moves.append(move)
+    wired: list[Node] = []
+    for node in (*moves, *operators):
+        wired.append(replace(node, inputs=(wired[-1].name if wired else INPUT,)))
+    last = {node.name: wired[-1].name for node in chain[-1:]}
+    gone = {node.name for node in chain}
+    rest = [
+        replace(node, inputs=tuple(last.get(name, name) for name in node.inputs))
+        for node in network.nodes
+        if node.name not in gone
+    ]
+    return network.with_nodes((*wired, *rest), last.get(network.output, network.output))
+
+
+def _chain_from_input(network: Network) -> list[Node]:
+    """Nodes from the input to its last move, as long as each value has one reader."""
     chain: list[Node] = []
     value = INPUT
-    while True:
-        readers = network.consumers(value)
-        if len(readers) != 1 or value == network.output:
-            return network
-        node = readers[0]
-        if isinstance(node.operator, Transpose):
+    while len(readers := network.consumers(value)) == 1 and value != network.output:
+        if not isinstance(readers[0].operator, (*ELEMENTWISE, Pad, Slice, Transpose, Reshape)):
             break
-        if not isinstance(node.operator, ELEMENTWISE):
-            return network
-        chain.append(node)
-        value = node.name
-    if not chain:
-        return network
-    view = _permuting(node.operator.axes, chain[0].shape)
-    first = replace(node, inputs=(INPUT,))
-    moved = [first]
-    for old in chain:
-        (operator,) = view.elementwise_on_base(old.operator)
-        moved.append(replace(old, operator=operator, inputs=(moved[-1].name,), shape=first.shape))
-    gone = {old.name for old in chain} | {node.name}
-    rest = [
-        replace(other, inputs=tuple(chain[-1].name if name == node.name else name for name in other.inputs))
-        for other in network.nodes
-        if other.name not in gone
-    ]
-    output = chain[-1].name if network.output == node.name else network.output
-    return network.with_nodes((*moved, *rest), output)
+        chain.append(readers[0])
+        value = chain[-1].name
+    while chain and not isinstance(chain[-1].operator, Transpose | Reshape):
+        chain.pop()
+    return chain
 
 
-def _permuting(axes: Shape, shape: Shape) -> View:
-    """View that sees the transposed value in its old layout."""
-    transposed = tuple(shape[axis] for axis in axes)
-    view = whole("", transposed).permuted(tuple(int(axis) for axis in np.argsort(axes)))
-    assert view is not None
-    return view
+def _swapped(operators: list[Node], move: Node, shape: Shape) -> list[Node] | None:
+    """``move`` followed by ``operators`` that do the same on the moved value, ``shape`` being what the first reads.
+
+    None where that cannot be.
+    """
+    after: list[Node] = []
+    shapes = [shape, *(node.shape for node in operators)]
+    for node, read in zip(reversed(operators), reversed(shapes[:-1]), strict=True):
+        assert isinstance(move.operator, Transpose | Reshape)
+        seen = _moved(whole("", node.shape), move.operator)
+        if seen is None or not seen.keeps_axes:
+            return None
+        before = seen.on("", read)
+        operator = _on_base(before.inverse(), node.operator)
+        moving = move.operator if isinstance(move.operator, Transpose) else Reshape(before.shape)
+        if operator is None or moving.result_shape((read,)) != before.shape:
+            return None
+        if operator.result_shape((before.shape,)) != move.shape:
+            return None
+        after.insert(0, replace(node, operator=operator, shape=move.shape))
+        move = replace(move, operator=moving, shape=before.shape)
+    return [move, *after]
+
+
+def _on_base(view: View, operator: Operator) -> Operator | None:
+    if isinstance(operator, Pad | Slice):
+        return view.window_on_base(operator)
+    (single,) = view.elementwise_on_base(operator)
+    return single
 
 
 class _Layout:
@@ -197,8 +228,10 @@ def _moved(view: View, operator: Transpose | Reshape) -> View | None:
 
 
 def _sinks(view: View) -> bool:
-    """Whether operators move in front of the view: not at the input, and not where a reshape adds axes."""
-    return view.base != INPUT and (not view.keeps_order or len(view.shape) < len(view.base_shape))
+    """Whether operators move in front of the view: not at the input, and not where a reshape adds or merges axes."""
+    longer = len(view.base_shape) - len(view.shape)
+    only_ones_move = longer == 0 and view.keeps_axes and not view.is_base
+    return view.base != INPUT and (not view.keeps_order or longer > 0 or only_ones_move)
 
 
 def _same_layout(view: View, other: View) -> bool:

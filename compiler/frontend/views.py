@@ -52,12 +52,24 @@ class View:
 
     def on(self, base: str, base_shape: Shape) -> View:
         """Return the same view of another base, whose axes may have other lengths."""
-        sizes = dict(zip(self.order, long_axes(self.shape), strict=True)) if self.keeps_axes else {}
-        shape = list(self.shape)
-        for axis, place in sizes.items():
-            shape[place] = base_shape[axis]
-        order = tuple(axis for axis in self.order if base_shape[axis] != 1)
-        return View(base, base_shape, order, tuple(shape))
+        if not self.keeps_axes:
+            return replace(self, base=base, base_shape=base_shape)
+        axes = self.axes_of_base()
+        shape = tuple(1 if axis is None else base_shape[axis] for axis in axes)
+        order = tuple(axis for axis in axes if axis is not None and base_shape[axis] != 1)
+        return View(base, base_shape, order, shape)
+
+    def axes_of_base(self) -> tuple[int | None, ...]:
+        """Axis of the base for each axis of the view; None for ones that the base lacks. Needs ``keeps_axes``."""
+        long = iter(self.order)
+        short = (axis for axis, size in enumerate(self.base_shape) if size == 1)
+        return tuple(next(short, None) if size == 1 else next(long) for size in self.shape)
+
+    def inverse(self) -> View:
+        """Return the base as a view of this view. Needs ``keeps_axes``."""
+        places = long_axes(self.shape)
+        order = tuple(places[self.order.index(axis)] for axis in sorted(self.order))
+        return View(self.base, self.shape, order, self.base_shape)
 
     def constant_on_base(self, constant: FloatArray) -> FloatArray:
         """Turn a constant that broadcasts to the view into one that broadcasts to the base."""
@@ -92,21 +104,23 @@ class View:
         )
 
     def window_on_base(self, operator: Pad | Slice) -> Operator | None:
-        """Padding or slicing of the base that does what it does on the view; None where a new axis would grow."""
+        """Padding or slicing of the base that does what it does on the view; None where the base lacks the axis."""
         if not self.keeps_axes:
             return None
-        places = long_axes(self.shape)
         rank = len(self.base_shape)
+        axes = self.axes_of_base()
         if isinstance(operator, Pad):
-            if any(operator.before[k] or operator.after[k] for k in range(len(self.shape)) if k not in places):
+            if any(axes[k] is None and (operator.before[k] or operator.after[k]) for k in range(len(axes))):
                 return None
             before, after = [0] * rank, [0] * rank
-            for axis, place in zip(self.order, places, strict=True):
-                before[axis], after[axis] = operator.before[place], operator.after[place]
+            for place, axis in enumerate(axes):
+                if axis is not None:
+                    before[axis], after[axis] = operator.before[place], operator.after[place]
             return Pad(tuple(before), tuple(after))
         start, stop, step = [0] * rank, list(self.base_shape), [1] * rank
-        for axis, place in zip(self.order, places, strict=True):
-            start[axis], stop[axis], step[axis] = operator.start[place], operator.stop[place], operator.step[place]
+        for place, axis in enumerate(axes):
+            if axis is not None:
+                start[axis], stop[axis], step[axis] = operator.start[place], operator.stop[place], operator.step[place]
         return Slice(tuple(start), tuple(stop), tuple(step))
 
     def transpose_axes(self) -> Shape:

@@ -56,7 +56,8 @@ def transposed(value: MappedValue, axes: Shape) -> MappedValue:
     """Axes permuted."""
     order = np.arange(int(np.prod(value.shape))) if value.order is None else value.order
     moved = order.reshape(value.shape).transpose(axes)
-    return MappedValue(value.source, value.source_shape, value.map, moved.shape, moved.ravel())
+    is_back = bool((np.diff(moved.ravel()) == 1).all())
+    return MappedValue(value.source, value.source_shape, value.map, moved.shape, None if is_back else moved.ravel())
 
 
 def then_conv(value: MappedValue, after: ConvMap, shape: Shape) -> MappedValue:
@@ -66,7 +67,7 @@ def then_conv(value: MappedValue, after: ConvMap, shape: Shape) -> MappedValue:
     if composed is None:
         matrix = as_matrix(value)
         sources = matrix.shape[1]
-        _refuse_if_too_large(int(np.prod(shape)), sources)
+        refuse_if_too_large(int(np.prod(shape)), sources)
         maps = matrix.T.reshape(sources, *value.shape)
         composed_matrix = convolve(maps, after.weight, after.geometry).reshape(sources, -1).T
         return MappedValue(value.source, value.source_shape, DenseMap(np.ascontiguousarray(composed_matrix)), shape)
@@ -100,9 +101,12 @@ def as_map(value: MappedValue) -> LinearMap:
 
 def as_matrix(value: MappedValue) -> FloatArray:
     """The map as an explicit matrix (entries of the value, entries of the source)."""
-    size = int(np.prod(value.shape))
-    _refuse_if_too_large(size, int(np.prod(value.source_shape)))
-    matrix = _dense_after(value, np.eye(size))
+    if isinstance(value.map, DenseMap):
+        matrix = value.map.weight
+    else:
+        size = int(np.prod(value.shape))
+        refuse_if_too_large(size, max(size, int(np.prod(value.source_shape))))
+        matrix = _dense_after(value, np.eye(size))
     return matrix if value.order is None else matrix[value.order]
 
 
@@ -228,9 +232,9 @@ def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
     """``weight`` (outputs, entries of the map's result) composed with the map."""
     if value.map is None:
         return weight
+    refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
     if isinstance(value.map, DenseMap):
         return np.asarray(weight @ value.map.weight)
-    _refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
     return _transposed_conv(value.map, weight, value.source_shape)
 
 
@@ -254,6 +258,7 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
     return np.ascontiguousarray(inside.reshape(len(weight), -1))
 
 
-def _refuse_if_too_large(rows: int, columns: int) -> None:
+def refuse_if_too_large(rows: int, columns: int) -> None:
+    """Raise ``TooLargeMap`` for a matrix of more entries than ``MATRIX_ENTRIES_LIMIT``."""
     if rows * columns > MATRIX_ENTRIES_LIMIT:
         raise TooLargeMap(rows * columns)

@@ -268,11 +268,10 @@ class Pad:
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Pad or crop."""
         (x,) = inputs
-        crop = [slice(max(0, -b), n - max(0, -a)) for n, b, a in zip(x.shape[1:], self.before, self.after, strict=True)]
-        grow = [(max(0, b), max(0, a)) for b, a in zip(self.before, self.after, strict=True)]
-        inside = (slice(None), *crop)
-        cropped = x[inside]
-        return np.pad(cropped, [(0, 0), *grow])
+        padded = np.pad(x, [(0, 0), *((max(0, b), max(0, a)) for b, a in zip(self.before, self.after, strict=True))])
+        ends = [(max(0, -b), n - max(0, -a)) for n, b, a in zip(padded.shape[1:], self.before, self.after, strict=True)]
+        inside = (slice(None), *(slice(start, stop) for start, stop in ends))
+        return padded[inside]
 
 
 @dataclass(frozen=True, slots=True)

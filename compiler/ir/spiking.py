@@ -50,6 +50,7 @@ class Projection:
 class Population:
     """Integrate-and-fire neurons that replace one activation; the last population is the read-out.
 
+    ``name`` is that of the last layer with weights before the activation.
     ``threshold`` is None for a read-out. ``threshold``, ``initial_potential`` and ``bias`` (per step) broadcast to
     ``shape`` and share a unit: values of the float network before ``balance-thresholds``, after it the
     population's own threshold. ``spike_value`` is what one of T spikes stands for times T: the activation's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 
 import numpy as np
 
@@ -30,16 +31,24 @@ def network_faults(network: Network) -> Iterator[str]:
 def _shape_faults(node: Node, shapes: tuple[tuple[int, ...], ...]) -> Iterator[str]:
     try:
         result = node.operator.result_shape(shapes)
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         yield f"'{node.name}': {error}"
         return
     if result != node.shape:
         yield f"'{node.name}' has shape {node.shape}, its operator gives {result}"
+    assert is_dataclass(node.operator), "operators are frozen dataclasses"
+    numbers = [getattr(node.operator, option.name) for option in fields(node.operator)]
+    if not all(np.isfinite(values).all() for values in numbers if isinstance(values, np.ndarray | float)):
+        yield f"'{node.name}' holds numbers that are not finite"
 
 
 def spiking_faults(spiking: SpikingNetwork) -> Iterator[str]:
     """Yield what is wrong with level 2."""
     known = {INPUT}
+    if not spiking.populations:
+        yield "there is no population"
+        return
+    yield from _name_faults(spiking)
     for population in spiking.populations:
         if population.name in known:
             yield f"two populations are called '{population.name}'"
@@ -50,11 +59,28 @@ def spiking_faults(spiking: SpikingNetwork) -> Iterator[str]:
                 yield from _projection_faults(spiking, projection)
         yield from _population_faults(population, is_last=population is spiking.readout)
         known.add(population.name)
-    depths_set = spiking.readout.depth > 0
-    for projection in spiking.projections if depths_set else ():
-        source = 0 if projection.source == INPUT else spiking.population(projection.source).depth
-        arrival = source + 1 + projection.delay
-        if arrival != spiking.population(projection.target).depth or projection.delay < 0:
+    if spiking.readout.depth > 0:
+        yield from _delay_faults(spiking)
+
+
+def _name_faults(spiking: SpikingNetwork) -> Iterator[str]:
+    targets = {p.name for p in spiking.populations}
+    seen = set()
+    for projection in spiking.projections:
+        if projection.target not in targets:
+            yield f"'{projection.name}' goes to '{projection.target}', which is no population"
+        if projection.name in seen:
+            yield f"two projections are called '{projection.name}'"
+        seen.add(projection.name)
+
+
+def _delay_faults(spiking: SpikingNetwork) -> Iterator[str]:
+    depths = {INPUT: 0, **{p.name: p.depth for p in spiking.populations}}
+    for projection in spiking.projections:
+        if projection.source not in depths or projection.target not in depths:
+            continue
+        arrival = depths[projection.source] + 1 + projection.delay
+        if arrival != depths[projection.target] or projection.delay < 0:
             yield f"'{projection.name}' arrives at depth {arrival}, not at its target's"
 
 
@@ -69,8 +95,15 @@ def _population_faults(population: Population, is_last: bool) -> Iterator[str]:
             continue
         if not np.isfinite(values).all():
             yield f"'{population.name}' holds numbers that are not finite"
-        if np.broadcast_shapes(values.shape, population.shape) != population.shape:
+        if not _fits(values.shape, population.shape):
             yield f"'{population.name}': an array of shape {values.shape} does not fit {population.shape}"
+
+
+def _fits(values: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(values, shape) == shape
+    except ValueError:
+        return False
 
 
 def _projection_faults(spiking: SpikingNetwork, projection: Projection) -> Iterator[str]:
@@ -79,10 +112,20 @@ def _projection_faults(spiking: SpikingNetwork, projection: Projection) -> Itera
     if not np.isfinite(weight).all():
         yield f"'{projection.name}' holds weights that are not finite"
     if isinstance(projection.map, ConvMap):
-        geometry = projection.map.geometry
-        size = geometry.output_size((source[1], source[2]), (weight.shape[2], weight.shape[3]))
-        fits = source[0] == weight.shape[1] * geometry.groups and target == (len(weight), *size)
+        fits = _conv_fits(projection.map, source, target)
     else:
         fits = weight.shape == (int(np.prod(target)), int(np.prod(source)))
     if not fits:
         yield f"'{projection.name}' with weights {weight.shape} does not map {source} to {target}"
+
+
+def _conv_fits(conv: ConvMap, source: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    geometry, weight = conv.geometry, conv.weight
+    if weight.ndim != 4 or len(source) != 3 or min(*geometry.stride, *geometry.dilation, geometry.groups) < 1:
+        return False
+    size = geometry.output_size((source[1], source[2]), (weight.shape[2], weight.shape[3]))
+    return (
+        len(weight) % geometry.groups == 0
+        and source[0] == weight.shape[1] * geometry.groups
+        and target == (len(weight), *size)
+    )

@@ -14,7 +14,9 @@ network comes closer to the ANN on a held-out part of the calibration data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +34,7 @@ from .contract import Compilation, Context, Outcome, program_level, spiking_leve
 Messages = npt.NDArray[Any]
 _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
+_KEPT_VALUES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class CalibrateInitialPotential:
         rates = _mean_rates(network, spiking, samples)
         for population in program.populations[:-1]:
             wanted = _averaged(rates[population.name], self.granularity)
-            chunks = _chunked_input(program, population, sent)
+            chunks = _chunked_input(program, population, sent, len(encoded))
             for _ in range(self.iterations):
                 population = self._moved(program, population, chunks, wanted)
             program = _with_population(program, population)
@@ -93,7 +96,11 @@ class CalibrateInitialPotential:
         return program
 
     def _moved(
-        self, program: Program, population: Population, chunks: list[Any], wanted: npt.NDArray[np.float64]
+        self,
+        program: Program,
+        population: Population,
+        chunks: list[Callable[[], LayerInput]],
+        wanted: npt.NDArray[np.float64],
     ) -> Population:
         assert population.threshold is not None
         total, samples = np.zeros(population.shape), 0
@@ -141,20 +148,26 @@ def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[
     return values
 
 
-def _chunked_input(program: Program, population: Population, sent: dict[str, Messages]) -> list[Any]:
-    """Functions that give a part of the samples' input to ``population``; kept if it is small, else made anew."""
+def _chunked_input(
+    program: Program, population: Population, sent: dict[str, Messages], samples: int
+) -> list[Callable[[], LayerInput]]:
+    """Functions that each give a part of the samples' input to ``population``: kept if it is small, else made anew."""
     size = batch_for_memory(program)
     sources = {p.source for p in program.incoming(population.name)}
-    samples = len(sent[INPUT]) if INPUT in sent else len(next(iter(sent.values())))
 
     def part(first: int) -> LayerInput:
-        return layer_input(program, population, {s: sent[s][first : first + size] for s in sources})
+        last = min(first + size, samples)
+        return layer_input(program, population, {s: sent[s][first:last] for s in sources}, last - first)
 
-    if population.neurons * program.timesteps * samples <= 1 << 27:
-        size = samples
-        received = part(0)
-        return [lambda: received]
-    return [lambda first=first: part(first) for first in range(0, samples, size)]
+    starts = range(0, samples, size)
+    if population.neurons * program.timesteps * samples > _KEPT_VALUES:
+        return [partial(part, first) for first in starts]
+    kept = [part(first) for first in starts]
+    return [partial(_same, received) for received in kept]
+
+
+def _same(received: LayerInput) -> LayerInput:
+    return received
 
 
 def _distance(program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples) -> float:

@@ -23,27 +23,31 @@ from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ..ir import network as level1
 from ..ir import operators as op
 from ..ir.composition import (
+    MATRIX_ENTRIES_LIMIT,
     MappedValue,
     TooLargeMap,
     as_map,
     identity,
+    refuse_if_too_large,
     reshaped,
     then_conv,
     then_dense,
     then_scale,
     transposed,
 )
-from ..ir.network import Network, Node
+from ..ir.network import Network, Node, Origin
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
 from .contract import Compilation, Context, Outcome
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Affine:
-    """Value = sum of maps of sources + constant."""
+    """Value = sum of maps of sources + constant; ``layer`` is the last node with weights on the (first) path."""
 
     terms: tuple[MappedValue, ...]
     constant: op.FloatArray
+    layer: str | None = None
+    origins: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,16 @@ class ComposeLinearMaps:
                 continue
             if isinstance(node.operator, op.QuantizeClip):
                 drive = values[node.inputs[0]]
-                populations.append(_population(node, drive, context.timesteps))
-                projections += _projections(node.name, drive)
-                values[node.name] = _source(node.name, node.shape)
+                name = _unused_name(drive.layer or node.name, node.name, populations)
+                populations.append(_population(name, node, drive, context.timesteps))
+                projections += _projections(populations[-1], drive)
+                values[node.name] = _source(name, node.shape)
             else:
                 values[node.name] = _apply(node, tuple(values[name] for name in node.inputs))
         scores = values[network.output]
-        readout = "readout" if network.output in {p.name for p in populations} else network.output
+        readout = _unused_name(scores.layer or "readout", "readout", populations)
         populations.append(_readout(readout, network, scores))
-        projections += _projections(readout, scores)
+        projections += _projections(populations[-1], scores)
         spiking = SpikingNetwork(network.name, signal, tuple(populations), tuple(projections))
         effect = {
             "populations": len(populations),
@@ -105,7 +110,13 @@ def _source(name: str, shape: op.Shape) -> _Affine:
     return _Affine((identity(name, shape),), np.zeros(shape))
 
 
-def _population(node: Node, drive: _Affine, timesteps: int) -> Population:
+def _unused_name(wanted: str, otherwise: str, populations: list[Population]) -> str:
+    taken = {INPUT, *(p.name for p in populations)}
+    candidates = (wanted, otherwise, *(f"{otherwise}.{n}" for n in range(2, len(taken) + 2)))
+    return next(name for name in candidates if name not in taken)
+
+
+def _population(name: str, node: Node, drive: _Affine, timesteps: int) -> Population:
     operator = node.operator
     assert isinstance(operator, op.QuantizeClip)
     threshold: float = operator.threshold
@@ -113,7 +124,7 @@ def _population(node: Node, drive: _Affine, timesteps: int) -> Population:
     initial = float(threshold / 2 + (operator.shift - 0.5) * threshold * timesteps / levels)
     ones = (1,) * len(node.shape)
     return Population(
-        name=node.name,
+        name=name,
         shape=node.shape,
         threshold=np.full(ones, threshold),
         initial_potential=np.full(ones, float(np.clip(initial, 0.0, threshold / 2))),
@@ -122,13 +133,12 @@ def _population(node: Node, drive: _Affine, timesteps: int) -> Population:
         activation=node.name,
         levels=operator.levels,
         shift=operator.shift,
-        origins=node.origins,
+        origins=_merged_origins(drive.origins, node.origins),
     )
 
 
 def _readout(name: str, network: Network, scores: _Affine) -> Population:
     shape = network.shape(network.output)
-    origins = () if network.output == level1.INPUT else network.node(network.output).origins
     return Population(
         name=name,
         shape=shape,
@@ -137,8 +147,12 @@ def _readout(name: str, network: Network, scores: _Affine) -> Population:
         bias=_per_channel_if_possible(scores.constant),
         spike_value=1.0,
         activation=network.output,
-        origins=origins,
+        origins=scores.origins,
     )
+
+
+def _merged_origins(*parts: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    return tuple(dict.fromkeys(origin for part in parts for origin in part))
 
 
 def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
@@ -149,43 +163,56 @@ def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
     return mean if is_even else constant
 
 
-def _projections(target: str, drive: _Affine) -> Iterator[Projection]:
+def _projections(target: Population, drive: _Affine) -> Iterator[Projection]:
     merged: dict[tuple[object, ...], Projection] = {}
     for term in drive.terms:
-        linear = as_map(term)
+        try:
+            linear = as_map(term)
+        except TooLargeMap as error:
+            raise _too_large(target.name, target.origins, error) from error
         geometry = linear.geometry if isinstance(linear, ConvMap) else None
         key = (term.source, geometry, linear.weight.shape)
         if key in merged:
             same = merged[key]
             merged[key] = replace(same, map=replace(same.map, weight=same.map.weight + linear.weight))
         else:
-            merged[key] = Projection("", term.source, target, linear)
+            merged[key] = Projection("", term.source, target.name, linear)
     seen: dict[str, int] = {}
     for projection in merged.values():
         seen[projection.source] = seen.get(projection.source, 0) + 1
         number = f".{seen[projection.source]}" if seen[projection.source] > 1 else ""
-        yield replace(projection, name=f"{projection.source}-to-{target}{number}")
+        yield replace(projection, name=f"{projection.source}-to-{target.name}{number}")
 
 
 def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
     operator = node.operator
     constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
+    origins = _merged_origins(*(a.origins for a in inputs), node.origins)
+    layer = next((a.layer for a in inputs if a.layer is not None), None)
+    if isinstance(operator, op.Conv | op.Dense):
+        layer = node.name
     if isinstance(operator, op.Add):
-        return _Affine(tuple(t for a in inputs for t in a.terms), constant)
+        return _Affine(tuple(t for a in inputs for t in a.terms), constant, layer, origins)
     try:
         terms = tuple(_map_term(node, term) for term in inputs[0].terms)
     except TooLargeMap as error:
-        raise UnusableInput(
-            Diagnostic(
-                "E223",
-                "the linear path into the layer is no convolution, and as a matrix it is too large",
-                Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
-                measured=error.entries,
-                unit="entries",
-                hint="let pooling windows divide the map evenly, or put an activation between pooling and convolution",
-            )
-        ) from error
-    return _Affine(terms, constant)
+        raise _too_large(node.name, node.origins, error) from error
+    return _Affine(terms, constant, layer, origins)
+
+
+def _too_large(layer: str, origins: tuple[level1.Origin, ...], error: TooLargeMap) -> UnusableInput:
+    return UnusableInput(
+        Diagnostic(
+            "E223",
+            "the linear path into the layer is no convolution, and as a matrix it is too large",
+            Place(layer=layer, nodes=tuple(o.node for o in origins)),
+            measured=error.entries,
+            limit=MATRIX_ENTRIES_LIMIT,
+            unit="entries",
+            hint="let pooling windows divide the map evenly, put an activation between pooling and convolution, "
+            "or flatten behind the activation",
+        )
+    )
 
 
 def _map_term(node: Node, term: MappedValue) -> MappedValue:
@@ -234,6 +261,7 @@ def _select(term: MappedValue, shape: op.Shape, start: op.Shape, step: op.Shape)
     """Entry i of each axis is entry ``start + i * step`` of ``term``, zero where there is none."""
     if len(shape) != 3:
         rows = [np.arange(n) * k + s for n, s, k in zip(shape, start, step, strict=True)]
+        refuse_if_too_large(int(np.prod(shape)), int(np.prod(term.shape)))
         matrix = np.ones((1, 1))
         for axis, wanted in enumerate(rows):
             matrix = np.kron(matrix, (wanted[:, None] == np.arange(term.shape[axis])[None, :]).astype(float))

@@ -48,12 +48,13 @@ def _foldable_layer(network: Network, norm: Node) -> Node | None:
 
 
 def _fold(network: Network, norm: Node, weighted: Node) -> Network:
+    """The layer keeps its name and takes the batch norm's place."""
     operator, batch_norm = weighted.operator, norm.operator
     assert isinstance(operator, Conv | Dense)
     assert isinstance(batch_norm, BatchNorm)
     gain = batch_norm.gain
     merged = Node(
-        norm.name,
+        weighted.name,
         replace(
             operator,
             weight=operator.weight * _over_axes(gain, operator.weight.ndim),
@@ -63,8 +64,14 @@ def _fold(network: Network, norm: Node, weighted: Node) -> Network:
         norm.shape,
         weighted.origins + norm.origins,
     )
-    kept = (merged if node is norm else node for node in network.nodes if node is not weighted)
-    return network.with_nodes(tuple(kept))
+
+    def reading_layer(node: Node) -> Node:
+        inputs = tuple(weighted.name if name == norm.name else name for name in node.inputs)
+        return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+    kept = (merged if node is norm else reading_layer(node) for node in network.nodes if node is not weighted)
+    output = weighted.name if network.output == norm.name else network.output
+    return network.with_nodes(tuple(kept), output)
 
 
 def _as_scale_and_offset(network: Network, norm: Node) -> Network:

@@ -29,14 +29,19 @@ from .scales import (
     choose_thresholds,
     drive_of,
     expected_error,
+    leaves_ranges,
     limit_configurations,
+    rounded_weight,
     rounding_error,
 )
 
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
 _FEW_WEIGHT_LEVELS = 7
+_COARSE_THRESHOLD = 16
+"""Below it, rounding bias and initial potential to whole weight units costs more than 1/32 of a threshold."""
 _INPUT_BITS = 8
+_SMALLER = 0.97
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +68,7 @@ class QuantizeWeights:
         for population in spiking.populations:
             drives = _drives(spiking, population, activity)
             choice = _choose(population, drives, context)
-            threshold = _thresholds(population, drives, choice, context.target)
+            threshold = _fitting_thresholds(population, drives, choice, context)
             remarks += _remarks(population, drives, choice, threshold, context)
             populations.append(replace(population, integer_threshold=_shaped(threshold, population)))
             step = context.target.weights.step.value
@@ -164,34 +169,72 @@ def _weight_maximum(context: Context) -> int:
 
 
 def _choose(population: Population, drives: list[Drive], context: Context) -> _Choice:
-    """Return the exponents that leave the smallest expected error; all zero unless projections meet."""
-    target = context.target
-    limits = (context.timesteps, _weight_maximum(context))
+    """Return the exponents that leave the smallest expected error.
+
+    All are zero unless projections meet, or the weights are so few that a threshold in their units is coarse.
+    """
+    largest = context.target.weights.exponent_maximum.value
     candidates = [(0,) * len(drives)]
     if len(drives) > 1:
         candidates += [
             tuple(exponent if i == position else 0 for i in range(len(drives)))
             for position in range(len(drives))
-            for exponent in range(1, target.weights.exponent_maximum.value + 1)
+            for exponent in range(1, largest + 1)
         ]
-    choices = []
-    for exponents in candidates:
-        highest = ceiling(target, population, drives, exponents, limits)
-        allowed = np.full_like(highest.threshold, highest.threshold.min())
-        resolved = allowed if population.threshold is None else np.maximum(highest.threshold, 1.0)
-        error = expected_error(drives, exponents, resolved, target.weights.step.value)
-        choices.append(_Choice(exponents, highest, error))
-    return min(choices, key=lambda c: c.error)
+    best = min((_choice(population, drives, e, context) for e in candidates), key=lambda c: c.error)
+    if not _is_coarse(population, best, context):
+        return best
+    raised = (tuple(e + more for e in best.exponents) for more in range(largest - max(best.exponents, default=0) + 1))
+    return min(
+        (_choice(population, drives, e, context) for e in raised), key=lambda c: c.error + _grid_error(population, c)
+    )
 
 
-def _thresholds(population: Population, drives: list[Drive], choice: _Choice, target: Target) -> FloatArray:
-    highest = choice.ceiling.threshold
+def _choice(population: Population, drives: list[Drive], exponents: tuple[int, ...], context: Context) -> _Choice:
+    target = context.target
+    highest = ceiling(target, population, drives, exponents, (context.timesteps, _weight_maximum(context)))
+    if population.threshold is not None and highest.threshold.min() < 1:
+        return _Choice(exponents, highest, float("inf"))
+    allowed = np.full_like(highest.threshold, highest.threshold.min())
+    resolved = allowed if population.threshold is None else highest.threshold
+    return _Choice(exponents, highest, expected_error(drives, exponents, resolved, target.weights.step.value))
+
+
+def _is_coarse(population: Population, choice: _Choice, context: Context) -> bool:
+    if population.threshold is None:
+        return _weight_maximum(context) << max(choice.exponents, default=0) < _COARSE_THRESHOLD
+    return float(choice.ceiling.threshold.min()) < _COARSE_THRESHOLD
+
+
+def _grid_error(population: Population, choice: _Choice) -> float:
+    """Mean square error of rounding a bias to whole weight units, in thresholds squared."""
+    threshold = choice.ceiling.threshold
+    resolved = np.full_like(threshold, threshold.min()) if population.threshold is None else np.floor(threshold)
+    return float(np.mean(np.square(1 / np.maximum(resolved, 1e-100)))) / 12
+
+
+def _fitting_thresholds(population: Population, drives: list[Drive], choice: _Choice, context: Context) -> FloatArray:
+    """Thresholds at which the rounded weights keep the ranges too; few bits of equal sign add up when rounded up."""
+    target, highest = context.target, choice.ceiling.threshold
+    while True:
+        threshold = _thresholds(population, drives, choice.exponents, highest, target)
+        leaves = leaves_ranges(target, population, drives, choice.exponents, threshold, context.timesteps)
+        if population.threshold is not None:
+            leaves &= threshold > 1
+        if not leaves.any():
+            return threshold
+        highest = np.where(leaves, threshold * _SMALLER, highest)
+
+
+def _thresholds(
+    population: Population, drives: list[Drive], exponents: tuple[int, ...], highest: FloatArray, target: Target
+) -> FloatArray:
     if population.threshold is None:
         return np.full_like(highest, highest.min())
     configurations = target.neuron.threshold_configurations
     if configurations is not None and len(highest) > configurations.value:
         return limit_configurations(np.maximum(np.floor(highest), 1.0), configurations.value)
-    return choose_thresholds(drives, choice.exponents, highest, target.weights.step.value)
+    return choose_thresholds(drives, exponents, highest, target.weights.step.value)
 
 
 def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
@@ -199,8 +242,7 @@ def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
 
 
 def _rounded(drive: Drive, exponent: int, threshold: FloatArray, step: int) -> Projection:
-    grid = ((step << exponent) / threshold)[:, None, None]
-    weight = (np.rint(drive.weight / grid) * grid).reshape(drive.projection.map.weight.shape)
+    weight = rounded_weight(drive, exponent, threshold, step).reshape(drive.projection.map.weight.shape)
     return replace(drive.projection, map=replace(drive.projection.map, weight=weight), exponent=exponent)
 
 
@@ -217,9 +259,8 @@ def _effect(drives: list[Drive], choice: _Choice, threshold: FloatArray, step: i
     error = rounding_error(drives, choice.exponents, threshold, step)
     worst = max(
         (
-            float(np.abs(np.rint(d.weight / g) * g - d.weight).max())
+            float(np.abs(rounded_weight(d, e, threshold, step) - d.weight).max())
             for d, e in zip(drives, choice.exponents, strict=True)
-            for g in [((step << e) / threshold)[:, None, None]]
         ),
         default=0.0,
     )
@@ -251,12 +292,13 @@ def _remarks(
                 measured=float(f"{smallest:.3g}"),
                 limit=1,
                 unit="weight units",
-                hint="lower --timesteps, or retrain with smaller weights in this layer",
+                hint="lower --timesteps, raise --weight-bits, or retrain with smaller weights in this layer",
             )
         ]
-    levels = _levels_used(drives, choice, threshold, context.target.weights.step.value)
+    levels = round(_levels_used(drives, choice, threshold, context.target.weights.step.value), 1)
     wanted = min(_FEW_WEIGHT_LEVELS, _weight_maximum(context) / context.target.weights.step.value)
-    if not drives or not any(d.weight.any() for d in drives) or levels >= wanted:
+    is_full = "weight range" in choice.ceiling.binding
+    if not drives or not any(d.weight.any() for d in drives) or levels >= wanted or is_full:
         return []
     reason = ", ".join(sorted(choice.ceiling.binding))
     return [

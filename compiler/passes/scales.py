@@ -10,7 +10,7 @@ integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from .intervals import potential_range
 
 THRESHOLD_CEILING = 1 << 20
 """Largest integer threshold given to a neuron that no weight limits; keeps idle channels in a sane range."""
-_ROUNDING_MARGIN = 0.97
+_MARGIN_BEFORE_ROUNDING = 0.97
+_MARGIN_AFTER_ROUNDING = 0.985
+"""Room for biases and initial potentials, which are rounded last: half a weight unit at each of T steps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def ceiling(
     timesteps, weight_maximum = limits
     channels = population.shape[0]
     bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
-    rules: dict[str, FloatArray] = {"ceiling": np.full(channels, float(THRESHOLD_CEILING))}
+    rules: dict[str, FloatArray] = {"ceiling": np.full(channels, THRESHOLD_CEILING / _unit(population, drives))}
     for drive, exponent in zip(drives, exponents, strict=True):
         largest = np.abs(drive.weight).max(axis=(1, 2))
         rules["weight range"] = np.minimum(
@@ -79,18 +81,55 @@ def ceiling(
     if target.neuron.bias_mantissa_maximum is not None:
         largest_bias = int(target.nearest_bias(np.array([1 << 40]))[0])
         rules["bias range"] = _ratio(largest_bias, np.abs(bias).max(axis=1))
-    low, high = _input_per_step(drives, channels)
-    if target.neuron.input_bits_maximum is not None:
-        input_maximum = (1 << target.neuron.input_bits_maximum.value - 1) - 1
-        rules["input range"] = _ratio(input_maximum * _ROUNDING_MARGIN, np.maximum(high, -low).max(axis=1))
-    state = min(target.state_maximum, -target.state_minimum)
-    rules["state range"] = _ratio(
-        state * _ROUNDING_MARGIN, _largest_potential(population, low + bias, high + bias, timesteps)
-    )
+    rules |= _range_rules(target, population, drives, timesteps, _MARGIN_BEFORE_ROUNDING)
     stacked = np.stack(list(rules.values()))
     names = list(rules)
     which, counts = np.unique(stacked.argmin(axis=0), return_counts=True)
     return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
+
+
+def _range_rules(
+    target: Target, population: Population, drives: list[Drive], timesteps: int, margin: float
+) -> dict[str, FloatArray]:
+    channels = population.shape[0]
+    bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
+    low, high = _input_per_step(drives, channels)
+    rules: dict[str, FloatArray] = {}
+    if target.neuron.input_bits_maximum is not None:
+        input_maximum = (1 << target.neuron.input_bits_maximum.value - 1) - 1
+        rules["input range"] = _ratio(input_maximum * margin, np.maximum(high, -low).max(axis=1))
+    state = min(target.state_maximum, -target.state_minimum)
+    rules["state range"] = _ratio(state * margin, _largest_potential(population, low + bias, high + bias, timesteps))
+    return rules
+
+
+def leaves_ranges(
+    target: Target,
+    population: Population,
+    drives: list[Drive],
+    exponents: tuple[int, ...],
+    threshold: FloatArray,
+    timesteps: int,
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Whether rounding made a channel's weights add up to more than the input or the state holds, (O,)."""
+    step = target.weights.step.value
+    rounded = [replace(d, weight=rounded_weight(d, e, threshold, step)) for d, e in zip(drives, exponents, strict=True)]
+    rules = _range_rules(target, population, rounded, timesteps, _MARGIN_AFTER_ROUNDING)
+    return np.asarray(np.stack(list(rules.values())).min(axis=0) < threshold)
+
+
+def rounded_weight(drive: Drive, exponent: int, threshold: FloatArray, step: int) -> FloatArray:
+    """Weights of ``drive`` on the grid step 2^e / Theta, in thresholds per message."""
+    grid = ((step << exponent) / threshold)[:, None, None]
+    return np.asarray(np.rint(drive.weight / grid) * grid)
+
+
+def _unit(population: Population, drives: list[Drive]) -> float:
+    """Thresholds count in thresholds; a read-out has none, so its unit is the largest number in it."""
+    if population.threshold is not None:
+        return 1.0
+    largest = [float(np.abs(values).max()) for values in (population.bias, *(d.weight for d in drives))]
+    return max(largest) or 1.0
 
 
 def _input_per_step(drives: list[Drive], channels: int) -> tuple[FloatArray, FloatArray]:
@@ -136,8 +175,7 @@ def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: F
     """Mean square error of each channel's input per step, in thresholds squared, (O,)."""
     total = np.zeros(len(threshold))
     for drive, exponent in zip(drives, exponents, strict=True):
-        grid = ((step << exponent) / threshold)[:, None, None]
-        lost = np.rint(drive.weight / grid) * grid - drive.weight
+        lost = rounded_weight(drive, exponent, threshold, step) - drive.weight
         total += (np.square(lost) * drive.activity).sum(axis=2).mean(axis=1)
     return total
 

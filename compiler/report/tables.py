@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..diagnostics.render import format_number
+from ..diagnostics.render import format_number, node_names
 from .content import AgreementSection, LayerRow, LedgerRow, NumbersRow, Report, ResourceRow
 
 
@@ -97,7 +97,7 @@ def _layer_cells(row: LayerRow) -> tuple[str, ...]:
     places = (row.depth, row.cores, row.cores_shared)
     return (
         row.name,
-        ", ".join(row.onnx) or "-",
+        node_names(row.onnx) or "-",
         "x".join(map(str, row.shape)),
         *map(str, counts),
         ", ".join(map(str, row.exponents)) or "-",

@@ -15,10 +15,10 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from ...runtime.artefact import write_file
+from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
-from ..files import write_atomically
 from ..libraries import require_libraries
-from ..progress import progress_bar
 from .images import ByteImages, ImageSet
 
 KEYS = ("jpeg", "offsets", "labels")
@@ -39,7 +39,7 @@ def read_packed_jpeg(path: Path, size: int, classes: int, cache: Path) -> ImageS
     images = _cached(decoded, (len(labels), 3, size, size))
     if images is None:
         images = _decode(path, arrays, size)
-        write_atomically(decoded, _npy_bytes(images))
+        write_file(decoded, _npy_bytes(images))
     return ImageSet(images, labels)
 
 
@@ -68,7 +68,7 @@ def _decode(path: Path, arrays: dict[str, npt.NDArray[np.generic]], size: int) -
 
     content, offsets = arrays["jpeg"].astype(np.uint8).tobytes(), arrays["offsets"].astype(np.int64)
     images = np.empty((len(offsets) - 1, 3, size, size), np.uint8)
-    with progress_bar(f"decode {path.name}", len(images)) as advance:
+    with progress_bar(f"decode {path.name}") as progress:
         for index, image in enumerate(images):
             try:
                 with Image.open(io.BytesIO(content[offsets[index] : offsets[index + 1]])) as picture:
@@ -77,7 +77,7 @@ def _decode(path: Path, arrays: dict[str, npt.NDArray[np.generic]], size: int) -
             except (OSError, ValueError, SyntaxError) as error:
                 hint = f"every image must be a JPEG of {size} x {size} pixels: fetch the file again"
                 raise refuse("E702", f"image {index} cannot be decoded: {error}", file=path, hint=hint) from error
-            advance(1)
+            progress(index + 1, len(images))
     return images
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ...runtime.artefact import write_file
 from ..checkpoint import export_onnx, load_checkpoint, save_checkpoint
 from ..datasets.library import load_dataset
 from ..datasets.sample_file import draw, npz_bytes
-from ..files import write_atomically
 from ..options import TrainingOptions
 from ..training import CHECKPOINT_NAME, split_training_set
 from . import shipped_checkpoint, shipped_model, shipped_samples
@@ -33,14 +33,14 @@ def build(run: Path) -> None:
     test = data.test.take(slice(TEST_IMAGES))
     calibration = draw(training_images, CALIBRATION_IMAGES, options.seed)
     save_checkpoint(shipped_checkpoint(), checkpoint)
-    write_atomically(shipped_model(), export_onnx(trained))
+    write_file(shipped_model(), export_onnx(trained))
     arrays: dict[str, npt.NDArray[Any]] = {
         "test_inputs": test.images,
         "test_labels": test.labels,
         "calibration_inputs": calibration.images,
         "calibration_labels": calibration.labels,
     }
-    write_atomically(shipped_samples(), npz_bytes(arrays))
+    write_file(shipped_samples(), npz_bytes(arrays))
 
 
 if __name__ == "__main__":

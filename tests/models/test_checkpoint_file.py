@@ -134,7 +134,7 @@ def test_inconsistent_content(whole: Path, tmp_path: Path, change: Callable[[dic
 
 
 def test_place_that_cannot_be_written(whole: Path) -> None:
-    with pytest.raises(UnusableInput, match="E710"):
+    with pytest.raises(UnusableInput, match="E615"):
         save_checkpoint(whole / "model.pt", load_checkpoint(whole))
 
 

@@ -127,7 +127,7 @@ def test_divergence_is_named(digits: DataSet, tmp_path: Path) -> None:
 
 def test_place_that_cannot_be_written_is_told_before_training(digits: DataSet, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UnusableInput, match="E710"):
+    with pytest.raises(UnusableInput, match="E615"):
         training.train(OPTIONS, digits, tmp_path / "file" / "run", device="cpu")
 
 

@@ -1,4 +1,4 @@
-"""Codes 6xx: options, data files and compiled artefacts."""
+"""Codes 6xx: options, data files and compiled artefacts; codes 9xx: faults of spikec itself."""
 
 from __future__ import annotations
 

@@ -81,12 +81,4 @@ CODES: tuple[Code, ...] = (
         example="E709 CIFAR10 could not be downloaded: <urlopen error ...>",
         fix="Check the network, or fetch the files by other means and give their folder as --data.",
     ),
-    Code(
-        id="E710",
-        title="result cannot be written",
-        what="A checkpoint, record or cached data set cannot be written at its place.",
-        why="A training whose results cannot be kept is lost when it ends.",
-        example="E710 model.pt cannot be written: No space left on device (runs/a/model.pt)",
-        fix="Make room, or name a folder that can be written; XDG_CACHE_HOME moves the cache of decoded data sets.",
-    ),
 )

@@ -126,7 +126,7 @@ def _single_bound(constant: Constant, node: OnnxNode) -> float:
     array = np.asarray(constant.array, dtype=np.float64)
     if np.isnan(array).any():
         finite(constant)
-    if array.size == 0 or np.ptp(array) > 0:
+    if array.size == 0 or (array != array.ravel()[0]).any():
         raise Refusal(
             "E102",
             f"{node.operator} has a bound of shape {array.shape} instead of a single number",

@@ -94,6 +94,27 @@ def test_keras_one_dimensional_convolution(parsed: Parse, same_as_runtime: Compa
     assert read.operators == ["Transpose", "Reshape", "Conv", "Relu", "Conv", "AveragePool", "Reshape"]
 
 
+def test_scaled_and_padded_input_with_channels_last(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        m = Mul(x, factor) u = Unsqueeze(m, one) p = Pad(u, pads) q = Slice(p, s, e, a)
+        t = Transpose <perm = [0, 3, 1, 2]> (q) y = Conv(t, w)
+    """
+    weights = {"factor": normal(2), "one": [1], "pads": [0, 0, 1, 0, 0, 0, 1, 1], "w": normal(4, 3, 1, 3)}
+    bounds = {"s": [2], "e": [10], "a": [2]}
+    read = same_as_runtime(parsed(body, "float[N,9,2] x", opset=13, weights={**weights, **bounds}), batch=2)
+    assert read.operators == ["Transpose", "Reshape", "Scale", "Pad", "Slice", "Conv"]
+
+
+def test_a_single_channel_last_may_grow(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        t1 = Transpose <perm = [0, 3, 1, 2]> (x) c = Conv(t1, w) t2 = Transpose <perm = [0, 2, 3, 1]> (c)
+        r = Relu(t2) p = Pad(r, pads) t3 = Transpose <perm = [0, 3, 1, 2]> (p) y = Conv(t3, v)
+    """
+    weights = {"w": normal(1, 1, 3, 3), "pads": [0, 0, 0, 1, 0, 0, 0, 0], "v": normal(3, 2, 2, 2)}
+    read = same_as_runtime(parsed(body, "float[N,6,6,1] x", opset=13, weights=weights), batch=2)
+    assert read.operators == ["Reshape", "Conv", "Relu", "Pad", "Conv"]
+
+
 def test_batch_norm_behind_a_flattened_map(parsed: Parse, same_as_runtime: Compare) -> None:
     body = "c = Conv(x, w) f = Flatten(c) b = BatchNormalization(f, s, o, m, v) r = Relu(b) y = MatMul(r, g)"
     statistics = {"s": normal(32), "o": normal(32), "m": normal(32), "v": abs(normal(32))}

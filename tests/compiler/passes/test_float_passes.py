@@ -119,7 +119,7 @@ def test_balance_thresholds_and_align_delays(
     state = after(network, context, FoldBatchNorm(), ComposeLinearMaps(), BalanceThresholds(), AlignDelays())
     assert state.spiking is not None
     golden("after.txt", print_spiking(state.spiking))
-    assert [(p.name, p.delay) for p in state.spiking.projections if p.delay] == [("act1-to-act3", 1)]
+    assert [(p.name, p.delay) for p in state.spiking.projections if p.delay] == [("conv1-to-conv3", 1)]
     rates = evaluate_rates(state.spiking, images.inputs / 255.0)
     assert np.allclose(rates["scores"], scores(network, images), rtol=0, atol=TOLERANCE)
 
@@ -138,7 +138,7 @@ def test_initial_potential_follows_levels_and_shift(
     network = quantised_network.with_nodes(nodes)
     state = after(network, replace(context, timesteps=timesteps), FoldBatchNorm(), ComposeLinearMaps())
     assert state.spiking is not None
-    assert state.spiking.population("act1").initial_potential.item() == expected
+    assert state.spiking.population("conv1").initial_potential.item() == expected
 
 
 def test_output_that_is_an_activation_gets_a_readout_of_its_spikes(
@@ -148,7 +148,7 @@ def test_output_that_is_an_activation_gets_a_readout_of_its_spikes(
     state = after(network, context, FoldBatchNorm(), ComposeLinearMaps())
     assert state.spiking is not None
     assert state.spiking.readout.name == "readout"
-    assert [p.source for p in state.spiking.incoming("readout")] == ["act4"]
+    assert [p.source for p in state.spiking.incoming("readout")] == ["conv4"]
 
 
 def test_operator_that_is_neither_linear_nor_an_activation_is_refused(relu_network: Network, context: Context) -> None:

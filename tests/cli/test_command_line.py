@@ -1,0 +1,304 @@
+"""What good commands print, and the exit code of each answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikec.compiler.passes.contract import Outcome
+from spikec.runtime.lava import availability
+
+Cli = Callable[..., tuple[int, str, str]]
+JsonOf = Callable[..., dict[str, Any]]
+Model = Callable[..., bytes]
+Saved = Callable[..., bytes]
+
+ONE_CORE = """
+name = "one-core"
+title = "A chip of one small core"
+extends = "loihi1"
+backends = ["simulator", "reference"]
+
+[core]
+neurons = { value = 100, unit = "compartments", source = "this test", status = "published" }
+
+[chip]
+cores = { value = 1, unit = "cores", source = "this test", status = "published" }
+"""
+
+
+def test_compile_prints_one_object(json_of: JsonOf, bench: Path, tmp_path: Path) -> None:
+    document = json_of("compile", bench / "net.onnx", "-o", tmp_path / "out", "--timesteps", "2", "--json")
+    assert {"directory", "verdict", "target", "timesteps", "depth", "neurons", "diagnostics", "seconds"} == set(
+        document
+    )
+    assert document["verdict"] == "fits"
+    assert document["timesteps"] == 2
+    assert document["depth"] == 2
+    assert document["neurons"] == 4 * 8 * 8 + 3
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "program.json",
+        "report.html",
+        "report.json",
+        "tensors.npz",
+    ]
+
+
+def test_run_prints_one_object(json_of: JsonOf, bench: Path, tmp_path: Path) -> None:
+    results = {}
+    for backend in ("simulator", "reference"):
+        output = tmp_path / f"{backend}.npz"
+        document = json_of(
+            *("run", bench / "artefact", "--data", bench / "data.npz", "--backend", backend),
+            *("--output", output, "--json"),
+        )
+        assert set(document) == {"backend", "samples", "accuracy", "predictions", "spikes", "steps", "seconds"}
+        assert document.pop("backend") == backend
+        assert document.pop("seconds") >= 0
+        with np.load(output) as archive:
+            assert archive["predictions"].tolist() == document["predictions"]
+            assert archive["readout"].shape == (6, 3)
+        results[backend] = document
+    assert results["simulator"] == results["reference"]
+    assert results["simulator"]["samples"] == 6
+    assert results["simulator"]["steps"] == 6 * 4 + 2
+    labels = np.arange(6) % 3
+    assert results["simulator"]["accuracy"] == np.mean(labels == results["simulator"]["predictions"])
+    assert sum(results["simulator"]["spikes"].values()) > 0
+
+
+def test_verify_prints_one_object(json_of: JsonOf, bench: Path) -> None:
+    document = json_of(
+        "verify", bench / "artefact", "--data", bench / "data.npz", "--backends", "reference,simulator", "--json"
+    )
+    assert document == {
+        "equal": True,
+        "samples": 6,
+        "backends": ["reference", "simulator"],
+        "compared": {"c": "spike trains", "y": "potentials"},
+        "first_difference": None,
+    }
+
+
+@pytest.mark.skipif(not availability().available, reason="lava-nc is not installed")
+def test_verify_on_lava(cli: Cli, bench: Path) -> None:
+    code, out, _ = cli("verify", bench / "artefact", "--data", bench / "data.npz", "--limit", "2")
+    assert code == 0
+    assert out == "equal: reference, simulator, lava (2 samples, 2 layers, every neuron and step)\n"
+
+
+def test_verify_says_where_backends_part(cli: Cli, bench: Path, monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:
+    from spikec.runtime import backends
+
+    def biased(program: Any, samples: Any, **options: Any) -> Any:
+        first, *rest = program.populations
+        changed = replace(program, populations=(replace(first, bias=first.bias + 40), *rest))
+        return replace(backends.BACKENDS["simulator"](changed, samples, **options), backend="reference")
+
+    monkeypatch.setitem(backends.BACKENDS, "reference", biased)
+    arguments = ("verify", bench / "artefact", "--data", bench / "data.npz", "--backends", "reference,simulator")
+    code, out, err = cli(*arguments, "--json")
+    assert code == 1
+    assert err == ""
+    document = json.loads(out)
+    assert document["equal"] is False
+    assert set(document["first_difference"]) == {"layer", "neuron", "step", "sample", "values"}
+    assert document["first_difference"]["layer"] == "c"
+    code, out, _ = cli(*arguments)
+    assert code == 1
+    golden("not-equal.txt", out)
+
+
+def test_evaluate_prints_one_object(json_of: JsonOf, bench: Path) -> None:
+    document = json_of("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--timesteps", "1,4", "--json")
+    assert set(document) == {"ann_accuracy", "rows"}
+    assert [(row["method"], row["timesteps"]) for row in document["rows"]] == [
+        ("qc-ann", 1),
+        ("qc-ann", 4),
+        ("lmpc", 1),
+        ("lmpc", 4),
+    ]
+    assert all(0 <= row["accuracy"] <= 1 for row in document["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        (("passes", "--json"), {"passes"}),
+        (("targets", "--json"), {"targets"}),
+        (("targets", "loihi2", "--json"), {"name", "title", "backends", "assumed", "digest", "numbers", "notes"}),
+        (("doctor", "--json"), {"python", "spikec", "numpy", "onnx", "lava backend", "loihi 2"}),
+    ],
+)
+def test_other_objects(cli: Cli, arguments: tuple[str, ...], keys: set[str]) -> None:
+    code, out, err = cli(*arguments)
+    assert (code, err) == (0, "")
+    assert keys <= set(json.loads(out))
+
+
+def test_reports_in_every_format(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    printed = {
+        form: cli("report", bench / "artefact", "--format", form) for form in ("text", "json", "html", "markdown")
+    }
+    assert all(code == 0 and out.strip() and not err for code, out, err in printed.values())
+    assert json.loads(printed["json"][1])["schema"] == "spikec-report/1"
+    assert printed["json"][1] == (bench / "artefact" / "report.json").read_text()
+    assert printed["html"][1] == (bench / "artefact" / "report.html").read_text()
+    assert cli("report", bench / "artefact", "-o", tmp_path / "report.txt") == (0, "", "")
+    assert (tmp_path / "report.txt").read_text() == printed["text"][1]
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "[" * 100_000, '{"schema": "spikec-report/9"}', '{"schema": "spikec-report/1"}', "\udcff"]
+)
+def test_damaged_report(refused: Callable[..., list[str]], bench: Path, tmp_path: Path, damage: str) -> None:
+    shutil.copytree(bench / "artefact", tmp_path / "out")
+    (tmp_path / "out" / "report.json").write_bytes(damage.encode(errors="surrogateescape"))
+    (line,) = refused("report", tmp_path / "out")
+    assert line.split()[1] in ("E318:", "E610:")
+    assert "report.json" in line
+
+
+def test_network_that_does_not_fit(cli: Cli, bench: Path, tmp_path: Path, golden: Any) -> None:
+    chip = tmp_path / "one-core.toml"
+    chip.write_text(ONE_CORE)
+    code, out, err = cli("check", bench / "net.onnx", "--target", chip, "--timesteps", "4", "--format", "json")
+    assert code == 1
+    report = json.loads(out)
+    assert report["verdict"] == "does-not-fit"
+    assert report["layers"]
+    golden("stderr.txt", err.replace(f"{tmp_path}/", "").replace(f"{bench}/", ""))
+    code, out, err = cli("compile", bench / "net.onnx", "--target", chip, "-o", tmp_path / "out", "--json")
+    assert code == 1
+    assert json.loads(out)["verdict"] == "does-not-fit"
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "does-not-fit"
+
+
+def test_shipped_network_on_shipped_targets(cli: Cli) -> None:
+    from spikec.models.shipped import shipped_model
+
+    verdicts = {}
+    for target in ("lava", "loihi2"):
+        code, out, err = cli("check", shipped_model(), "--target", target, "--timesteps", "4", "--format", "json")
+        assert code == 0, err
+        verdicts[target] = json.loads(out)["verdict"]
+    assert verdicts["lava"] == "fits"
+    assert verdicts["loihi2"] in ("fits", "fits-with-warnings")
+
+
+def test_strict_counts_warnings_as_errors(cli: Cli, bench: Path, saved: Saved, tmp_path: Path) -> None:
+    narrow = ("check", bench / "net.onnx", "--weight-bits", "2", "--target", "loihi2", "--format", "json")
+    code, out, _ = cli(*narrow)
+    strict_code, strict_out, _ = cli(*narrow, "--strict")
+    warned = any(d["severity"] == "warning" for d in json.loads(out)["diagnostics"])
+    assert code == 0
+    assert strict_code == int(warned)
+    assert json.loads(strict_out)["strict"] is True
+
+
+def test_one_image_without_labels(json_of: JsonOf, bench: Path, saved: Saved, tmp_path: Path) -> None:
+    (tmp_path / "one.npz").write_bytes(saved(inputs=np.full((1, 1, 8, 8), 200, np.uint8)))
+    for backend in ("simulator", "reference"):
+        document = json_of("run", bench / "artefact", "--data", tmp_path / "one.npz", "--backend", backend, "--json")
+        assert document["samples"] == 1
+        assert document["accuracy"] is None
+        assert len(document["predictions"]) == 1
+
+
+def test_bytes_and_floats_are_the_same_images(json_of: JsonOf, bench: Path, saved: Saved, tmp_path: Path) -> None:
+    with np.load(bench / "data.npz") as archive:
+        inputs = archive["inputs"]
+    spikes = []
+    for name, images in (("bytes", inputs), ("floats", (inputs / 255).astype(np.float32)), ("doubles", inputs / 255)):
+        (tmp_path / f"{name}.npz").write_bytes(saved(inputs=images))
+        spikes.append(json_of("run", bench / "artefact", "--data", tmp_path / f"{name}.npz", "--json")["spikes"])
+    assert spikes[0] == spikes[1] == spikes[2]
+
+
+def test_values_outside_the_input_range_are_clipped_and_counted(
+    cli: Cli, bench: Path, saved: Saved, tmp_path: Path, golden: Any
+) -> None:
+    outside = np.linspace(-1, 2, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    documents = []
+    for images in (outside, outside.clip(0, 1)):
+        (tmp_path / "data.npz").write_bytes(saved(inputs=images))
+        code, out, err = cli("run", bench / "artefact", "--data", tmp_path / "data.npz", "--json")
+        assert code == 0
+        documents.append((json.loads(out)["spikes"], err.replace(f"{tmp_path}/", "")))
+    assert documents[0][0] == documents[1][0]
+    assert "W620" in documents[0][1]
+    assert documents[1][1] == ""
+    golden("stderr.txt", documents[0][1])
+
+
+def test_one_class(json_of: JsonOf, model: Model, saved: Saved, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(model(classes=1))
+    (tmp_path / "data.npz").write_bytes(saved(inputs=np.zeros((2, 1, 8, 8), np.uint8), labels=np.zeros(2, np.uint8)))
+    json_of("compile", tmp_path / "net.onnx", "-o", tmp_path / "out", "--json")
+    document = json_of("run", tmp_path / "out", "--data", tmp_path / "data.npz", "--json")
+    assert document["predictions"] == [0, 0]
+    assert document["accuracy"] == 1.0
+
+
+def test_help_and_version(cli: Cli) -> None:
+    code, out, err = cli("--help")
+    assert (code, err) == (0, "")
+    names = ("demo", "compile", "check", "run", "verify", "report", "evaluate")
+    for name in (*names, "train", "explain", "targets", "passes", "doctor"):
+        assert f"\n  {name} " in out
+        code, text, err = cli(name, "--help")
+        assert (code, err) == (0, "")
+        assert text.startswith(f"Usage: spikec {name}")
+    assert cli()[0] == 0
+    assert cli("--version")[1].startswith("spikec, version ")
+
+
+def test_passes_are_verified(cli: Cli, bench: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from spikec.compiler.passes.fold_batch_norm import FoldBatchNorm
+
+    def halving(self: FoldBatchNorm, state: Any, context: Any) -> Any:
+        nodes = tuple(
+            replace(n, operator=replace(n.operator, weight=n.operator.weight / 2))
+            if hasattr(n.operator, "weight")
+            else n
+            for n in state.network.nodes
+        )
+        return Outcome(replace(state, network=state.network.with_nodes(nodes)), {}, ())
+
+    monkeypatch.setattr(FoldBatchNorm, "run", halving)
+    code, out, err = cli("compile", bench / "net.onnx", "-o", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error E901: {bench}/net.onnx: fold-batch-norm changed the network's function by ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_faults_of_our_own_end_as_one_line(
+    cli: Cli, bench: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from spikec.compiler import compilation
+
+    def broken(*arguments: Any) -> Any:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr(compilation, "run_passes", broken)
+    code, out, err = cli("compile", bench / "net.onnx", "-o", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert err.startswith("error E902: ZeroDivisionError: two lines; hint: set SPIKEC_TRACEBACK=1")
+    assert err.count("\n") == 1
+    monkeypatch.setenv("SPIKEC_TRACEBACK", "1")
+    assert "Traceback" in cli("compile", bench / "net.onnx", "-o", tmp_path / "out")[2]
+
+
+def test_as_a_process(process: Callable[..., subprocess.Popen[str]], bench: Path) -> None:
+    started = process("run", bench / "artefact", "--data", bench / "data.npz", "--json")
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, err) == (0, "")
+    assert json.loads(out)["samples"] == 6
