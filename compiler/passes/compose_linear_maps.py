@@ -13,8 +13,10 @@ theta/2 for QCFS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -38,6 +40,8 @@ from ..ir.composition import (
 from ..ir.network import Network, Node, Origin
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
 from .contract import Compilation, Context, Outcome
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +67,7 @@ class ComposeLinearMaps:
         signal, values = _input_signal(network)
         populations: list[Population] = []
         projections: list[Projection] = []
+        refused: list[Diagnostic] = []
         for node in network.nodes:
             if node.name in values:
                 continue
@@ -70,14 +75,19 @@ class ComposeLinearMaps:
                 drive = values[node.inputs[0]]
                 name = _unused_name(drive.layer or node.name, node.name, populations)
                 populations.append(_population(name, node, drive, context.timesteps))
-                projections += _projections(populations[-1], drive)
                 values[node.name] = _source(name, node.shape)
-            else:
-                values[node.name] = _apply(node, tuple(values[name] for name in node.inputs))
+                projections += _collected(partial(_projections, populations[-1], drive), [], refused)
+                continue
+            inputs = tuple(values[name] for name in node.inputs)
+            # Behind what is refused, nothing is known but the shape: enough to look for further problems.
+            unknown = _Affine((), np.zeros(node.shape))
+            values[node.name] = _collected(partial(_apply, node, inputs), unknown, refused)
         scores = values[network.output]
         readout = _unused_name(scores.layer or "readout", "readout", populations)
         populations.append(_readout(readout, network, scores))
-        projections += _projections(populations[-1], scores)
+        projections += _collected(partial(_projections, populations[-1], scores), [], refused)
+        if refused:
+            raise UnusableInput(refused)
         spiking = SpikingNetwork(network.name, signal, tuple(populations), tuple(projections))
         effect = {
             "populations": len(populations),
@@ -85,6 +95,14 @@ class ComposeLinearMaps:
             "matrices": sum(not isinstance(p.map, ConvMap) for p in projections),
         }
         return Outcome(replace(state, spiking=spiking), effect)
+
+
+def _collected(compute: Callable[[], _Result], otherwise: _Result, refused: list[Diagnostic]) -> _Result:
+    try:
+        return compute()
+    except UnusableInput as refusal:
+        refused += refusal.diagnostics
+        return otherwise
 
 
 def _input_signal(network: Network) -> tuple[InputSignal, dict[str, _Affine]]:
@@ -163,7 +181,7 @@ def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
     return mean if is_even else constant
 
 
-def _projections(target: Population, drive: _Affine) -> Iterator[Projection]:
+def _projections(target: Population, drive: _Affine) -> list[Projection]:
     merged: dict[tuple[object, ...], Projection] = {}
     for term in drive.terms:
         try:
@@ -178,14 +196,18 @@ def _projections(target: Population, drive: _Affine) -> Iterator[Projection]:
         else:
             merged[key] = Projection("", term.source, target.name, linear)
     seen: dict[str, int] = {}
+    named = []
     for projection in merged.values():
         seen[projection.source] = seen.get(projection.source, 0) + 1
         number = f".{seen[projection.source]}" if seen[projection.source] > 1 else ""
-        yield replace(projection, name=f"{projection.source}-to-{target.name}{number}")
+        named.append(replace(projection, name=f"{projection.source}-to-{target.name}{number}"))
+    return named
 
 
 def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
     operator = node.operator
+    if not isinstance(operator, op.LINEAR):
+        raise _neither_linear_nor_activation(node)
     constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
     origins = _merged_origins(*(a.origins for a in inputs), node.origins)
     layer = next((a.layer for a in inputs if a.layer is not None), None)
@@ -237,14 +259,18 @@ def _map_term(node: Node, term: MappedValue) -> MappedValue:
         case op.Transpose():
             return transposed(term, operator.axes)
         case _:
-            raise UnusableInput(
-                Diagnostic(
-                    "E224",
-                    f"{type(operator).__name__} is neither linear nor an activation of an integrate-and-fire neuron",
-                    Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
-                    hint="use ReLU, a clipped ReLU or a quantise-and-clip activation",
-                )
-            )
+            raise AssertionError(f"{type(operator).__name__} is in LINEAR, but has no map")
+
+
+def _neither_linear_nor_activation(node: Node) -> UnusableInput:
+    return UnusableInput(
+        Diagnostic(
+            "E224",
+            f"{type(node.operator).__name__} is neither linear nor an activation of an integrate-and-fire neuron",
+            Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+            hint="use ReLU, a clipped ReLU or a quantise-and-clip activation",
+        )
+    )
 
 
 def _average(pool: op.AveragePool, term: MappedValue, shape: op.Shape) -> MappedValue:

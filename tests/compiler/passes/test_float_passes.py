@@ -154,4 +154,4 @@ def test_output_that_is_an_activation_gets_a_readout_of_its_spikes(
 def test_operator_that_is_neither_linear_nor_an_activation_is_refused(relu_network: Network, context: Context) -> None:
     with pytest.raises(UnusableInput) as refusal:
         after(relu_network, context, FoldBatchNorm(), ComposeLinearMaps())
-    assert refusal.value.diagnostics[0].code == "E224"
+    assert [(d.code, d.place.layer) for d in refusal.value.diagnostics] == [("E224", f"act{n}") for n in (1, 2, 3, 4)]
