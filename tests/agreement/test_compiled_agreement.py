@@ -215,9 +215,9 @@ def test_small_networks_on_stock_lava(network: Any) -> None:
 
 
 SPECS = {
-    "resnet20-projection": NetworkSpec("resnet20", 3, 16, 10, width=8),
-    "resnet20-identity": NetworkSpec("resnet20", 3, 16, 10, width=8, shortcut="identity"),
-    "vgg16": NetworkSpec("vgg16", 3, 32, 10, width=8),
+    "resnet20-projection": NetworkSpec("resnet20", 3, 32, 10),
+    "resnet20-identity": NetworkSpec("resnet20", 3, 32, 10, shortcut="identity"),
+    "vgg16": NetworkSpec("vgg16", 3, 32, 10),
 }
 
 
