@@ -65,6 +65,9 @@ def _tail(nodes: tuple[OnnxNode, ...], output: str) -> frozenset[str]:
     return frozenset(tail)
 
 
+_ELEMENTWISE = frozenset({"Add", "BatchNormalization", "Clip", "Div", "Floor", "Mul", "Relu", "Round", "Sub"})
+
+
 class _Lowering:
     def __init__(self, builder: Builder, file: str | None) -> None:
         self._builder = builder
@@ -103,9 +106,14 @@ class _Lowering:
                 results = self._read(node)
             except Refusal as refusal:
                 self._record(refusal, node.name)
-                results = ()
+                results = self._stand_in(node)
             named = dict(zip(node.outputs, results, strict=False))
             self._builder.values.update({name: named.get(name, Unknown()) for name in node.outputs if name})
+
+    def _stand_in(self, node: OnnxNode) -> tuple[Value, ...]:
+        """The operand of a refused elementwise node: it has the result's shape, so later problems are found too."""
+        operand = self._builder.values.get(node.inputs[0]) if node.inputs else None
+        return (operand,) if node.operator in _ELEMENTWISE and isinstance(operand, Tensor) else ()
 
     def _read(self, node: OnnxNode) -> tuple[Value, ...]:
         builder = self._builder

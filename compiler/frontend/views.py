@@ -8,6 +8,9 @@ import numpy as np
 
 from ..ir.operators import BatchNorm, FloatArray, Offset, Operator, Pad, Scale, Shape, Slice
 
+_LAYOUTS: tuple[Shape, ...] = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+"""Channels first or last in both base and view, a channels-last view of channels-first, and the reverse."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -60,10 +63,22 @@ class View:
         return View(base, base_shape, order, shape)
 
     def axes_of_base(self) -> tuple[int | None, ...]:
-        """Axis of the base for each axis of the view; None for ones that the base lacks. Needs ``keeps_axes``."""
+        """Axis of the base for each axis of the view; None for ones that the base lacks. Needs ``keeps_axes``.
+
+        Axes of length one have no order of their own: the layouts in use decide, where one of them fits.
+        """
+        for layout in _LAYOUTS:
+            if self._fits(layout):
+                return layout
         long = iter(self.order)
         short = (axis for axis, size in enumerate(self.base_shape) if size == 1)
         return tuple(next(short, None) if size == 1 else next(long) for size in self.shape)
+
+    def _fits(self, layout: Shape) -> bool:
+        if not len(layout) == len(self.shape) == len(self.base_shape):
+            return False
+        long = tuple(axis for axis, size in zip(layout, self.shape, strict=True) if size != 1)
+        return long == self.order and len(long) == len(long_axes(self.base_shape))
 
     def inverse(self) -> View:
         """Return the base as a view of this view. Needs ``keeps_axes``."""

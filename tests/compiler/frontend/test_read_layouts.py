@@ -166,3 +166,11 @@ def test_fixed_batch_of_any_size_is_taken_as_the_batch(parsed: Parse) -> None:
     expected = samples.reshape(7, -1) @ weights["w"]
     # Same sums in another order.
     np.testing.assert_allclose(evaluate(network, samples)[network.output], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_channels_last_with_one_channel_and_one_column(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """t = Transpose <perm = [0, 3, 1, 2]> (x) c = Conv(t, w) b = Transpose <perm = [0, 2, 3, 1]> (c)
+        p = Pad(b, after) y = ReduceMean <axes = [1, 2], keepdims = 0> (p)"""
+    weights: dict[str, Any] = {"w": np.full((1, 1, 2, 1), 0.5), "after": [0, 0, 0, 0, 0, 0, 0, 1]}
+    read = same_as_runtime(parsed(body, "float[N,6,1,1] x", "float[N,2] y", opset=13, weights=weights))
+    assert "Transpose" not in read.operators[1:]

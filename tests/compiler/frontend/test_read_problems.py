@@ -310,6 +310,13 @@ def test_forms_that_are_refused(parsed: Parse, problems: Codes, code: str, body:
     assert code in CODES
 
 
+def test_every_threshold_of_zero_is_named(parsed: Parse, problems: Codes) -> None:
+    body = "a = Div(x, w) b = Floor(a) c = Mul(b, v) d = Div(c, w) y = Clip(d, v, w)"
+    found = problems(parsed(body, weights={"w": np.float32(0), "v": np.float32(1)}))
+    assert [d.code for d in found] == ["E111", "E111", "E111"]
+    assert len({d.place.nodes for d in found}) == 3
+
+
 def test_recursive_and_exploding_functions(problems: Codes) -> None:
     def function(name: str, callees: list[str]) -> onnx.FunctionProto:
         steps = ["x", *(f"v{k}" for k in range(len(callees) - 1)), "y"]
