@@ -7,7 +7,7 @@ from functools import partial
 
 from ..targets.diagnostic import refuse
 from .execution import Execution
-from .lava import run_lava
+from .lava import run_lava, run_loihi2
 from .program import IntArray, Program
 from .progress import Report
 from .reference import run_reference
@@ -18,6 +18,7 @@ BACKENDS: dict[str, Callable[..., Execution]] = {
     "simulator": simulate,
     "lava": run_lava,
     "lava-stock": partial(run_lava, stock=True),
+    "loihi2": run_loihi2,
 }
 
 

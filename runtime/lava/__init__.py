@@ -30,6 +30,7 @@ __all__ = [
     "require_loihi2",
     "run_config",
     "run_lava",
+    "run_loihi2",
 ]
 
 
@@ -68,6 +69,23 @@ def run_lava(
         spike_trains=recorded.spike_trains if record else None,
         steps=job.steps,
         seconds=time.perf_counter() - begin,
+    )
+
+
+def run_loihi2(
+    program: Program, samples: IntArray, *, record: bool = False, progress: Report | None = None
+) -> Execution:
+    """Refuse to run on Loihi 2, saying what is missing: nothing that cannot be verified there is started.
+
+    Raises ``UnusableInput``: E501 or E508 where Lava or the chip was not found (and what was looked for), E509 for
+    every process that Lava would silently run on the host instead, the recorder of the read-out among them.
+    """
+    require_loihi2(program)
+    raise refuse(
+        "E509",
+        "the read-out is recorded by a process that has no model for the chip, so it would run on the host",
+        layer=program.readout.name,
+        hint="wire spikec.build_process(program) into a Lava network with a read-out of your own",
     )
 
 

@@ -190,6 +190,12 @@ def test_data_without_labels_has_no_accuracy(refused: Refused, bench: Path, save
     assert codes(refused("evaluate", bench / "net.onnx", "--data", tmp_path / "data.npz")) == ["E605"]
 
 
+def test_loihi2_says_what_was_looked_for(refused: Refused, bench: Path) -> None:
+    (line,) = refused("run", bench / "artefact", "--data", bench / "data.npz", "--backend", "loihi2")
+    assert line.startswith(("error E501", "error E508"))
+    assert "lava" in line
+
+
 def test_destinations(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()

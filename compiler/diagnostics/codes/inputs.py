@@ -147,7 +147,7 @@ CODES: tuple[Code, ...] = (
         "The name is not one of the backends.",
         "Nothing can be run.",
         "error E640: there is no backend 'loihi9'",
-        "Choose from reference, simulator, lava, lava-stock.",
+        "Choose from reference, simulator, lava, lava-stock, loihi2.",
     ),
     Code(
         "E641",
