@@ -11,14 +11,14 @@ import click
 import numpy as np
 
 from ..runtime.artefact import check_destination, write_artefact, write_file
-from ..runtime.progress import progress_bar
+from ..runtime.progress import count_stages, progress_bar
 from ..runtime.samples import load_samples
 from ..targets.diagnostic import Diagnostic, Severity, refuse
 from .compilation import Compiled, ModelReader, check_model, compile_model, read_model
 from .diagnostics import render_line, render_summary
 from .methods import METHODS, Evaluation, evaluate_model
 from .options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
-from .pipeline import PASSES
+from .pipeline import PASSES, STAGES
 from .report import Report, report_from_json, report_html, report_json, report_markdown, report_text
 from .report.verdict import FITS, FITS_WITH_WARNINGS
 
@@ -67,7 +67,9 @@ def compile_command(
     """Compile MODEL (.onnx or a .pt checkpoint) and write the artefact to DIR."""
     check_destination(directory)
     with progress_bar("compiling") as progress:
-        compiled = compile_model(model, CompileOptions(**options), readers=readers, report=_stages(progress))
+        compiled = compile_model(
+            model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES)
+        )
     write_artefact(directory, compiled.files())
     _print_diagnostics(compiled.report.diagnostics)
     for name, seconds in compiled.seconds.items():
@@ -84,7 +86,7 @@ def compile_command(
 def check(readers: Mapping[str, ModelReader] | None, /, model: str, form: str, **options: Any) -> int:
     """Say whether MODEL fits a target, layer by layer, without writing anything."""
     with progress_bar("checking") as progress:
-        report = check_model(model, CompileOptions(**options), readers=readers, report=_stages(progress))
+        report = check_model(model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES))
     _print_diagnostics(report.diagnostics)
     click.echo(_FORMATS[form](report), nl=False)
     return _exit_code(report)
@@ -162,17 +164,6 @@ def read_report(directory: str | Path) -> Report:
             "E610", "there is no readable report", file=file, hint="compile the model again with 'spikec compile'"
         ) from error
     return report_from_json(text, file)
-
-
-def _stages(progress: Callable[[int, int], None]) -> Callable[[str], None]:
-    total = len(PASSES) + 1
-    seen: list[str] = []
-
-    def stage(name: str) -> None:
-        seen.append(name)
-        progress(len(seen) - 1, total)
-
-    return stage
 
 
 def _print_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> None:

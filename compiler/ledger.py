@@ -39,6 +39,15 @@ def _rate_predictions(spiking: SpikingNetwork, inputs: AnyFloat) -> IntArray:
     return np.asarray(np.concatenate(parts).argmax(axis=1), dtype=np.int64)
 
 
+def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:
+    """Inputs as they will be encoded; as they are before the encoding is chosen."""
+    signal = spiking.input
+    if signal.minimum == signal.maximum:
+        return inputs
+    steps = np.clip(np.rint(inputs / signal.step), signal.minimum, signal.maximum)
+    return np.asarray(steps * signal.step, dtype=inputs.dtype)
+
+
 def ledger(pipeline: Pipeline, calibration: Samples | None) -> tuple[LedgerRow, ...]:
     """Measure every stage on labelled calibration data; without labels the accuracies are None.
 
@@ -66,7 +75,7 @@ def _rows(pipeline: Pipeline, samples: Samples | None) -> Iterator[LedgerRow]:
 
     def of_rates(name: str) -> IntArray | None:
         spiking = stages[name].spiking
-        return None if inputs is None or spiking is None else _rate_predictions(spiking, inputs)
+        return None if inputs is None or spiking is None else _rate_predictions(spiking, _on_grid(inputs, spiking))
 
     spikes = None if labelled is None else simulate(program, encode(program.input, labelled.inputs)[0]).predictions
     yield row("ANN", of_network("recognise-activations"), "the model as given, float")

@@ -41,6 +41,9 @@ PASSES: tuple[type[Pass], ...] = (
     ProveNoOverflow,
 )
 
+STAGES = len(PASSES) + 1
+"""What ``compile_model`` reports the beginning of: every pass, and the report."""
+
 # The probe runs in doubles without levels, so only reordered sums can differ.
 _PROBE_TOLERANCE = 1e-6
 _PROBE_SAMPLES = 2

@@ -12,6 +12,7 @@ import numpy as np
 from ..compiler import CompileOptions, compile_model, with_agreement
 from ..compiler.compilation import Compiled, read_model
 from ..compiler.ledger import predictions_of
+from ..compiler.pipeline import STAGES
 from ..runtime.agreement import Agreement
 from ..runtime.artefact import check_destination, write_artefact
 from ..runtime.backends import run_backend
@@ -19,7 +20,7 @@ from ..runtime.commands import agreement_text, verify_backends
 from ..runtime.encoding import encode
 from ..runtime.execution import Execution
 from ..runtime.lava import availability
-from ..runtime.progress import progress_bar
+from ..runtime.progress import count_stages, progress_bar
 from ..runtime.samples import Samples
 from .shipped import shipped_model, shipped_samples
 
@@ -35,14 +36,10 @@ def demo(directory: str, verify_samples: int, as_json: bool) -> int:
     check_destination(directory)
     test, calibration = load_shipped_samples()
     with progress_bar("compiling") as progress:
-        stages: list[str] = []
-
-        def stage(name: str) -> None:
-            stages.append(name)
-            progress(len(stages), 11)
-
         compiled = compile_model(
-            shipped_model(), CompileOptions(timesteps=_TIMESTEPS, calibration=calibration), report=stage
+            shipped_model(),
+            CompileOptions(timesteps=_TIMESTEPS, calibration=calibration),
+            report=count_stages(progress, STAGES),
         )
     executions = _run_everywhere(compiled, test)
     encoded, _ = encode(compiled.program.input, test.first(verify_samples).inputs)

@@ -28,3 +28,14 @@ def progress_bar(description: str) -> Iterator[Report]:
             bar.update(task, completed=done, total=total, visible=time.monotonic() - started > _PATIENCE_SECONDS)
 
         yield report
+
+
+def count_stages(report: Report, total: int) -> Callable[[str], None]:
+    """Turn ``report`` into a function to be called with a name as each of ``total`` stages begins."""
+    begun: list[str] = []
+
+    def stage(name: str) -> None:
+        report(len(begun), total)
+        begun.append(name)
+
+    return stage
