@@ -13,8 +13,6 @@ from ..targets.diagnostic import UnusableInput, refuse
 from .archive import DamagedArchive, array_names, read_archive
 from .program import IntArray, Shape
 
-_LARGEST = float(np.finfo(np.float32).max)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
@@ -106,8 +104,8 @@ def _input_faults(inputs: npt.NDArray[Any], shape: Shape) -> list[tuple[str, str
         return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", "reshape the data")]
     if len(inputs) == 0:
         return [("'inputs' holds no sample", "give at least one sample")]
-    # Written so that NaN counts as wrong too: it compares as False.
-    wrong = 0 if inputs.dtype == np.uint8 else int(np.count_nonzero(~(np.abs(inputs) <= _LARGEST)))
+    with np.errstate(over="ignore"):
+        wrong = int(np.count_nonzero(~np.isfinite(inputs.astype(np.float32, copy=False))))
     if wrong:
         return [(f"'inputs' has {wrong} values that are NaN, infinite or beyond float32", "remove those samples")]
     return []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ...runtime.archive import DamagedArchive, read_archive
 from ...runtime.artefact import write_file
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
@@ -45,9 +45,9 @@ def read_packed_jpeg(path: Path, size: int, classes: int, cache: Path) -> ImageS
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: np.asarray(file[key]) for key in KEYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        stored = read_archive(path, KEYS)
+        arrays = {key: stored[key] for key in KEYS}
+    except (OSError, KeyError, DamagedArchive) as error:
         hint = f"it must be an .npz file with the keys {', '.join(KEYS)}: fetch it again if it is truncated"
         raise refuse("E702", f"the packed images cannot be read: {error}", file=path, hint=hint) from error
     jpeg, offsets, labels = (arrays[key] for key in KEYS)
