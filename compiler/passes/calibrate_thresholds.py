@@ -109,6 +109,9 @@ def _sampled_activations(
 
 def _smallest_error(values: AnyFloat, largest: float, timesteps: int) -> float:
     positive = values[values > 0].astype(np.float64)
+    if not positive.size:
+        # So sparse that the draw missed every activation: the one that is known decides.
+        return largest
     candidates = largest * _GRID
     errors = [_error(positive, v, timesteps) for v in candidates]
     return float(candidates[int(np.argmin(errors))])

@@ -11,6 +11,7 @@ import pytest
 from spikec.compiler.ir.network import Network
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import calibrate_initial_potential
+from spikec.compiler.passes.calibrate_thresholds import CalibrateThresholds
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.runtime.program import Program
@@ -83,3 +84,8 @@ def test_bytes_and_floats_of_the_same_images_are_the_same(
 ) -> None:
     floats = compiled(quantised_network, replace(context, calibration=Samples(images.as_float(), None)))
     assert potentials(floats) == potentials(compiled(quantised_network, context))
+
+
+def test_a_draw_without_any_activation_leaves_the_largest_as_threshold() -> None:
+    found = CalibrateThresholds()._threshold(np.zeros(8, dtype=np.float32), 3.5, timesteps=4)
+    assert found == 3.5
