@@ -27,11 +27,6 @@ def encode(encoding: InputEncoding, samples: npt.NDArray[Any]) -> tuple[IntArray
     return encoded, _remarks(encoding, clipped, encoded.size)
 
 
-def decode(encoding: InputEncoding, encoded: IntArray) -> npt.NDArray[np.float64]:
-    """Float values (N, *shape) that the integers stand for."""
-    return np.asarray(encoded * encoding.step, dtype=np.float64)
-
-
 def _remarks(encoding: InputEncoding, clipped: int, total: int) -> tuple[Diagnostic, ...]:
     if not clipped:
         return ()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .program import IntArray, Program
+from .program import IntArray
 
 SpikeTrains = npt.NDArray[np.uint8]
 
@@ -34,10 +33,3 @@ class Execution:
     def predictions(self) -> IntArray:
         """Class of the largest read-out per sample; the first of equals."""
         return np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
-
-
-class Backend(Protocol):
-    """Runs a program on encoded samples."""
-
-    def __call__(self, program: Program, samples: IntArray, *, record: bool) -> Execution:
-        """Run ``samples`` (N, *program.input.shape) int64; keep every spike train if ``record``."""

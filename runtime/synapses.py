@@ -1,10 +1,10 @@
-"""How many synapses integer weights make, and the largest input that they can give."""
+"""The largest messages and input that integer weights can give."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .program import INPUT, ConvSynapses, IntArray, Program, Projection
+from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
 
 
 def largest_message(program: Program, projection: Projection) -> int:
@@ -20,34 +20,28 @@ def fan_in_weight(projection: Projection) -> IntArray:
     return np.asarray(weight.reshape(len(weight), -1).sum(axis=1), dtype=np.int64)
 
 
-def input_range(program: Program, projection: Projection) -> tuple[IntArray, IntArray]:
-    """Smallest and largest input per step, per target channel (conv) or neuron (dense); padding counts as input."""
-    low, high = (program.input.minimum, program.input.maximum) if projection.source == INPUT else (0, 1)
-    flat = projection.effective_weight.reshape(len(projection.effective_weight), -1)
-    excitation = np.maximum(flat, 0).sum(axis=1)
-    inhibition = np.minimum(flat, 0).sum(axis=1)
-    low, high = min(low, 0), max(high, 0)
-    return excitation * low + inhibition * high, excitation * high + inhibition * low
+def summed_input_range(program: Program, population: Population) -> tuple[IntArray, IntArray]:
+    """Least and largest synaptic input of one step, every source at its worst; they broadcast to the neurons.
+
+    In weight units. Padding counts as input, so the bound holds at the edges of a map too.
+    """
+    low = high = np.zeros((1,) * len(population.shape), dtype=np.int64)
+    for projection in program.incoming(population.name):
+        least, most = _input_range(program, projection)
+        shared = isinstance(projection.synapses, ConvSynapses)
+        shape = (-1, *(1,) * (len(population.shape) - 1)) if shared else population.shape
+        low, high = low + least.reshape(shape), high + most.reshape(shape)
+    return low, high
 
 
-def per_neuron(projection: Projection, per_channel: IntArray, dimensions: int) -> IntArray:
-    """Shape a per-channel (conv) or per-neuron (dense) array so that it broadcasts to the target's shape."""
-    if isinstance(projection.synapses, ConvSynapses):
-        return per_channel.reshape(-1, *(1,) * (dimensions - 1))
-    return per_channel
-
-
-def unshared_synapses(program: Program, projection: Projection) -> int:
-    """Number of synapses when every target neuron holds its own copy of a shared kernel; padding excluded."""
-    synapses = projection.synapses
-    if not isinstance(synapses, ConvSynapses):
-        return int(synapses.weight.size)
-    source = program.source_shape(projection)
-    target = program.population(projection.target).shape
-    taps = 1
-    for axis in (0, 1):
-        starts = np.arange(target[1 + axis]) * synapses.geometry.stride[axis] - synapses.geometry.padding[axis]
-        offsets = np.arange(synapses.weight.shape[2 + axis]) * synapses.geometry.dilation[axis]
-        rows = starts[:, None] + offsets[None, :]
-        taps *= int(np.count_nonzero((rows >= 0) & (rows < source[1 + axis])))
-    return taps * int(synapses.weight.shape[0] * synapses.weight.shape[1])
+def _input_range(program: Program, projection: Projection) -> tuple[IntArray, IntArray]:
+    weight = projection.synapses.weight.reshape(len(projection.synapses.weight), -1)
+    total, magnitude = weight.sum(axis=1), np.abs(weight).sum(axis=1)
+    excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
+    least, most = (program.input.minimum, program.input.maximum) if projection.source == INPUT else (0, 1)
+    # A source outside the map, or a silent one, sends zero.
+    least, most = min(least, 0), max(most, 0)
+    # A negative exponent is refused where exponents are checked.
+    exponent = max(projection.exponent, 0)
+    low, high = inhibition * most + excitation * least, excitation * most + inhibition * least
+    return low << exponent, high << exponent

