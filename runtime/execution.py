@@ -16,10 +16,11 @@ SpikeTrains = npt.NDArray[np.uint8]
 class Execution:
     """Result of running a program on N samples.
 
-    ``readout`` (N, outputs) int64: the read-out's potential at the end of each sample's window.
+    ``readout`` (N, outputs) int64: the read-out's potential after the T steps in which each sample reaches it.
     ``spike_counts``: total spikes per spiking population over all samples.
-    ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, neurons in C order; None if not recorded.
-    ``steps``: time steps a chip would have taken, N*T + depth for ``pipelined``. ``seconds``: wall time of the run.
+    ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, neurons in C order, at the T steps
+    of each window in which the population fires; None if not recorded.
+    ``steps``: time steps a chip would have taken (``Program.steps``). ``seconds``: wall time of the run.
     """
 
     backend: str

@@ -63,8 +63,10 @@ class Population:
 
     with v = ``initial_potential`` at the first step of each sample's window. ``threshold``,
     ``initial_potential`` and ``bias`` are integers that broadcast to ``shape``. ``threshold`` None is a read-out:
-    it integrates and never fires, and its potential at the window's end is the result.
-    ``depth`` k places the window of sample n at steps n*T + k + 1 .. n*T + k + T.
+    it integrates and never fires, and its potential after T steps is the result.
+    ``depth`` k places the window of sample n at steps n*P + k + 1 .. n*P + k + P, with P = ``Program.window``.
+    Its sources' spikes arrive at the window's first T steps. A ``gated`` population is kept below threshold while it
+    integrates them and fires in the T steps after that; any other fires as it integrates.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Population:
     initial_potential: IntArray
     bias: IntArray
     depth: int
+    gated: bool = False
 
     @property
     def neurons(self) -> int:
@@ -80,9 +83,30 @@ class Population:
         return int(np.prod(self.shape))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pulse:
+    """Input that ``target`` gets once in every window, at its step ``step`` (from 1): ``potential``, in weight units.
+
+    On the chip it is ``axons`` axons that fire together, each with synapses weight * 2**exponent onto the
+    population, or (``axons`` 0) a bias of that value set for one step. ``weight`` broadcasts to the population's shape.
+    """
+
+    name: str
+    target: str
+    step: int
+    weight: IntArray
+    exponent: int = 0
+    axons: int = 1
+
+    @property
+    def potential(self) -> IntArray:
+        """What each neuron's potential is raised by; broadcasts to the population's shape."""
+        return (self.weight << self.exponent) * max(self.axons, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class InputEncoding:
-    """How an image becomes the graded integers that are sent at each of its T steps (direct encoding).
+    """How an image becomes the graded integers that are sent at the first T steps of its window (direct encoding).
 
     x_int = clip(round(x / step), minimum, maximum), after the axes of the user's sample (``sample_shape``)
     are permuted by ``axes`` and reshaped to ``shape``. Bytes count as x = byte / 255. Both ``minimum`` and
@@ -102,7 +126,8 @@ class Program:
     """A spiking network in chip integers. Populations are in topological order; the last one is the read-out.
 
     ``state_minimum`` and ``state_maximum`` bound the saturating membrane potential, in weight units.
-    ``schedule`` is ``pipelined``; ``target`` names the chip description it was compiled for.
+    ``schedule`` is ``pipelined`` where no population is gated, ``exact`` where every population is whose count could
+    depend on the timing of spikes, else ``mixed``. ``target`` names the chip description it was compiled for.
     """
 
     name: str
@@ -114,6 +139,7 @@ class Program:
     input: InputEncoding
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
+    pulses: tuple[Pulse, ...] = ()
 
     @property
     def readout(self) -> Population:
@@ -122,8 +148,29 @@ class Program:
 
     @property
     def depth(self) -> int:
-        """Steps from the input to the read-out: N samples take N * timesteps + depth steps."""
+        """Steps from the input to the read-out's window."""
         return self.readout.depth
+
+    @property
+    def window(self) -> int:
+        """Steps from one sample to the next: 2T where a population is gated, for it fires after it integrated."""
+        return self.timesteps * (2 if any(p.gated for p in self.populations) else 1)
+
+    def steps(self, samples: int) -> int:
+        """Steps until the last of ``samples`` samples is read out: (N - 1) * window + T + depth."""
+        return (samples - 1) * self.window + self.timesteps + self.depth
+
+    def fires_after(self, name: str) -> int:
+        """Steps of the window that pass before ``name``, a population or ``INPUT``, begins to send: T where gated."""
+        return self.timesteps if name != INPUT and self.population(name).gated else 0
+
+    def potential_of_pulses(self, target: str) -> dict[int, IntArray]:
+        """Summed pulses into ``target`` by step of its window (from 1)."""
+        summed: dict[int, IntArray] = {}
+        for pulse in self.pulses:
+            if pulse.target == target:
+                summed[pulse.step] = summed.get(pulse.step, np.zeros((), dtype=np.int64)) + pulse.potential
+        return summed
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``; KeyError if there is none."""

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..targets.diagnostic import Diagnostic, Place
-from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, Shape
+from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, Pulse, Shape
+from .window_range import window_range
+
+SCHEDULES = ("pipelined", "exact", "mixed")
+"""What ``Program.schedule`` can be."""
 
 MAXIMUM_TIMESTEPS = 4096
 """Largest window T; a longer one says nothing that a rate of 1/4096 does not."""
@@ -25,7 +29,8 @@ _WORD = 62
 
 def problems(program: Program, file: str | None = None) -> Iterator[Diagnostic]:
     """Yield every way in which ``program`` contradicts itself; nothing for a sound program."""
-    for layer, message in _contradictions(program):
+    found = list(_contradictions(program))
+    for layer, message in found or _out_of_reach(program):
         yield Diagnostic(
             "E613", message, Place(file=file, layer=layer), hint="compile the model again with 'spikec compile'"
         )
@@ -40,8 +45,10 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield None, "two populations share a name"
     if not 1 <= program.timesteps <= MAXIMUM_TIMESTEPS:
         yield None, f"the program has {program.timesteps} time steps, not 1 to {MAXIMUM_TIMESTEPS}"
-    if program.schedule != "pipelined":
+    if program.schedule not in SCHEDULES:
         yield None, f"the schedule '{program.schedule}' is not known"
+    elif program.schedule == "pipelined" and program.window != program.timesteps:
+        yield None, "the schedule is pipelined, but a population is gated"
     if not -(1 << _WORD) <= program.state_minimum < 0 < program.state_maximum < 1 << _WORD:
         yield None, f"the membrane potential's range {program.state_minimum}..{program.state_maximum} is not sound"
     yield from _input_contradictions(program)
@@ -52,9 +59,27 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield from _population_contradictions(population, is_last=position == len(names) - 1)
     for projection in program.projections:
         yield from _projection_contradictions(program, projection, names)
+    for pulse in program.pulses:
+        yield from _pulse_contradictions(program, pulse, names)
+
+
+def _out_of_reach(program: Program) -> Iterator[tuple[str | None, str]]:
     for population in program.populations:
         if _reach(program, population) >= EXACT:
             yield population.name, "potentials can leave the integers that every backend computes exactly, 2^53"
+            continue
+        if program.window > program.timesteps:
+            yield from _gate_contradictions(program, population)
+
+
+def _gate_contradictions(program: Program, population: Population) -> Iterator[tuple[str | None, str]]:
+    reach = window_range(program, population)
+    if reach.loudest is not None and int(reach.loudest.max()) >= 0:
+        phase = "while it integrates" if population.gated else "after its window"
+        yield population.name, f"the population can fire {phase}, by {int(reach.loudest.max()) + 1} weight units"
+    saturates = reach.lowest.min() < program.state_minimum or reach.highest.max() > program.state_maximum
+    if population.gated and saturates:
+        yield population.name, "the potential of a gated population can leave the state, so its count is not exact"
 
 
 def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
@@ -77,6 +102,10 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
     if not _is_shape(population.shape):
         yield population.name, f"shape {population.shape} is not one of 1 to {MAXIMUM_NEURONS} neurons"
         return
+    if population.gated and population.threshold is None:
+        yield population.name, "the read-out is gated, but it never fires"
+    if population.gated and population.bias.any():
+        yield population.name, "a gated population has a bias, which would act while it fires"
     if (population.threshold is None) != is_last:
         yield population.name, "the last population, and no other, is the read-out without a threshold"
     if population.threshold is not None and int(population.threshold.min()) < 1:
@@ -92,6 +121,20 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
             yield population.name, f"{title} does not fit {_WORD} bits"
 
 
+def _pulse_contradictions(program: Program, pulse: Pulse, names: list[str]) -> Iterator[tuple[str | None, str]]:
+    if pulse.target not in names:
+        yield pulse.name, f"the pulse's target '{pulse.target}' does not exist"
+        return
+    population = program.population(pulse.target)
+    last = program.timesteps + 1 if population.gated else program.window
+    if not 1 <= pulse.step <= last:
+        yield pulse.name, f"the pulse comes at step {pulse.step} of the window, not 1 to {last}"
+    if not _broadcasts(pulse.weight, population.shape):
+        yield pulse.name, f"a pulse of shape {pulse.weight.shape} does not fit neurons of shape {population.shape}"
+    if not (_is_below(pulse.weight, 31) and 0 <= pulse.exponent <= 31 and 0 <= pulse.axons < 1 << 31):
+        yield pulse.name, "the pulse's weight, exponent or number of axons does not fit 31 bits"
+
+
 def _projection_contradictions(
     program: Program, projection: Projection, names: list[str]
 ) -> Iterator[tuple[str | None, str]]:
@@ -102,10 +145,11 @@ def _projection_contradictions(
         yield projection.name, f"'{projection.source}' does not come before '{projection.target}'"
     source_depth = 0 if projection.source == INPUT else program.population(projection.source).depth
     target = program.population(projection.target)
-    if source_depth + 1 + projection.delay != target.depth or projection.delay < 0:
+    arrival = source_depth + program.fires_after(projection.source) + 1 + projection.delay
+    if arrival != target.depth or projection.delay < 0:
         yield (
             projection.name,
-            f"a delay of {projection.delay} takes depth {source_depth} to {source_depth + 1 + projection.delay}, "
+            f"a delay of {projection.delay} takes depth {source_depth} to {arrival}, "
             f"but '{target.name}' is at depth {target.depth}",
         )
     if not 0 <= projection.exponent <= 31:
@@ -128,6 +172,9 @@ def _reach(program: Program, population: Population) -> float:
         fan_in = float(weight.reshape(len(weight), -1).sum(axis=1).max())
         graded = max(abs(program.input.minimum), abs(program.input.maximum))
         drive += fan_in * 2.0 ** min(projection.exponent, _WORD) * (graded if projection.source == INPUT else 1)
+    drive += sum(
+        _largest(p.weight) * 2.0**p.exponent * max(p.axons, 1) for p in program.pulses if p.target == population.name
+    )
     threshold = 0.0 if population.threshold is None else _largest(population.threshold)
     return _largest(population.initial_potential) + program.timesteps * drive + 2 * threshold
 

@@ -22,7 +22,7 @@ def run_reference(
 ) -> Execution:
     """Run ``samples`` (N, *input shape) one time step at a time; ``progress(done, total)`` counts steps."""
     started = time.perf_counter()
-    steps = len(samples) * program.timesteps + program.depth
+    steps = program.steps(len(samples))
     machine = _Machine(program, samples)
     for step in range(1, steps + 1):
         machine.advance(step)
@@ -53,6 +53,7 @@ class _Machine:
             if p.threshold is not None
         }
         self.readout = np.zeros((len(samples), program.readout.neurons), dtype=np.int64)
+        self.pulses = {p.name: program.potential_of_pulses(p.name) for p in program.populations}
 
     def advance(self, step: int) -> None:
         sent = {INPUT: self._graded_input(step)}
@@ -67,17 +68,18 @@ class _Machine:
             self.lines[projection.name].append(sent[projection.source])
 
     def _graded_input(self, step: int) -> IntArray:
-        sample = (step - 1) // self.program.timesteps
-        is_inside = sample < len(self.samples)
+        sample, step_in_window = divmod(step - 1, self.program.window)
+        is_inside = sample < len(self.samples) and step_in_window < self.program.timesteps
         return self.samples[sample] if is_inside else np.zeros(self.program.input.shape, dtype=np.int64)
 
     def _integrate_and_fire(self, population: Population, current: IntArray, step: int) -> IntArray:
         timesteps = self.program.timesteps
-        sample, step_in_window = divmod(step - 1 - population.depth, timesteps)
+        sample, step_in_window = divmod(step - 1 - population.depth, self.program.window)
         if step_in_window == 0:
             self.potential[population.name] = np.broadcast_to(population.initial_potential, population.shape)
+        pulse = self.pulses[population.name].get(step_in_window + 1, 0)
         u = np.clip(
-            self.potential[population.name] + current + population.bias,
+            self.potential[population.name] + current + population.bias + pulse,
             self.program.state_minimum,
             self.program.state_maximum,
         )
@@ -89,8 +91,9 @@ class _Machine:
             return np.zeros_like(u)
         spikes = (u >= population.threshold).astype(np.int64)
         self.potential[population.name] = u - population.threshold * spikes
-        if inside:
-            self.trains[population.name][sample, step_in_window] = spikes.ravel()
+        step_of_train = step_in_window - self.program.fires_after(population.name)
+        if inside and 0 <= step_of_train < timesteps:
+            self.trains[population.name][sample, step_of_train] = spikes.ravel()
         return spikes
 
 

@@ -25,11 +25,12 @@ from .program import (
     Population,
     Program,
     Projection,
+    Pulse,
     Synapses,
 )
 from .program_rules import problems
 
-FORMAT = "spikec-program/1"
+FORMAT = "spikec-program/2"
 PROGRAM_FILE = "program.json"
 TENSOR_FILE = "tensors.npz"
 _RECOMPILE = "compile the model again with 'spikec compile'"
@@ -110,6 +111,7 @@ def _document(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
                 "name": p.name,
                 "shape": list(p.shape),
                 "depth": p.depth,
+                "gated": p.gated,
                 "threshold": None if p.threshold is None else keep(f"{p.name}/threshold", p.threshold),
                 "initial_potential": keep(f"{p.name}/initial_potential", p.initial_potential),
                 "bias": keep(f"{p.name}/bias", p.bias),
@@ -127,6 +129,17 @@ def _document(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
                 "geometry": _geometry_document(p.synapses),
             }
             for p in program.projections
+        ],
+        "pulses": [
+            {
+                "name": p.name,
+                "target": p.target,
+                "step": p.step,
+                "weight": keep(f"{p.name}/pulse", p.weight),
+                "exponent": p.exponent,
+                "axons": p.axons,
+            }
+            for p in program.pulses
         ],
     }
 
@@ -168,6 +181,7 @@ def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
                 initial_potential=tensors[p["initial_potential"]],
                 bias=tensors[p["bias"]],
                 depth=_integer(p["depth"]),
+                gated=_flag(p["gated"]),
             )
             for p in _records(document["populations"])
         ),
@@ -181,6 +195,17 @@ def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
                 delay=_integer(p["delay"]),
             )
             for p in _records(document["projections"])
+        ),
+        pulses=tuple(
+            Pulse(
+                name=_text(p["name"]),
+                target=_text(p["target"]),
+                step=_integer(p["step"]),
+                weight=tensors[p["weight"]],
+                exponent=_integer(p["exponent"]),
+                axons=_integer(p["axons"]),
+            )
+            for p in _records(document["pulses"])
         ),
     )
 
@@ -217,6 +242,12 @@ def _integers(values: list[Any]) -> tuple[int, ...]:
 def _integer(value: Any) -> int:
     if type(value) is not int or abs(value) >= 1 << 63:
         raise ValueError(f"{value!r} is not an integer of 64 bits")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
     return value
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...runtime.program import IntArray, Population, Program
 from ...runtime.synapses import summed_input_range
+from ...runtime.window_range import window_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from .contract import Compilation, Context, Outcome, program_level
-from .intervals import potential_range
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class ProveNoOverflow:
         effect: dict[str, Any] = {}
         found = []
         for population in program.populations:
-            lowest, highest, smallest_input, largest_input = _reach(program, population)
+            reach = window_range(program, population)
+            lowest, highest = reach.lowest, reach.highest
             used = max(highest.max() / program.state_maximum, lowest.min() / program.state_minimum)
             effect[population.name] = {
                 "lowest": int(lowest.min()),
@@ -42,17 +43,8 @@ class ProveNoOverflow:
                 "proven": bool(used <= 1),
             }
             found += _overflows(program, population, lowest, highest)
-            found += _input_overflows(context.target, population, smallest_input, largest_input)
+            found += _input_overflows(context.target, program, population)
         return Outcome(state, {"layers": effect}, tuple(found))
-
-
-def _reach(program: Program, population: Population) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    low, high = summed_input_range(program, population)
-    start = (population.initial_potential, population.initial_potential)
-    lowest, highest = potential_range(
-        low + population.bias, high + population.bias, population.threshold, start, program.timesteps, unit=1
-    )
-    return lowest, highest, low, high
 
 
 def _overflows(program: Program, population: Population, lowest: IntArray, highest: IntArray) -> list[Diagnostic]:
@@ -77,11 +69,11 @@ def _overflows(program: Program, population: Population, lowest: IntArray, highe
     ]
 
 
-def _input_overflows(target: Target, population: Population, low: IntArray, high: IntArray) -> list[Diagnostic]:
+def _input_overflows(target: Target, program: Program, population: Population) -> list[Diagnostic]:
     bits = target.neuron.input_bits_maximum
     if bits is None:
         return []
-    largest = max(int(high.max()), -int(low.min()))
+    largest = _largest_input(program, population)
     limit = (1 << bits.value - 1) - 1
     if largest <= limit:
         return []
@@ -97,3 +89,12 @@ def _input_overflows(target: Target, population: Population, low: IntArray, high
             hint="lower --weight-bits",
         )
     ]
+
+
+def _largest_input(program: Program, population: Population) -> int:
+    low, high = summed_input_range(program, population)
+    largest = max(int(high.max()), -int(low.min()))
+    for step, pulse in program.potential_of_pulses(population.name).items():
+        at_most, at_least = (high, low) if step <= program.timesteps else (0, 0)
+        largest = max(largest, int((pulse + at_most).max()), -int((pulse + at_least).min()))
+    return largest

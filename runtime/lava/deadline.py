@@ -18,7 +18,7 @@ _STOCK_MULTIPLICATION = 2e-9
 
 def default_deadline(program: Program, samples: int, *, stock: bool) -> float:
     """Seconds that ``samples`` samples may take: several times what a slow machine needs."""
-    steps = samples * program.timesteps + program.depth
+    steps = program.steps(samples)
     processes = 2 + len(program.populations) + 2 * len(program.projections)
     neurons = sum(population.neurons for population in program.populations)
     step = processes * _STEP_OF_PROCESS + neurons * _STEP_OF_NEURON

@@ -28,7 +28,7 @@ class Job:
     @property
     def steps(self) -> int:
         """Time steps of the run."""
-        return self.samples * self.program.timesteps + self.program.depth
+        return self.program.steps(self.samples)
 
     @property
     def input_file(self) -> Path:
