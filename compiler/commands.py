@@ -1,4 +1,4 @@
-"""``spikec compile``, ``check``, ``report``, ``evaluate`` and ``passes``."""
+"""``spikec compile``, ``check``, ``report`` and ``passes``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-import numpy as np
 
 from ..runtime.artefact import check_destination, write_artefact, write_file
 from ..runtime.progress import count_stages, progress_bar
-from ..runtime.samples import load_samples
 from ..targets.diagnostic import Diagnostic, Severity, refuse
-from .compilation import Compiled, ModelReader, check_model, compile_model, read_model
+from .compilation import Compiled, ModelReader, check_model, compile_model
 from .diagnostics import render_line, render_summary
-from .methods import METHODS, Evaluation, evaluate_model
+from .measuring_commands import MEASURING_COMMANDS
 from .options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
 from .pipeline import PASSES, STAGES
 from .report import Report, report_from_json, report_html, report_json, report_markdown, report_text
@@ -31,11 +29,17 @@ _FORMATS: dict[str, Callable[[Report], str]] = {
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--target", default="lava", show_default=True, help="Name, or path of a chip description."),
         click.option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample."),
         click.option("--schedule", default="pipelined", show_default=True, help=f"One of {', '.join(SCHEDULES)}."),
+        click.option("--exact-layers", metavar="NAME,NAME", callback=_names, help="Layers to gate (schedule mixed)."),
+        click.option("--latency-budget", type=int, help="Steps that gates may fill, chosen by need (schedule mixed)."),
         click.option("--calibration", metavar="FILE.npz", help="Training inputs, labels optional."),
         click.option("--weight-bits", type=int, help="Lower the target's weight width, sign included."),
         click.option("--strict", is_flag=True, help="Count warnings as errors."),
@@ -106,40 +110,6 @@ def report(directory: str, form: str, output: str | None) -> None:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
-@click.option("--data", required=True, metavar="FILE.npz", help="Labelled test data.")
-@click.option("--calibration", metavar="FILE.npz", help="Training inputs; never the test data.")
-@click.option("--target", default="lava", show_default=True)
-@click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
-@click.option("--methods", default=",".join(METHODS), show_default=True, help="Separated by commas, or 'all'.")
-@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
-@_JSON
-@click.pass_obj
-def evaluate(
-    readers: Mapping[str, ModelReader] | None,
-    model: str,
-    data: str,
-    calibration: str | None,
-    target: str,
-    timesteps: str,
-    methods: str,
-    limit: int | None,
-    as_json: bool,
-) -> None:
-    """Measure the accuracy of MODEL as float network and as integer program for several T."""
-    read = read_model(model, readers=readers)
-    classes = int(np.prod(read.network.shape(read.network.output)))
-    samples = load_samples(data, read.network.input_shape, classes=classes).first(limit)
-    names = tuple(METHODS) if methods == "all" else tuple(name.strip() for name in methods.split(","))
-    options = CompileOptions(target=target, calibration=calibration)
-    with progress_bar("evaluating") as progress:
-        result = evaluate_model(
-            model, samples, options, _integers(timesteps), names, readers=readers, progress=progress
-        )
-    click.echo(json.dumps(_evaluation_document(result), sort_keys=True) if as_json else _evaluation_text(result))
-
-
-@click.command()
 @_JSON
 def passes(as_json: bool) -> None:
     """List the passes in their order, with the equation that each applies."""
@@ -151,7 +121,7 @@ def passes(as_json: bool) -> None:
         click.echo(f"{number:2}. {row['name']}\n      {row['equation']}")
 
 
-COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, evaluate, passes)
+COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, *MEASURING_COMMANDS, passes)
 
 
 def read_report(directory: str | Path) -> Report:
@@ -200,26 +170,3 @@ def _text(compiled: Compiled, directory: str) -> str:
         f"({render_summary(compiled.report.diagnostics)})\n"
         f"program: {Path(directory) / 'program.json'}\nreport: {Path(directory) / 'report.html'}"
     )
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise refuse("E630", f"timesteps is '{text}'", hint="give whole numbers separated by commas") from error
-
-
-def _evaluation_document(result: Evaluation) -> dict[str, Any]:
-    return {
-        "ann_accuracy": result.ann_accuracy,
-        "rows": [{"method": r.method, "timesteps": r.timesteps, "accuracy": r.accuracy} for r in result.rows],
-    }
-
-
-def _evaluation_text(result: Evaluation) -> str:
-    steps = tuple(dict.fromkeys(r.timesteps for r in result.rows))
-    accuracy = {(r.method, r.timesteps): r.accuracy for r in result.rows}
-    lines = [f"ANN (float): {result.ann_accuracy:.2%}", "method      " + "".join(f"{f'T={t}':>9}" for t in steps)]
-    for method in dict.fromkeys(r.method for r in result.rows):
-        lines.append(f"{method:12}" + "".join(f"{accuracy[method, t]:>9.2%}" for t in steps))
-    return "\n".join(lines)

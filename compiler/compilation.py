@@ -22,11 +22,12 @@ from .checks import check_program
 from .frontend import read_onnx
 from .ir.network import Network
 from .ir.operators import BatchNorm, Conv, Dense
+from .ir.spiking import SpikingNetwork
 from .ledger import ledger
 from .mapping import place
 from .options import CompileOptions, option_problems
-from .passes.contract import Context
-from .pipeline import Pipeline, passes_for, run_passes
+from .passes.contract import Context, program_level, spiking_level
+from .pipeline import Pipeline
 from .report import (
     AgreementSection,
     FirstDifference,
@@ -39,6 +40,7 @@ from .report import (
     report_html,
     report_json,
 )
+from .schedule import scheduled
 
 ModelReader = Callable[[Path], bytes]
 """Turns a model file of another kind into the bytes of an ONNX file."""
@@ -53,6 +55,25 @@ class Model:
     network: Network
     remarks: tuple[Diagnostic, ...]
     section: ModelSection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """A model after all passes: what was read, what the passes were given, what they left."""
+
+    model: Model
+    context: Context
+    pipeline: Pipeline
+
+    @property
+    def spiking(self) -> SpikingNetwork:
+        """Level 2, in the units that the program's integers have."""
+        return spiking_level(self.pipeline.state)
+
+    @property
+    def program(self) -> Program:
+        """Level 3, what the chip executes."""
+        return program_level(self.pipeline.state)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,19 +130,35 @@ def compile_model(
     the options or the calibration data unusable; a program that does not fit its target is a result.
     """
     chosen = options or CompileOptions()
-    target = _usable(chosen)
-    read = read_model(model, output=chosen.output, readers=readers)
-    context = Context(target, chosen.timesteps, _calibration(chosen, read.network), chosen.weight_bits)
-    try:
-        pipeline = run_passes(read.network, context, passes_for(chosen), report)
-    except UnusableInput as refusal:
-        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
-    program = pipeline.state.program
-    assert program is not None, "the standard passes end with a program"
+    built = build_program(model, chosen, readers=readers, report=report)
     if report is not None:
         report("report")
-    seconds = {record.name: round(record.seconds, 4) for record in pipeline.records}
-    return Compiled(program, _report(read, target, pipeline, context, chosen), seconds)
+    seconds = {record.name: round(record.seconds, 4) for record in built.pipeline.records}
+    return Compiled(built.program, _report(built, chosen), seconds)
+
+
+def build_program(
+    model: str | Path,
+    options: CompileOptions,
+    *,
+    readers: Mapping[str, ModelReader] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Built:
+    """Run the passes on a model file, without placing the program or reporting on it; raises as ``compile_model``."""
+    target = _usable(options)
+    read = read_model(model, output=options.output, readers=readers)
+    context = Context(
+        target,
+        options.timesteps,
+        _calibration(options, read.network),
+        options.weight_bits,
+        options.schedule,
+        frozenset(options.exact_layers or ()),
+    )
+    try:
+        return Built(read, context, scheduled(read.network, context, options, report))
+    except UnusableInput as refusal:
+        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
 
 
 def check_model(
@@ -196,15 +233,13 @@ def _parameters(network: Network) -> int:
     return total
 
 
-def _report(model: Model, target: Target, pipeline: Pipeline, context: Context, options: CompileOptions) -> Report:
-    program, spiking = pipeline.state.program, pipeline.state.spiking
-    assert program is not None
-    assert spiking is not None
-    origins = {p.name: tuple(o.node for o in p.origins) for p in spiking.populations}
+def _report(built: Built, options: CompileOptions) -> Report:
+    program, pipeline, target = built.program, built.pipeline, built.context.target
+    origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     placement = place(program, target)
-    found = (*model.remarks, *pipeline.diagnostics, *check_program(program, target, placement, origins=origins))
+    found = (*built.model.remarks, *pipeline.diagnostics, *check_program(program, target, placement, origins=origins))
     return build_report(
-        model.section,
+        built.model.section,
         target,
         found,
         program=program,
@@ -212,15 +247,14 @@ def _report(model: Model, target: Target, pipeline: Pipeline, context: Context, 
         strict=options.strict,
         origins=origins,
         numbers=_numbers(pipeline),
-        ledger=ledger(pipeline, context.calibration),
+        ledger=ledger(pipeline, built.context.calibration),
         passes=[PassRow(r.name, r.changed, json.dumps(r.effect, sort_keys=True)) for r in pipeline.records],
     )
 
 
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:
     effects = {record.name: record.effect for record in pipeline.records}
-    program = pipeline.state.program
-    assert program is not None
+    program = program_level(pipeline.state)
     rows = []
     for name, quantised in effects["quantize-weights"]["layers"].items():
         proof = effects["prove-no-overflow"]["layers"][name]

@@ -11,7 +11,7 @@ from ..runtime.progress import Report as Progress
 from ..runtime.samples import Samples
 from ..runtime.simulator import simulate
 from ..targets.diagnostic import Diagnostic, UnusableInput
-from .compilation import ModelReader, compile_model, read_model
+from .compilation import ModelReader, build_program, read_model
 from .ledger import predictions_of
 from .options import CompileOptions
 
@@ -28,7 +28,16 @@ def _layer_wise_potential(options: CompileOptions) -> CompileOptions:
     return replace(options, calibrate=True)
 
 
-METHODS: dict[str, Method] = {"qc-ann": _quantise_clip, "lmpc": _layer_wise_potential}
+def _exact_schedule(options: CompileOptions) -> CompileOptions:
+    """Gated populations, whose counts are those of the quantised network (see docs/exact-schedule.md)."""
+    return replace(options, schedule="exact")
+
+
+METHODS: dict[str, Method] = {
+    "qc-ann": _quantise_clip,
+    "lmpc": _layer_wise_potential,
+    "exact": _exact_schedule,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +82,9 @@ def evaluate_model(
     total = len(methods) * len(timesteps)
     for method in methods:
         for steps in timesteps:
-            compiled = compile_model(model, METHODS[method](replace(options, timesteps=steps)), readers=readers)
-            encoded, _ = encode(compiled.program.input, data.inputs)
-            accuracy = data.accuracy(simulate(compiled.program, encoded).predictions)
+            program = build_program(model, METHODS[method](replace(options, timesteps=steps)), readers=readers).program
+            encoded, _ = encode(program.input, data.inputs)
+            accuracy = data.accuracy(simulate(program, encoded).predictions)
             assert accuracy is not None, "labels were checked above"
             rows.append(EvaluationRow(method, steps, accuracy))
             if progress is not None:

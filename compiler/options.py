@@ -13,7 +13,7 @@ from ..targets.diagnostic import Diagnostic
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
-SCHEDULES = ("pipelined",)
+SCHEDULES = ("pipelined", "exact", "mixed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,9 @@ class CompileOptions:
     labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's own limit. ``strict`` turns
     warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
     ``calibrate``, ``granularity`` and ``iterations`` to initial potentials. ``output`` chooses one of several
-    ONNX outputs.
+    ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing of spikes; "mixed"
+    gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the calibration data
+    that ``latency_budget`` (steps from the first input to the read-out) has room for.
     """
 
     target: str = "lava"
@@ -41,6 +43,8 @@ class CompileOptions:
     granularity: Granularity = "channel"
     iterations: int = 3
     output: str | None = None
+    exact_layers: tuple[str, ...] | None = None
+    latency_budget: int | None = None
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -64,6 +68,29 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
         (0 < options.percentile <= 100, f"percentile is {options.percentile}", "give a percentile from 0 to 100"),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )
-    for holds, message, hint in rules:
+    for holds, message, hint in (*rules, *_schedule_rules(options)):
         if not holds:
             yield Diagnostic("E630", message, hint=hint)
+
+
+def _schedule_rules(options: CompileOptions) -> Iterator[tuple[bool, str, str]]:
+    mixed, budget = options.schedule == "mixed", options.latency_budget
+    chosen = options.exact_layers is not None
+    yield (
+        mixed or not (chosen or budget is not None),
+        f"exact layers or a latency budget are given for the schedule '{options.schedule}'",
+        "give --schedule mixed with them",
+    )
+    if not mixed:
+        return
+    yield (
+        chosen != (budget is not None),
+        "the schedule 'mixed' needs either exact layers or a latency budget",
+        "give --exact-layers NAME,NAME or --latency-budget STEPS",
+    )
+    yield budget is None or budget >= 1, f"the latency budget is {budget}", "give --latency-budget from 1"
+    yield (
+        budget is None or options.calibration is not None,
+        "layers are chosen by measuring, and there is no calibration data",
+        "give --calibration, or name the layers by --exact-layers",
+    )

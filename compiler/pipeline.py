@@ -24,6 +24,7 @@ from .passes.compose_linear_maps import ComposeLinearMaps
 from .passes.contract import Compilation, Context, Pass
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_integers import FoldIntegers
+from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
 from .passes.recognise_activations import RecogniseActivations
@@ -34,6 +35,7 @@ PASSES: tuple[type[Pass], ...] = (
     CalibrateThresholds,
     ComposeLinearMaps,
     BalanceThresholds,
+    GatePopulations,
     AlignDelays,
     QuantizeWeights,
     FoldIntegers,
@@ -100,7 +102,8 @@ def run_passes(
         seconds = time.perf_counter() - started
         if outcome.state is not state:
             _verify(step.name, outcome.state)
-            expected = _check_function(step, expected, _probe(outcome.state))
+            if not _same_function(state, outcome.state):
+                expected = _check_function(step, expected, _probe(outcome.state))
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
@@ -120,6 +123,21 @@ def _verify(name: str, state: Compilation) -> None:
             )
             for fault in faults
         )
+
+
+def _same_function(before: Compilation, after: Compilation) -> bool:
+    """Whether what the probe reads is untouched: the very same maps, thresholds and biases."""
+    if before.spiking is None or after.spiking is None:
+        return before.spiking is after.spiking and before.network is after.network
+    return (
+        before.spiking.input == after.spiking.input
+        and len(before.spiking.projections) == len(after.spiking.projections)
+        and all(a.map is b.map for a, b in zip(before.spiking.projections, after.spiking.projections, strict=True))
+        and all(
+            a.threshold is b.threshold and a.bias is b.bias
+            for a, b in zip(before.spiking.populations, after.spiking.populations, strict=True)
+        )
+    )
 
 
 def _check_function(step: Pass, expected: AnyFloat, found: AnyFloat) -> AnyFloat:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..targets.diagnostic import refuse
@@ -23,10 +23,19 @@ BACKENDS: dict[str, Callable[..., Execution]] = {
 
 
 def run_backend(
-    name: str, program: Program, samples: IntArray, *, record: bool = False, progress: Report | None = None
+    name: str,
+    program: Program,
+    samples: IntArray,
+    *,
+    record: bool = False,
+    progress: Report | None = None,
+    settings: Mapping[str, int] | None = None,
 ) -> Execution:
-    """Run encoded ``samples`` on the backend called ``name``; E640 for a name that is not in ``BACKENDS``."""
+    """Run encoded ``samples`` on the backend called ``name``; E640 for a name that is not in ``BACKENDS``.
+
+    ``settings`` are further keyword arguments of that backend.
+    """
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise refuse("E640", f"there is no backend '{name}'", hint=f"choose from {known}")
-    return BACKENDS[name](program, samples, record=record, progress=progress)
+    return BACKENDS[name](program, samples, record=record, progress=progress, **(settings or {}))

@@ -35,13 +35,28 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--backend", type=click.Choice(tuple(BACKENDS)), default="simulator", show_default=True)
 @_LIMIT
 @click.option("--output", metavar="FILE.npz", help="Write predictions and read-out potentials here.")
+@click.option("--batch", type=click.IntRange(min=1), help="Samples at a time on the simulator; measured if not given.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
 @_JSON
-def run(directory: str, data: str, backend: str, limit: int | None, output: str | None, as_json: bool) -> None:
+def run(
+    directory: str,
+    data: str,
+    backend: str,
+    limit: int | None,
+    output: str | None,
+    batch: int | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Run the compiled program in DIR on the samples of a data file."""
+    settings = {name: value for name, value in (("batch", batch), ("threads", threads)) if value is not None}
+    if settings and backend != "simulator":
+        hint = "leave it out, or give --backend simulator"
+        raise refuse("E630", f"--{next(iter(settings))} does not apply to the backend '{backend}'", hint=hint)
     program = Program.load(directory)
     samples, encoded = load_encoded(program, data, limit)
     with progress_bar(f"running on {backend}") as progress:
-        execution = run_backend(backend, program, encoded, progress=progress)
+        execution = run_backend(backend, program, encoded, progress=progress, settings=settings)
     if output is not None:
         buffer = io.BytesIO()
         np.savez(buffer, predictions=execution.predictions, readout=execution.readout)

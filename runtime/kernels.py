@@ -32,7 +32,8 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
 
 
 @functools.cache
-def _torch() -> ModuleType | None:
+def installed_torch() -> ModuleType | None:
+    """The torch module, loaded on first use; None where it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch
@@ -51,7 +52,7 @@ def pad_or_crop(maps: npt.NDArray[Any], padding: tuple[int, int, int, int]) -> n
 
 def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Floats:
     """Cross-correlate ``maps`` (N, C, H, W) with ``weight`` (O, C/groups, rows, columns)."""
-    torch = _torch()
+    torch = installed_torch()
     return _convolve_numpy(maps, weight, geometry) if torch is None else _convolve_torch(torch, maps, weight, geometry)
 
 

@@ -193,3 +193,13 @@ class Program:
         from .storage import read_program
 
         return read_program(directory)
+
+
+def latency_with_gates(program: Program, gates: frozenset[str]) -> int:
+    """Steps from a sample's first input to its read-out if just the populations in ``gates`` were gated."""
+    sends_after = {INPUT: 0}
+    depth = 0
+    for population in program.populations:
+        depth = 1 + max(sends_after[p.source] for p in program.incoming(population.name))
+        sends_after[population.name] = depth + (program.timesteps if population.name in gates else 0)
+    return depth + program.timesteps

@@ -61,6 +61,8 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield from _projection_contradictions(program, projection, names)
     for pulse in program.pulses:
         yield from _pulse_contradictions(program, pulse, names)
+    if program.schedule == "exact" and program.timesteps > 1:
+        yield from _timing_contradictions(program)
 
 
 def _out_of_reach(program: Program) -> Iterator[tuple[str | None, str]]:
@@ -119,6 +121,15 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
             yield population.name, f"{title} of shape {values.shape} does not fit neurons of shape {population.shape}"
         if values is not None and not _is_below(values, _WORD):
             yield population.name, f"{title} does not fit {_WORD} bits"
+
+
+def _timing_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
+    for population in program.populations:
+        if population.gated or population.threshold is None:
+            continue
+        starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
+        if any(p.source != INPUT for p in program.incoming(population.name)) or not starts_inside.all():
+            yield population.name, "the schedule is exact, but the population's count depends on timing"
 
 
 def _pulse_contradictions(program: Program, pulse: Pulse, names: list[str]) -> Iterator[tuple[str | None, str]]:

@@ -117,7 +117,7 @@ class Neuron:
     The signed state has ``state_bits``; synaptic input, threshold and initial potential enter it shifted left by
     ``input_shift``, so one weight unit is ``1 << input_shift`` state units. ``input_bits_maximum`` are the signed
     bits of the summed synaptic input of one step in weight units. A bias is mantissa << exponent in state units.
-    None is no limit.
+    With ``pulsed_bias`` it can be set for a single step of every window. None is no limit.
     """
 
     state_bits: Number = _required("bits", 2, _WORD)
@@ -127,6 +127,7 @@ class Neuron:
     input_bits_maximum: Number | None = _limit("bits", 1, _WORD)
     threshold_maximum: Number | None = _limit("weight units", 1)
     threshold_configurations: Number | None = _limit("thresholds", 1)
+    pulsed_bias: Flag | None = field(default=None)
     bias_mantissa_maximum: Number | None = _limit("state units", 0, 2**31)
     bias_exponent_maximum: Number | None = _limit("bits", 0, 31)
 
@@ -191,19 +192,39 @@ class Target:
     def nearest_bias(self, bias: IntArray) -> IntArray:
         """Return the nearest bias in weight units that the chip can hold, for each of ``bias``; same shape."""
         weight_units = np.asarray(bias, dtype=np.int64)
-        mantissa_maximum = self.neuron.bias_mantissa_maximum
-        if mantissa_maximum is None:
+        if self.neuron.bias_mantissa_maximum is None:
             return weight_units
-        shift = self.neuron.input_shift.value
-        exponent_maximum = self.neuron.bias_exponent_maximum
         best: IntArray = np.zeros_like(weight_units)
-        for exponent in range(exponent_maximum.value + 1 if exponent_maximum else 1):
-            unit = max(exponent - shift, 0)
-            largest = (mantissa_maximum.value << exponent >> shift) >> unit
+        for unit, largest in self._bias_grids():
             magnitude = np.minimum((np.abs(weight_units) + (1 << unit >> 1)) >> unit, largest) << unit
             candidate = np.sign(weight_units) * magnitude
             best = np.where(np.abs(candidate - weight_units) < np.abs(best - weight_units), candidate, best)
         return best
+
+    def pulsed_bias_at_least(self, least: IntArray) -> IntArray | None:
+        """Smallest biases of one step, in weight units, that are not below ``least`` (>= 0); same shape.
+
+        None where the chip cannot set a bias for one step, or none that large.
+        """
+        if self.neuron.pulsed_bias is None or not self.neuron.pulsed_bias.value:
+            return None
+        if self.neuron.bias_mantissa_maximum is None:
+            return least
+        too_large = np.iinfo(np.int64).max
+        best = np.full_like(least, too_large)
+        for unit, largest in self._bias_grids():
+            steps = -(-least >> unit)
+            best = np.where(steps <= largest, np.minimum(best, steps << unit), best)
+        return None if (best == too_large).any() else best
+
+    def _bias_grids(self) -> Iterator[tuple[int, int]]:
+        """Per exponent, the biases that there are: multiples of 1 << unit weight units, up to ``largest`` of them."""
+        mantissa, exponent_maximum = self.neuron.bias_mantissa_maximum, self.neuron.bias_exponent_maximum
+        assert mantissa is not None, "a bias without a mantissa has no grid"
+        shift = self.neuron.input_shift.value
+        for exponent in range(exponent_maximum.value + 1 if exponent_maximum else 1):
+            unit = max(exponent - shift, 0)
+            yield unit, (mantissa.value << exponent >> shift) >> unit
 
     def facts(self) -> Iterator[tuple[str, Fact]]:
         """Every number and flag that is set, under its dotted key, in the order of the schema."""

@@ -16,16 +16,25 @@ from ..mapping import Placement
 WEIGHT_UNITS = "weight units"
 
 
+def _stored_synapses(program: Program) -> Iterator[tuple[str, str, IntArray, int]]:
+    """What holds them, their target, weights and exponent: every projection, and every pulse that comes by axons."""
+    for projection in program.projections:
+        kind = f"projection {projection.name!r}"
+        yield kind, projection.target, projection.synapses.weight, projection.exponent
+    for pulse in program.pulses:
+        if pulse.axons:
+            yield f"pulse {pulse.name!r}", pulse.target, pulse.weight, pulse.exponent
+
+
 def weight_range(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
     """E308: every weight lies within +-``target.weights.maximum``."""
     limit = target.weights.maximum
-    for projection in program.projections:
-        weight = projection.synapses.weight
+    for kind, layer, weight, _exponent in _stored_synapses(program):
         largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
         if largest > limit.value:
-            what = f"projection {projection.name!r} has {_of(np.abs(weight) > limit.value)} beyond the weight range"
+            what = f"{kind} has {_of(np.abs(weight) > limit.value)} beyond the weight range"
             hint = "quantise with fewer weight bits (--weight-bits)"
-            yield _against("E308", what, projection.target, largest, limit, hint)
+            yield _against("E308", what, layer, largest, limit, hint)
 
 
 def weight_step(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
@@ -33,24 +42,23 @@ def weight_step(program: Program, target: Target, _: Placement) -> Iterator[Diag
     limit = target.weights.step
     if limit.value == 1:
         return
-    for projection in program.projections:
-        weight = projection.synapses.weight
+    for kind, layer, weight, _exponent in _stored_synapses(program):
         between = weight % limit.value != 0
         if between.any():
             first = int(weight[between].flat[0])
-            what = f"projection {projection.name!r} has {_of(between)} between the weight steps, as {first}"
+            what = f"{kind} has {_of(between)} between the weight steps, as {first}"
             hint = f"compile for target {target.name!r}: its quantiser keeps to the step"
-            yield _against("E309", what, projection.target, abs(first), limit, hint)
+            yield _against("E309", what, layer, abs(first), limit, hint)
 
 
 def exponent_range(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
     """E310: every projection's exponent lies in 0..``target.weights.exponent_maximum``."""
     limit = target.weights.exponent_maximum
-    for projection in program.projections:
-        if not 0 <= projection.exponent <= limit.value:
-            what = f"projection {projection.name!r} has an exponent outside 0..{limit.value}"
+    for kind, layer, _weight, exponent in _stored_synapses(program):
+        if not 0 <= exponent <= limit.value:
+            what = f"{kind} has an exponent outside 0..{limit.value}"
             hint = f"compile for target {target.name!r}, or scale the weights down"
-            yield _against("E310", what, projection.target, projection.exponent, limit, hint)
+            yield _against("E310", what, layer, exponent, limit, hint)
 
 
 def threshold_range(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
@@ -75,15 +83,16 @@ def bias_representable(program: Program, target: Target, _: Placement) -> Iterat
     shift = exponent.value if exponent else 0
     largest = mantissa.value << shift >> target.neuron.input_shift.value
     limit = Number(largest, WEIGHT_UNITS, mantissa.source, mantissa.status)
-    for population in program.populations:
-        unknown = ~target.bias_representable(population.bias)
+    pulsed = [(p.target, p.potential) for p in program.pulses if not p.axons]
+    for layer, bias in [*((p.name, p.bias) for p in program.populations), *pulsed]:
+        unknown = ~target.bias_representable(bias)
         if unknown.any():
-            worst = _farthest(population.bias[unknown])
+            worst = _farthest(bias[unknown])
             what = (
                 f"{_of(unknown, 'bias', 'biases')} without a mantissa up to {mantissa.value} << 0..{shift}, as {worst}"
             )
             hint = f"compile for target {target.name!r}, which rounds biases to what it can hold"
-            yield _against("E312", what, population.name, abs(worst), limit, hint)
+            yield _against("E312", what, layer, abs(worst), limit, hint)
 
 
 def initial_potential_range(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:

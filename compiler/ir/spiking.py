@@ -57,7 +57,8 @@ class Population:
     clipping threshold in values of the float network, whatever the unit. ``integer_threshold``, set by
     ``quantize-weights``, is the threshold on the chip, so one unit of potential is threshold / integer_threshold.
     ``activation`` names the value of level 1 that the population's rate stands for. ``levels`` and ``shift``
-    are those of that activation.
+    are those of that activation. ``hold``, set by ``gate-populations``, is how many steps of its window pass before
+    the population fires: T where it is gated, else 0.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Population:
     shift: float = 0.5
     integer_threshold: FloatArray | None = None
     depth: int = 0
+    hold: int = 0
     origins: tuple[Origin, ...] = ()
 
 
@@ -114,6 +116,10 @@ class SpikingNetwork:
     def incoming(self, target: str) -> tuple[Projection, ...]:
         """Projections into ``target``."""
         return tuple(p for p in self.projections if p.target == target)
+
+    def fires_after(self, source: str) -> int:
+        """Steps of its window that pass before ``source``, a population or ``INPUT``, sends."""
+        return 0 if source == INPUT else self.population(source).hold
 
     def source_shape(self, projection: Projection) -> Shape:
         """Shape of what feeds ``projection``."""

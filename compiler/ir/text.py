@@ -50,6 +50,7 @@ def print_spiking(spiking: SpikingNetwork) -> str:
         lines.append(
             f"  population {population.name} {_shape(population.shape)} depth {population.depth} "
             f"spike-value {population.spike_value:.6g} {' '.join(parts)}"
+            f"{f' hold {population.hold}' if population.hold else ''}"
         )
     return "\n".join([*lines, ""])
 
@@ -75,7 +76,13 @@ def print_program(program: Program) -> str:
         lines.append(
             f"  population {population.name} {_shape(population.shape)} depth {population.depth} "
             f"threshold {threshold} v0 {_array(population.initial_potential)} bias {_array(population.bias)}"
+            f"{' gated' if population.gated else ''}"
         )
+    lines += [
+        f"  pulse {pulse.name} into {pulse.target} at step {pulse.step} weight {_array(pulse.weight)} "
+        f"exponent {pulse.exponent} axons {pulse.axons}"
+        for pulse in program.pulses
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -79,7 +79,7 @@ def _delay_faults(spiking: SpikingNetwork) -> Iterator[str]:
     for projection in spiking.projections:
         if projection.source not in depths or projection.target not in depths:
             continue
-        arrival = depths[projection.source] + 1 + projection.delay
+        arrival = depths[projection.source] + spiking.fires_after(projection.source) + 1 + projection.delay
         if arrival != depths[projection.target] or projection.delay < 0:
             yield f"'{projection.name}' arrives at depth {arrival}, not at its target's"
 

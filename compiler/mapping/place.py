@@ -20,9 +20,10 @@ from .tiling import (
     boxes_reading,
     candidates,
 )
-from .weight_memory import stored_weights
+from .weight_memory import StoredWeights, stored_weights
 
 Tiles = dict[str, Map]
+PulseAxons = tuple[tuple[int, StoredWeights], ...]
 
 
 def place(program: Program, target: Target) -> Placement:
@@ -35,18 +36,20 @@ def place(program: Program, target: Target) -> Placement:
         connectivity(p, program.source_shape(p), program.population(p.target).shape) for p in program.projections
     )
     limits = _limits(target)
+    pulses = {p.name: _pulse_axons(program, p.name, target) for p in program.populations}
     unrolled, shared, any_threshold = Tiles(), Tiles(), Tiles()
     layers = []
     for population in reversed(program.populations):
-        judged = _candidates(population, links, unrolled, target)
-        judged_shared = _candidates(population, links, shared, target)
+        judged = _candidates(population, links, unrolled, target, pulses[population.name])
+        judged_shared = _candidates(population, links, shared, target, pulses[population.name])
         index = judged.best(_values(limits), shared=False)
         index_any = judged.best({k: v for k, v in _values(limits).items() if k != THRESHOLDS}, shared=False)
         unrolled[population.name] = judged.tile(index)
         shared[population.name] = judged_shared.tile(judged_shared.best(_values(limits), shared=True))
         any_threshold[population.name] = judged.tile(index_any)
         tilings = (unrolled[population.name], shared[population.name], any_threshold[population.name])
-        layers.append(_layer(population, links, judged, index, tilings, limits, target))
+        axons = sum(lines for lines, _ in pulses[population.name])
+        layers.append(_layer(population, links, judged, index, tilings, limits, target, axons))
     return Placement(target.name, tuple(reversed(layers)))
 
 
@@ -58,6 +61,7 @@ def _layer(
     tilings: tuple[Map, Map, Map],
     limits: Mapping[str, tuple[Number | None, str]],
     target: Target,
+    pulse_axons: int,
 ) -> LayerPlacement:
     whole = as_map(population.shape)
     incoming = tuple(link for link in links if link.projection.target == population.name)
@@ -76,15 +80,26 @@ def _layer(
         cores_shared=cores_shared,
         cores_any_threshold=cores_any_threshold,
         uses=uses,
-        synapses=sum(link.synapses for link in incoming),
-        shared_weights=sum(link.shared_weights for link in incoming),
+        synapses=sum(link.synapses for link in incoming) + pulse_axons * population.neurons,
+        shared_weights=sum(link.shared_weights for link in incoming) + pulse_axons * whole[0],
         threshold_configurations=0 if population.threshold is None else len(np.unique(population.threshold)),
         weight_bits=max(widths, default=0),
     )
 
 
+def _pulse_axons(program: Program, population: str, target: Target) -> PulseAxons:
+    """Axons of each pulse into ``population`` and how their weights are stored; a pulsed bias needs none."""
+    return tuple(
+        (p.axons, stored_weights(p.weight, target)) for p in program.pulses if p.target == population and p.axons
+    )
+
+
 def _candidates(
-    population: Population, links: tuple[Connectivity, ...], tiles: Mapping[str, Map], target: Target
+    population: Population,
+    links: tuple[Connectivity, ...],
+    tiles: Mapping[str, Map],
+    target: Target,
+    pulses: PulseAxons,
 ) -> Candidates:
     incoming = tuple(
         (link, stored_weights(link.projection.synapses.weight, target))
@@ -95,7 +110,7 @@ def _candidates(
         _readers(link, tiles[link.projection.target]) for link in links if link.projection.source == population.name
     )
     compartments = target.neuron.compartments_per_neuron.value
-    return candidates(as_map(population.shape), incoming, outgoing, _thresholds(population), compartments)
+    return candidates(as_map(population.shape), incoming, outgoing, _thresholds(population), compartments, pulses)
 
 
 def _readers(link: Connectivity, tile: Map) -> tuple[IntArray, IntArray, IntArray]:

@@ -104,11 +104,13 @@ def candidates(
     outgoing: tuple[tuple[IntArray, IntArray, IntArray], ...],
     thresholds: BoolArray,
     compartments: int,
+    pulses: tuple[tuple[int, StoredWeights], ...] = (),
 ) -> Candidates:
     """Judge every box size of a population with map ``target``.
 
     ``outgoing`` holds, per projection that leaves it, the number of boxes of the reader per source channel, row and
-    column. ``thresholds`` (channels, distinct thresholds) says which thresholds a channel has.
+    column. ``thresholds`` (channels, distinct thresholds) says which thresholds a channel has. ``pulses`` holds, per
+    pulse, the axons that each core needs for it, with a synapse onto every neuron.
     """
     sizes = (tile_sizes(target[0]), tile_sizes(target[1]), tile_sizes(target[2]))
     neurons = _product(*sizes)
@@ -130,6 +132,11 @@ def candidates(
             shared_memory += np.minimum(stored_once, unrolled)
         else:
             shared_memory += unrolled
+    for lines, stored in pulses:
+        input_axons += lines
+        each = memory_bits(stored, neurons * lines, np.full_like(neurons, lines), neurons, lines)
+        memory += each
+        shared_memory += each
     output_axons = np.zeros_like(neurons)
     for readers in outgoing:
         output_axons += _product(*(most_of(r, s) for r, s in zip(readers, sizes, strict=True)))

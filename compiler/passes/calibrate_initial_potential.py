@@ -8,8 +8,9 @@ its residual; moving v0 by
 closes the gap if the residual stays: the signed, iterated form of layer-wise membrane potential calibration. The
 printed eq. 13 (Xiong et al. 2025) takes an absolute value and a running index, has no fixed point at zero error and
 is not used. Layers are calibrated in order on the real integer dynamics, each on the spikes of those before it,
-starting from theta/2; v0 stays within -theta..theta and on the integer grid. The result is kept only if the spiking
-network comes closer to the ANN on a held-out part of the calibration data.
+starting from theta/2; v0 stays within -theta..theta and on the integer grid. Gated populations, whose counts have no
+timing error, keep their potentials. The result is kept only if the spiking network comes closer to the ANN on a
+held-out part of the calibration data.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +26,20 @@ import numpy.typing as npt
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
 from ...runtime.samples import Samples
-from ...runtime.simulator import LayerInput, batch_for_memory, integrate_and_fire, layer_input, simulate
+from ...runtime.simulator import (
+    LayerInput,
+    PopulationSimulator,
+    Sent,
+    batch_for_memory,
+    encoded_input,
+    joined,
+    simulate,
+)
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
-Messages = npt.NDArray[Any]
 _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
 _KEPT_VALUES = 1 << 27
@@ -50,6 +58,8 @@ class CalibrateInitialPotential:
         """Set every population's initial potential; unchanged without calibration data or without gain."""
         program, spiking = program_level(state), spiking_level(state)
         calibration = context.calibration
+        if program.schedule == "exact":
+            return Outcome(state, {"kept": False, "reason": "counts are exact, so there is nothing to correct"})
         if calibration is None or len(calibration) < _FEWEST_SAMPLES:
             return Outcome(state, {"kept": False, "reason": "no calibration data (8 samples at least)"})
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
@@ -80,17 +90,17 @@ class CalibrateInitialPotential:
         self, program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples
     ) -> Program:
         encoded, _ = encode(program.input, samples.inputs)
-        sent: dict[str, Messages] = {INPUT: encoded}
+        sent = {INPUT: encoded_input(encoded, program.input.shape, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
         rates = _mean_rates(network, spiking, samples)
         for population in program.populations[:-1]:
             wanted = _averaged(rates[population.name], self.granularity)
-            chunks = _chunked_input(program, population, sent, len(encoded))
-            for _ in range(self.iterations):
-                population = self._moved(program, population, chunks, wanted)
+            simulator = PopulationSimulator(program, population)
+            chunks = _chunked_input(program, population, simulator, sent, len(encoded))
+            for _ in range(0 if population.gated else self.iterations):
+                population = self._moved(program, population, simulator, chunks, wanted)
             program = _with_population(program, population)
-            spikes = np.concatenate([integrate_and_fire(program, population, c()) for c in chunks])
-            sent[population.name] = spikes
+            sent[population.name] = joined([simulator.fire(c(), population.initial_potential) for c in chunks])
             for source in [s for s, target in last_reader.items() if target == population.name]:
                 sent.pop(source, None)
         return program
@@ -99,15 +109,16 @@ class CalibrateInitialPotential:
         self,
         program: Program,
         population: Population,
+        simulator: PopulationSimulator,
         chunks: list[Callable[[], LayerInput]],
         wanted: npt.NDArray[np.float64],
     ) -> Population:
         assert population.threshold is not None
         total, samples = np.zeros(population.shape), 0
         for chunk in chunks:
-            spikes = integrate_and_fire(program, population, chunk())
-            total += spikes.sum(axis=(0, 1), dtype=np.int64)
-            samples += len(spikes)
+            received = chunk()
+            total += simulator.fire(received, population.initial_potential).per_neuron(population.shape)
+            samples += received.samples
         rate = _averaged(total / samples / program.timesteps, self.granularity)
         change = np.rint(program.timesteps * (wanted - rate) * population.threshold).astype(np.int64)
         moved = np.clip(population.initial_potential + change, -population.threshold, population.threshold)
@@ -117,6 +128,8 @@ class CalibrateInitialPotential:
 def _from_half_threshold(program: Program) -> Program:
     for population in program.populations[:-1]:
         assert population.threshold is not None
+        if population.gated:
+            continue
         program = _with_population(program, replace(population, initial_potential=population.threshold // 2))
     return program
 
@@ -149,7 +162,7 @@ def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[
 
 
 def _chunked_input(
-    program: Program, population: Population, sent: dict[str, Messages], samples: int
+    program: Program, population: Population, simulator: PopulationSimulator, sent: dict[str, Sent], samples: int
 ) -> list[Callable[[], LayerInput]]:
     """Functions that each give a part of the samples' input to ``population``: kept if it is small, else made anew."""
     size = batch_for_memory(program)
@@ -157,7 +170,7 @@ def _chunked_input(
 
     def part(first: int) -> LayerInput:
         last = min(first + size, samples)
-        return layer_input(program, population, {s: sent[s][first:last] for s in sources}, last - first)
+        return simulator.receive({s: sent[s].part(first, last) for s in sources}, last - first)
 
     starts = range(0, samples, size)
     if population.neurons * program.timesteps * samples > _KEPT_VALUES:

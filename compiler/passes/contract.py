@@ -31,6 +31,9 @@ class Context:
     calibration: Samples | None = None
     weight_bits: int | None = None
     """Upper limit that the user sets, below the target's own."""
+    schedule: str = "pipelined"
+    exact_layers: frozenset[str] = frozenset()
+    """Populations that the schedule ``mixed`` gates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,8 @@
     W_int = W' Theta / 2^e,   theta_int = Theta,   v0_int = round(v0' Theta),   b_int = nearest bias to b' Theta
 
 W_int is exact, because ``quantize-weights`` left W' on the grid; theta_int is exact by construction. Only v0 and b
-are rounded here, and the effect says by how much at worst, in thresholds.
+are rounded here, and the effect says by how much at worst, in thresholds. A gated population's v0 takes in the bias
+of its whole window, T b, and its gate (see ``gates``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from ...runtime import program as level3
-from ...targets import Target
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level
+from .gates import with_gates
+
+_OFF_GRID = 1e-3
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,10 @@ class FoldIntegers:
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Build the program; ``worst_rounding`` of v0 and bias is in thresholds."""
         spiking = spiking_level(state)
-        program = level3.Program(
+        ungated = level3.Program(
             name=spiking.name,
             target=context.target.name,
-            schedule="pipelined",
+            schedule=context.schedule,
             timesteps=context.timesteps,
             state_minimum=context.target.state_minimum,
             state_maximum=context.target.state_maximum,
@@ -45,11 +48,18 @@ class FoldIntegers:
                 spiking.input.minimum,
                 spiking.input.maximum,
             ),
-            populations=tuple(_integer_population(p, context.target) for p in spiking.populations),
+            populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),
         )
-        worst = {p.name: _worst_rounding(p, program.population(p.name)) for p in spiking.populations}
-        return Outcome(replace(state, program=program), {"worst_rounding": worst})
+        worst = {p.name: _worst_rounding(p, ungated.population(p.name), context) for p in spiking.populations}
+        program = with_gates(ungated, context.target)
+        effect: dict[str, Any] = {"worst_rounding": worst}
+        if program.pulses:
+            effect["pulses"] = {
+                p.name: {"step": p.step, "largest": int(np.abs(p.potential).max()), "axons": p.axons}
+                for p in program.pulses
+            }
+        return Outcome(replace(state, program=program), effect)
 
 
 def _scale(population: Population) -> FloatArray:
@@ -57,15 +67,20 @@ def _scale(population: Population) -> FloatArray:
     return population.integer_threshold
 
 
-def _integer_population(population: Population, target: Target) -> level3.Population:
+def _integer_population(population: Population, context: Context) -> level3.Population:
     scale = _scale(population)
+    initial, bias = population.initial_potential * scale, population.bias * scale
+    if population.hold:
+        # Nothing fires before the window's end, so the window's whole bias can be there from the beginning.
+        initial, bias = initial + context.timesteps * bias, np.zeros_like(bias)
     return level3.Population(
         name=population.name,
         shape=population.shape,
         threshold=None if population.threshold is None else _compact(np.rint(scale * population.threshold)),
-        initial_potential=_compact(np.rint(population.initial_potential * scale)),
-        bias=_compact(target.nearest_bias(np.rint(population.bias * scale).astype(np.int64))),
+        initial_potential=_compact(np.rint(initial)),
+        bias=_compact(context.target.nearest_bias(np.rint(bias).astype(np.int64))),
         depth=population.depth,
+        gated=population.hold > 0,
     )
 
 
@@ -85,15 +100,16 @@ def _integer_projection(spiking: SpikingNetwork, projection: Projection) -> leve
     scale = _scale(target)
     if not isinstance(projection.map, ConvMap):
         scale = np.broadcast_to(scale, target.shape)
-    units = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)) / (1 << projection.exponent)
-    integers = np.rint(units).astype(np.int64)
-    if not np.allclose(units, integers, rtol=0, atol=1e-3):
+    units = weight * (scale.reshape(-1, *(1,) * (weight.ndim - 1)) / (1 << projection.exponent))
+    integers = np.rint(units)
+    units -= integers
+    if max(units.max(), -units.min()) > _OFF_GRID:
         raise AssertionError(f"the weights of {projection.name} are not on the integer grid")
     synapses: level3.Synapses
     if isinstance(projection.map, ConvMap):
-        synapses = level3.ConvSynapses(integers, projection.map.geometry)
+        synapses = level3.ConvSynapses(integers.astype(np.int64), projection.map.geometry)
     else:
-        synapses = level3.DenseSynapses(integers)
+        synapses = level3.DenseSynapses(integers.astype(np.int64))
     return level3.Projection(
         name=projection.name,
         source=level3.INPUT if projection.source == INPUT else projection.source,
@@ -104,8 +120,9 @@ def _integer_projection(spiking: SpikingNetwork, projection: Projection) -> leve
     )
 
 
-def _worst_rounding(population: Population, integers: level3.Population) -> dict[str, float]:
+def _worst_rounding(population: Population, integers: level3.Population, context: Context) -> dict[str, float]:
     scale = _scale(population)
-    bias = np.abs(integers.bias / scale - population.bias).max()
-    initial = np.abs(integers.initial_potential / scale - population.initial_potential).max()
+    start = population.initial_potential + (context.timesteps * population.bias if population.hold else 0)
+    bias = 0.0 if population.hold else np.abs(integers.bias / scale - population.bias).max()
+    initial = np.abs(integers.initial_potential / scale - start).max()
     return {"bias": float(f"{bias:.3g}"), "initial_potential": float(f"{initial:.3g}")}

@@ -29,6 +29,7 @@ from .scales import (
     choose_thresholds,
     drive_of,
     expected_error,
+    largest_weight,
     leaves_ranges,
     limit_configurations,
     rounded_weight,
@@ -249,7 +250,7 @@ def _rounded(drive: Drive, exponent: int, threshold: FloatArray, step: int) -> P
 def _levels_used(drives: list[Drive], choice: _Choice, threshold: FloatArray, step: int) -> float:
     """Largest weight of the finest projection, in steps."""
     used = [
-        float((np.abs(d.weight).max(axis=(1, 2)) * threshold).max() / (step << e))
+        float((largest_weight(d) * threshold).max() / (step << e))
         for d, e in zip(drives, choice.exponents, strict=True)
     ]
     return max(used, default=0.0)

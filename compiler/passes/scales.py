@@ -6,6 +6,7 @@ integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; 
     weights    |W'| Theta <= maximum 2^e          bias        |b'| Theta <= largest bias
     input      sum |W'| Theta <= input range      threshold   Theta <= largest threshold
     state      |u'| Theta <= state range          for every u' that interval analysis over the window reaches
+    gate       B' Theta <= input range            for the pulse that opens a gated population
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ THRESHOLD_CEILING = 1 << 20
 _MARGIN_BEFORE_ROUNDING = 0.97
 _MARGIN_AFTER_ROUNDING = 0.985
 """Room for biases and initial potentials, which are rounded last: half a weight unit at each of T steps."""
+
+_GATE_ROUNDING = 1 + 1 / 32
+"""A gate is rounded up to a whole number of its axons' weight steps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +76,7 @@ def ceiling(
     bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
     rules: dict[str, FloatArray] = {"ceiling": np.full(channels, THRESHOLD_CEILING / _unit(population, drives))}
     for drive, exponent in zip(drives, exponents, strict=True):
-        largest = np.abs(drive.weight).max(axis=(1, 2))
+        largest = largest_weight(drive)
         rules["weight range"] = np.minimum(
             rules.get("weight range", np.inf), _ratio(weight_maximum << exponent, largest)
         )
@@ -88,6 +92,11 @@ def ceiling(
     return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
 
 
+def largest_weight(drive: Drive) -> FloatArray:
+    """Largest magnitude of each channel's weights (O,), in thresholds per message."""
+    return np.asarray(np.maximum(drive.weight.max(axis=(1, 2)), -drive.weight.min(axis=(1, 2))))
+
+
 def _range_rules(
     target: Target, population: Population, drives: list[Drive], timesteps: int, margin: float
 ) -> dict[str, FloatArray]:
@@ -98,9 +107,28 @@ def _range_rules(
     if target.neuron.input_bits_maximum is not None:
         input_maximum = (1 << target.neuron.input_bits_maximum.value - 1) - 1
         rules["input range"] = _ratio(input_maximum * margin, np.maximum(high, -low).max(axis=1))
-    state = min(target.state_maximum, -target.state_minimum)
-    rules["state range"] = _ratio(state * margin, _largest_potential(population, low + bias, high + bias, timesteps))
+    state = min(target.state_maximum, -target.state_minimum) * margin
+    if not population.hold:
+        rules["state range"] = _ratio(state, _largest_potential(population, low + bias, high + bias, timesteps))
+        return rules
+    gate, largest = _gated_range(population, low, high, timesteps)
+    rules["state range"] = _ratio(state, largest)
+    if target.neuron.input_bits_maximum is not None:
+        rules["gate range"] = _ratio(input_maximum * margin, gate)
     return rules
+
+
+def _gated_range(
+    population: Population, low: FloatArray, high: FloatArray, timesteps: int
+) -> tuple[FloatArray, FloatArray]:
+    """Gate and largest potential of each channel (O,) when nothing may fire in ``timesteps`` steps of input."""
+    channels = population.shape[0]
+    window = np.broadcast_to(population.initial_potential + timesteps * population.bias, population.shape)
+    start = window.reshape(channels, -1)
+    needed = np.maximum(start + timesteps * np.maximum(high, 0) - 1, 0)
+    gate = needed.max(axis=1, keepdims=True) * _GATE_ROUNDING
+    lowest, highest = start - gate + timesteps * np.minimum(low, 0), start + timesteps * high
+    return gate[:, 0], np.maximum(np.maximum(highest, -lowest), 1).max(axis=1)
 
 
 def leaves_ranges(
@@ -121,7 +149,10 @@ def leaves_ranges(
 def rounded_weight(drive: Drive, exponent: int, threshold: FloatArray, step: int) -> FloatArray:
     """Weights of ``drive`` on the grid step 2^e / Theta, in thresholds per message."""
     grid = ((step << exponent) / threshold)[:, None, None]
-    return np.asarray(np.rint(drive.weight / grid) * grid)
+    steps = drive.weight / grid
+    np.rint(steps, out=steps)
+    steps *= grid
+    return steps
 
 
 def _unit(population: Population, drives: list[Drive]) -> float:
@@ -136,7 +167,7 @@ def _input_per_step(drives: list[Drive], channels: int) -> tuple[FloatArray, Flo
     low, high = np.zeros((channels, 1)), np.zeros((channels, 1))
     for drive in drives:
         excitation = np.maximum(drive.weight, 0).sum(axis=2)
-        inhibition = np.minimum(drive.weight, 0).sum(axis=2)
+        inhibition = drive.weight.sum(axis=2) - excitation
         lowest, highest = min(drive.low, 0), max(drive.high, 0)
         low = low + excitation * lowest + inhibition * highest
         high = high + excitation * highest + inhibition * lowest
@@ -175,8 +206,11 @@ def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: F
     """Mean square error of each channel's input per step, in thresholds squared, (O,)."""
     total = np.zeros(len(threshold))
     for drive, exponent in zip(drives, exponents, strict=True):
-        lost = rounded_weight(drive, exponent, threshold, step) - drive.weight
-        total += (np.square(lost) * drive.activity).sum(axis=2).mean(axis=1)
+        lost = rounded_weight(drive, exponent, threshold, step)
+        lost -= drive.weight
+        np.square(lost, out=lost)
+        activity = np.broadcast_to(drive.activity, (*drive.activity.shape[:1], 1, lost.shape[2]))
+        total += np.matmul(lost, activity.transpose(0, 2, 1))[:, :, 0].mean(axis=1)
     return total
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...runtime.program import Population, Program
+from ...runtime.program import Population, Program, latency_with_gates
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..mapping import LayerPlacement, Placement
@@ -64,7 +64,11 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
     return ProgramSection(
         schedule=program.schedule,
         timesteps=program.timesteps,
+        window=program.window,
         depth=program.depth,
+        latency=program.depth + program.timesteps,
+        pipelined_latency=latency_with_gates(program, frozenset()),
+        gated_layers=sum(population.gated for population in program.populations),
         neurons=sum(population.neurons for population in program.populations),
         synapses=sum(layer.synapses for layer in placement.layers),
         cores=placement.cores,
@@ -113,6 +117,7 @@ def _layer_row(
         exponents=tuple(projection.exponent for projection in incoming),
         delays=tuple(projection.delay for projection in incoming),
         depth=population.depth,
+        gated=population.gated,
         cores=placed.cores,
         cores_shared=placed.cores_shared,
         tile=placed.tile,

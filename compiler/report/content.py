@@ -32,11 +32,20 @@ class TargetSection:
 
 @dataclass(frozen=True, slots=True)
 class ProgramSection:
-    """The compiled program as a whole; ``depth`` and ``timesteps`` are time steps."""
+    """The compiled program as a whole.
+
+    In time steps: ``window`` from one sample to the next, ``latency`` from a sample's first input to its read-out,
+    ``depth`` from the input to the read-out's window; ``pipelined_latency`` and the window T are what the same
+    network takes without gates.
+    """
 
     schedule: str
     timesteps: int
+    window: int
     depth: int
+    latency: int
+    pipelined_latency: int
+    gated_layers: int
     neurons: int
     synapses: int
     cores: int
@@ -58,6 +67,7 @@ class LayerRow:
     exponents: tuple[int, ...]
     delays: tuple[int, ...]
     depth: int
+    gated: bool
     cores: int
     cores_shared: int
     tile: tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diagnostics.render import format_number, node_names
-from .content import AgreementSection, LayerRow, LedgerRow, NumbersRow, Report, ResourceRow
+from .content import AgreementSection, LayerRow, LedgerRow, NumbersRow, ProgramSection, Report, ResourceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,29 @@ def summary_rows(report: Report) -> tuple[tuple[str, str], ...]:
     if report.program is not None:
         each = report.program
         rows += [
-            ("schedule", f"{each.schedule}, T = {each.timesteps}, {each.depth} steps from input to read-out"),
+            ("schedule", schedule_text(each)),
+            ("latency", latency_text(each)),
             ("size", f"{each.neurons} neurons, {each.synapses} synapses"),
             ("cores", f"{each.cores}, or {each.cores_shared} with shared kernels"),
         ]
     rows.append(("agreement", agreement_text(report.agreement)))
     return tuple(rows)
+
+
+def schedule_text(program: ProgramSection) -> str:
+    """The schedule and what it means for the layers' counts."""
+    text = f"{program.schedule}, T = {program.timesteps}"
+    if program.schedule == "exact":
+        return f"{text}, every layer's counts are those of the quantised activation, {program.gated_layers} by gates"
+    return f"{text}, {program.gated_layers} layers gated" if program.gated_layers else text
+
+
+def latency_text(program: ProgramSection) -> str:
+    """Steps per sample and until the result, against the pipelined schedule where a gate adds to them."""
+    text = f"{program.latency} steps from the first input to the result, a sample every {program.window}"
+    if program.window == program.timesteps:
+        return text
+    return f"{text} (pipelined: {program.pipelined_latency} steps, a sample every {program.timesteps})"
 
 
 def agreement_text(agreement: AgreementSection | None) -> str:
@@ -81,8 +98,8 @@ def percent(fraction: float | None) -> str:
 
 def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
     counts = ("neurons", "synapses", "shared weights", "thresholds", "weight bits", "exponent", "delay", "depth")
-    columns = ("layer", "onnx", "shape", *counts, "cores", "cores shared", "status", "codes")
-    text_columns = {"layer", "onnx", "shape", "status", "codes"}
+    columns = ("layer", "onnx", "shape", *counts, "gated", "cores", "cores shared", "status", "codes")
+    text_columns = {"layer", "onnx", "shape", "gated", "status", "codes"}
     return ReportTable(
         "Layers",
         columns,
@@ -94,7 +111,7 @@ def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
 
 def _layer_cells(row: LayerRow) -> tuple[str, ...]:
     counts = (row.neurons, row.synapses, row.shared_weights, row.threshold_configurations, row.weight_bits)
-    places = (row.depth, row.cores, row.cores_shared)
+    places = (row.depth, "yes" if row.gated else "no", row.cores, row.cores_shared)
     return (
         row.name,
         node_names(row.onnx) or "-",

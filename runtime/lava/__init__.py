@@ -20,6 +20,7 @@ from .guard import run_guarded
 from .job import collect, prepare_job
 from .limits import find_problems
 from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
+from .sections import Section, available_cores, choose_lanes, cut
 
 __all__ = [
     "Availability",
@@ -40,24 +41,37 @@ def run_lava(
     *,
     record: bool,
     stock: bool = False,
+    fused: bool = True,
+    lanes: int | None = None,
     deadline: float | None = None,
     progress: Report | None = None,
 ) -> Execution:
     """Run ``samples`` (N, *program.input.shape), encoded integers, on Lava in a guarded session of its own.
 
-    ``stock`` uses Lava's own models of Conv and Dense (slow) instead of the exact fast ones. ``deadline`` in seconds
-    defaults to a generous estimate. ``progress`` is called with (samples done, samples). Raises ``UnusableInput``:
-    E501 where Lava cannot run, E504, E505, E507 for programs that Lava would compute wrongly, E506 for samples that
-    are not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for temporary files.
+    ``fused`` computes several populations in one Lava process, for up to ``lanes`` samples side by side (by default
+    as many as are fastest); each sample is computed as if it were alone, and ``Execution.steps`` stays the chip's.
+    Otherwise every process of the stock graph runs, one sample after the other: with exact fast models of Conv and
+    Dense or, where ``stock``, with Lava's own (slow). ``deadline`` in seconds defaults to a generous estimate.
+    ``progress`` is called with (samples done, samples). Raises ``UnusableInput``: E501 where Lava cannot run, E504
+    and E505 for programs that Lava would compute wrongly, E506 for samples that are not the program's, E502 when a
+    Lava process fails, E503 at the deadline, E510 without room for temporary files.
     """
     require_lava()
     if problems := [*find_problems(program, stock=stock), *_sample_problems(program, samples)]:
         raise UnusableInput(problems)
     seconds = default_deadline(program, len(samples), stock=stock) if deadline is None else deadline
     begin = time.perf_counter()
+    sections: tuple[Section, ...] = ()
+    side_by_side = 1
+    if fused and not stock:
+        fastest = choose_lanes(program, len(samples), available_cores())
+        side_by_side = fastest if lanes is None else max(1, min(lanes, len(samples)))
+        sections = cut(program, side_by_side, available_cores())
     with _job_folder() as directory:
         try:
-            job = prepare_job(Path(directory), program, samples, record=record, stock=stock)
+            job = prepare_job(
+                Path(directory), program, samples, record=record, stock=stock, sections=sections, lanes=side_by_side
+            )
         except OSError as error:
             raise _no_room(error) from error
         run_guarded(job, seconds, progress)
@@ -67,7 +81,7 @@ def run_lava(
         readout=recorded.readout,
         spike_counts=recorded.spike_counts,
         spike_trains=recorded.spike_trains if record else None,
-        steps=job.steps,
+        steps=program.steps(len(samples)),
         seconds=time.perf_counter() - begin,
     )
 
@@ -131,7 +145,10 @@ def _sample_problems(program: Program, samples: IntArray) -> list[Diagnostic]:
 def build_process(program: Program, *, stock: bool = False, name: str | None = None) -> Any:
     """A ``CompiledNetwork``: ``program`` as one Lava process, to be wired into a Lava network in this interpreter.
 
-    Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape). Run it with ``run_config()``.
+    Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape); with T = ``program.timesteps``
+    and P = ``program.window``, sample n goes in at time steps n*P + 1 .. n*P + T, and ``v_out`` is its result at time
+    step n*P + depth + T and at no other. Run it with ``run_config()``. ``stock``: also refuse (E504, E505) what
+    Lava's own models of Conv and Dense would compute wrongly.
     Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.
     """
     require_lava()
@@ -139,12 +156,16 @@ def build_process(program: Program, *, stock: bool = False, name: str | None = N
         raise UnusableInput(problems)
     from .network.process import CompiledNetwork
 
-    return CompiledNetwork(program=program, stock=stock, name=name)
+    return CompiledNetwork(program=program, name=name)
 
 
-def run_config(*, stock: bool = False) -> Any:
-    """Lava run configuration for ``build_process``: fast exact models, or (``stock``) Lava's own; E501 without lava."""
+def run_config(*, stock: bool = False, fused: bool = True) -> Any:
+    """Lava run configuration for ``build_process``; E501 without lava.
+
+    ``fused`` runs the network as a few processes; else each stock process runs, with fast exact models or (``stock``)
+    Lava's own. Any other configuration that selects ``fixed_pt`` runs stock processes with Lava's own models.
+    """
     require_lava()
-    from . import graph
+    from . import fused_graph
 
-    return graph.run_config(stock=stock)
+    return fused_graph.run_config(stock=stock, fused=fused)

@@ -19,7 +19,7 @@ _STOCK_MULTIPLICATION = 2e-9
 def default_deadline(program: Program, samples: int, *, stock: bool) -> float:
     """Seconds that ``samples`` samples may take: several times what a slow machine needs."""
     steps = program.steps(samples)
-    processes = 2 + len(program.populations) + 2 * len(program.projections)
+    processes = 2 + len(program.populations) + 2 * (len(program.projections) + len(program.pulses))
     neurons = sum(population.neurons for population in program.populations)
     step = processes * _STEP_OF_PROCESS + neurons * _STEP_OF_NEURON
     step += sum(_synapses_seconds(program, projection, stock) for projection in program.projections)

@@ -1,4 +1,4 @@
-"""Connects Lava processes into the network that a program describes. Needs lava-nc."""
+"""Connects Lava's stock processes into the network that a program describes. Needs lava-nc."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
+from lava.proc.io.source import RingBuffer
 from lava.utils.weightutils import SignMode
 
-from ..program import INPUT, ConvSynapses, Population, Program, Projection
+from ..program import INPUT, ConvSynapses, Population, Program, Projection, Pulse
 from .encoding import encode_convolution, encode_dense, message_bits
 from .layout import Layout
 from .limits import message_bounds
 from .neurons.process import Delay, IntegrateFire
 from .recording import Recording
-from .synapses import PyConvExact, PyDenseExact
 
 LavaPort = Any
 LavaProcess = Any
@@ -32,34 +31,30 @@ class Graph:
     populations: dict[str, LavaProcess]
 
 
-def run_config(*, stock: bool = False) -> Any:
-    """Run configuration with the fast exact models of Conv and Dense, or (``stock``) Lava's own."""
-    exact = {} if stock else {Conv: PyConvExact, Dense: PyDenseExact}
-    return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=exact)
-
-
 def connect_populations(
-    program: Program, entry: LavaPort, *, recordings: Mapping[str, Recording] | None = None, stock: bool = False
+    program: Program, entry: LavaPort, *, recordings: Mapping[str, Recording] | None = None
 ) -> Graph:
     """Build the processes of ``program`` behind ``entry``, a port that sends its input in port order.
 
     ``recordings``: what each population writes to files, by name. The program must have no ``find_problems``.
     """
-    builder = _Builder(program, Layout.of(program), entry, stock)
+    builder = _Builder(program, Layout.of(program), entry)
     for population in program.populations:
         builder.add_population(population, (recordings or {}).get(population.name))
     for projection in program.projections:
         builder.add_projection(projection)
+    for pulse in program.pulses:
+        builder.add_pulse(pulse)
     return Graph(tuple(builder.processes), builder.populations)
 
 
 class _Builder:
-    def __init__(self, program: Program, layout: Layout, entry: LavaPort, stock: bool) -> None:
+    def __init__(self, program: Program, layout: Layout, entry: LavaPort) -> None:
         self._program = program
         self._layout = layout
         self._entry = entry
-        self._stock = stock
         self._delayed: dict[tuple[str, int], LavaPort] = {}
+        self._axons: dict[tuple[int, int], LavaPort] = {}
         self.processes: list[LavaProcess] = []
         self.populations: dict[str, LavaProcess] = {}
 
@@ -74,8 +69,8 @@ class _Builder:
             bias=self._layout.to_port(name, population.bias),
             state_minimum=program.state_minimum,
             state_maximum=program.state_maximum,
-            reset_interval=program.timesteps,
-            reset_offset=population.depth % program.timesteps,
+            reset_interval=program.window,
+            reset_offset=population.depth % program.window,
             recording=recording,
         )
         self.populations[name] = process
@@ -83,18 +78,39 @@ class _Builder:
 
     def add_projection(self, projection: Projection) -> None:
         source = self._source_port(projection)
-        target = self.populations[projection.target].a_in
         bounds = message_bounds(self._program, projection.source)
         bits = message_bits(bounds) if projection.source == INPUT else 0
         if isinstance(projection.synapses, ConvSynapses):
             conv = self._conv(projection, projection.synapses, bits)
             _join(source, conv.s_in)
-            _join(conv.a_out, target)
+            _join(conv.a_out, self.populations[projection.target].a_in)
             return
         weight = self._layout.dense_to_port(projection.source, projection.target, projection.effective_weight)
+        self._add_dense(projection.name, source, projection.target, weight, bits)
+
+    def add_pulse(self, pulse: Pulse) -> None:
+        """Axons that fire together; a bias set for one step is the same arithmetic as one axon."""
+        program = self._program
+        axons = max(1, pulse.axons)
+        # Synapses take one step; the ring's first column is sent at time step 1.
+        column = (program.population(pulse.target).depth + pulse.step - 2) % program.window
+        weight = self._layout.to_port(pulse.target, pulse.weight << pulse.exponent).reshape(-1, 1)
+        self._add_dense(pulse.name, self._axons_firing_at(column, axons), pulse.target, np.repeat(weight, axons, 1), 0)
+
+    def _axons_firing_at(self, column: int, axons: int) -> LavaPort:
+        if (column, axons) not in self._axons:
+            data = np.zeros((axons, self._program.window), dtype=np.int32)
+            data[:, column] = 1
+            ring = RingBuffer(data=data)
+            ring.name = f"axons of pulses {len(self._axons)}"
+            self.processes.append(ring)
+            self._axons[column, axons] = ring.s_out
+        return self._axons[column, axons]
+
+    def _add_dense(self, name: str, source: LavaPort, target: str, weight: Any, bits: int) -> None:
         for digit, encoding in enumerate(encode_dense(weight)):
             dense = Dense(
-                name=f"{projection.name}.{digit}" if digit else projection.name,
+                name=f"{name}.{digit}" if digit else name,
                 weights=encoding.weights,
                 weight_exp=encoding.weight_exp,
                 sign_mode=SignMode.MIXED,
@@ -102,7 +118,7 @@ class _Builder:
             )
             self.processes.append(dense)
             _join(source, dense.s_in)
-            _join(dense.a_out, target)
+            _join(dense.a_out, self.populations[target].a_in)
 
     def _conv(self, projection: Projection, synapses: ConvSynapses, bits: int) -> LavaProcess:
         encoding = encode_convolution(synapses, projection.effective_weight)

@@ -9,30 +9,37 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..program import IntArray, Population, Program
+from ..program import IntArray, Program
 from .encoding import smallest_integers
 from .layout import Layout
 from .recording import Recording, read_counts, read_potentials, read_trains
+from .sections import Section
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One run: ``program`` on ``samples`` samples, whose port-ordered input is ``samples.npy`` in ``directory``."""
+    """One run: ``program`` on ``samples`` samples, whose port-ordered input is ``samples.npy`` in ``directory``.
+
+    ``sections`` run as one process each, with ``lanes`` samples side by side. Without any it is the stock graph, one
+    sample after the other, with Lava's own models where ``stock``.
+    """
 
     directory: Path
     program: Program
     samples: int
     stock: bool
+    sections: tuple[Section, ...]
+    lanes: int
     recordings: dict[str, Recording]
 
     @property
     def steps(self) -> int:
-        """Time steps of the run."""
-        return self.program.steps(self.samples)
+        """Time steps of the run: those of one lane."""
+        return self.program.steps(-(-self.samples // self.lanes))
 
     @property
     def input_file(self) -> Path:
-        """Encoded samples (N, *port shape)."""
+        """Encoded samples (N, input values) in port order."""
         return self.directory / "samples.npy"
 
     @property
@@ -53,14 +60,26 @@ class Job:
         return potentials.stat().st_size // (8 * self.program.readout.neurons)
 
 
-def prepare_job(directory: Path, program: Program, samples: IntArray, *, record: bool, stock: bool) -> Job:
+def prepare_job(
+    directory: Path,
+    program: Program,
+    samples: IntArray,
+    *,
+    record: bool,
+    stock: bool = False,
+    sections: tuple[Section, ...] = (),
+    lanes: int = 1,
+) -> Job:
     """Write what the worker needs to ``directory``."""
     recordings = {
-        population.name: _recording(directory / f"population{index}", program, population, len(samples), record)
+        population.name: Recording.of(
+            program, population, len(samples), directory / f"population{index}", lanes=lanes, trains=record
+        )
         for index, population in enumerate(program.populations)
     }
-    job = Job(directory, program, len(samples), stock, recordings)
-    np.save(job.input_file, np.ascontiguousarray(Layout.of(program).samples_to_port(smallest_integers(samples))))
+    job = Job(directory, program, len(samples), stock, sections, lanes, recordings)
+    in_port_order = Layout.of(program).samples_to_port(smallest_integers(samples))
+    np.save(job.input_file, in_port_order.reshape(len(samples), -1))
     with open(directory / "job.pickle", "wb") as file:
         pickle.dump(job, file, protocol=pickle.HIGHEST_PROTOCOL)
     return job
@@ -71,18 +90,6 @@ def load_job(directory: Path) -> Job:
     with open(directory / "job.pickle", "rb") as file:
         job: Job = pickle.load(file)
     return job
-
-
-def _recording(stem: Path, program: Program, population: Population, samples: int, record: bool) -> Recording:
-    spiking = population.threshold is not None
-    return Recording(
-        depth=population.depth,
-        timesteps=program.timesteps,
-        samples=samples,
-        trains=stem.with_suffix(".trains") if spiking and record else None,
-        counts=stem.with_suffix(".counts") if spiking else None,
-        potentials=stem.with_suffix(".potentials") if population is program.readout else None,
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

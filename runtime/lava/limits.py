@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
-from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection
+from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection, Pulse
 from .encoding import ConvEncoding, encode_convolution, encode_dense
 
 FAST_INPUT_BITS = 32
@@ -37,23 +37,16 @@ def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
 
 def find_problems(program: Program, *, stock: bool) -> list[Diagnostic]:
     """Everything in ``program`` that Lava would compute wrongly; empty if it runs exactly."""
-    problems = list(_schedule_problems(program))
+    problems: list[Diagnostic] = []
     for projection in program.projections:
         problems += _range_problems(program, projection, stock)
         if stock and isinstance(projection.synapses, ConvSynapses):
             encoding = encode_convolution(projection.synapses, projection.synapses.weight)
             problems += _parameter_problems(projection, encoding)
+    for pulse in program.pulses:
+        problems += _pulse_problems(pulse, stock)
     problems += _fan_in_problems(program)
     return problems
-
-
-def _schedule_problems(program: Program) -> Iterator[Diagnostic]:
-    if program.schedule != "pipelined":
-        yield Diagnostic(
-            "E507",
-            f"schedule {program.schedule!r} does not run on Lava",
-            hint="compile with --schedule pipelined, or run it with --backend simulator",
-        )
 
 
 def _range_problems(program: Program, projection: Projection, stock: bool) -> Iterator[Diagnostic]:
@@ -78,12 +71,28 @@ def _largest_digit_sum(weight: IntArray) -> int:
     return max(int(np.abs(e.weights.astype(np.int64)).sum(axis=1).max()) for e in encode_dense(weight))
 
 
+def _pulse_problems(pulse: Pulse, stock: bool) -> Iterator[Diagnostic]:
+    bits = STOCK_INPUT_BITS if stock else FAST_INPUT_BITS
+    reach = _reach(*_pulse_bounds(pulse))
+    if reach >= 1 << (bits - 1):
+        yield _too_wide(pulse.name, reach, bits)
+        return
+    axons = max(1, pulse.axons)
+    partial = 2 * axons * _largest_digit_sum((pulse.weight << pulse.exponent).reshape(-1, 1))
+    if partial >= 1 << (FAST_INPUT_BITS - 1):
+        yield _too_wide(pulse.name, partial, FAST_INPUT_BITS)
+
+
+def _pulse_bounds(pulse: Pulse) -> tuple[int, int]:
+    return min(0, int(pulse.potential.min())), max(0, int(pulse.potential.max()))
+
+
 def _fan_in_problems(program: Program) -> Iterator[Diagnostic]:
     for population in program.populations:
-        incoming = program.incoming(population.name)
-        if len(incoming) < 2:
+        bounds = [input_bounds(program, projection) for projection in program.incoming(population.name)]
+        bounds += [_pulse_bounds(pulse) for pulse in program.pulses if pulse.target == population.name]
+        if len(bounds) < 2:
             continue
-        bounds = [input_bounds(program, projection) for projection in incoming]
         reach = _reach(sum(low for low, _ in bounds), sum(high for _, high in bounds))
         if reach >= 1 << (FAST_INPUT_BITS - 1):
             yield _too_wide(population.name, reach, FAST_INPUT_BITS)

@@ -92,6 +92,6 @@ def require_loihi2(program: Program) -> None:
     from .graph import connect_populations
     from .layout import Layout
 
-    graph = connect_populations(program, OutPort(shape=Layout.of(program).port_shape("input")), stock=True)
+    graph = connect_populations(program, OutPort(shape=Layout.of(program).port_shape("input")))
     if problems := find_host_fallbacks(graph.processes, Loihi2HwCfg()):
         raise UnusableInput(problems)

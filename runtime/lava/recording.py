@@ -9,24 +9,47 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..program import IntArray
+from ..program import IntArray, Population, Program
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """Files of one population; a population records in the windows of ``samples`` samples only.
 
-    ``trains``: one row of bit-packed spikes per time step. ``counts``: spikes per sample, int64.
-    ``potentials``: membrane potentials (N, neurons) at each window's end, int64. None is not written.
-    Neurons are in the order of the Lava port.
+    Sample n runs in lane n % ``lanes``, in the window n // ``lanes`` of ``window`` steps, and sends in the
+    ``timesteps`` steps that follow the window's first ``fires_after``. ``trains``: per time step a row of bit-packed
+    spikes for each lane. ``counts``: spikes per window in all lanes, int64. ``potentials``: membrane potentials
+    (N, neurons) after the window's first ``timesteps`` steps, int64. None is not written. Neurons are in the order
+    of the Lava port.
     """
 
     depth: int
     timesteps: int
+    window: int
+    fires_after: int
     samples: int
+    lanes: int = 1
     trains: Path | None = None
     counts: Path | None = None
     potentials: Path | None = None
+
+    @classmethod
+    def of(
+        cls, program: Program, population: Population, samples: int, stem: Path, *, lanes: int = 1, trains: bool
+    ) -> Recording:
+        """What ``population`` writes to files named ``stem``: counts, trains if asked, the read-out's potentials."""
+        spiking = population.threshold is not None
+        return cls(
+            depth=population.depth,
+            timesteps=program.timesteps,
+            window=program.window,
+            fires_after=program.fires_after(population.name),
+            samples=samples,
+            lanes=lanes,
+            trains=stem.with_suffix(".trains") if spiking and trains else None,
+            counts=stem.with_suffix(".counts") if spiking else None,
+            potentials=stem.with_suffix(".potentials") if population is program.readout else None,
+        )
 
 
 def _open(path: Path | None) -> BinaryIO | None:
@@ -44,22 +67,26 @@ class Recorder:
         self._potentials = _open(recording.potentials)
         self._spikes_in_window = 0
 
-    def record(self, time_step: int, spikes: npt.NDArray[np.bool_], potentials: IntArray) -> None:
-        """Record a time step (from 1): ``spikes`` and ``potentials`` are those after the reset."""
-        sample, step = divmod(time_step - 1 - self._recording.depth, self._recording.timesteps)
-        if not 0 <= sample < self._recording.samples:
+    def record(self, time_step: int, spikes: npt.NDArray[np.bool_], potentials: npt.NDArray[Any]) -> None:
+        """Record a time step (from 1): ``spikes`` and ``potentials`` after the reset, of every lane in turn."""
+        recording = self._recording
+        window, step = divmod(time_step - 1 - recording.depth, recording.window)
+        lanes = min(recording.lanes, recording.samples - window * recording.lanes)
+        if window < 0 or lanes < 1:
             return
-        if self._trains is not None:
-            _write(self._trains, np.packbits(spikes))
-        if self._counts is not None:
-            self._spikes_in_window += int(np.count_nonzero(spikes))
-        if step < self._recording.timesteps - 1:
-            return
-        if self._counts is not None:
+        if 0 <= step - recording.fires_after < recording.timesteps:
+            self._record_spikes(spikes.reshape(recording.lanes, -1), lanes)
+        if self._counts is not None and step == recording.fires_after + recording.timesteps - 1:
             _write(self._counts, np.array([self._spikes_in_window], dtype=np.int64))
             self._spikes_in_window = 0
-        if self._potentials is not None:
-            _write(self._potentials, potentials)
+        if self._potentials is not None and step == recording.timesteps - 1:
+            _write(self._potentials, potentials.reshape(recording.lanes, -1)[:lanes].astype(np.int64))
+
+    def _record_spikes(self, spikes: npt.NDArray[np.bool_], lanes: int) -> None:
+        if self._trains is not None:
+            _write(self._trains, np.packbits(spikes, axis=1))
+        if self._counts is not None:
+            self._spikes_in_window += int(np.count_nonzero(spikes[:lanes]))
 
 
 def _write(file: BinaryIO, values: npt.NDArray[Any]) -> None:
@@ -72,17 +99,18 @@ def read_trains(recording: Recording, neurons: int) -> npt.NDArray[np.uint8]:
     """Spikes (N, T, neurons) 0/1 from the bit-packed file."""
     assert recording.trains is not None
     packed = np.fromfile(recording.trains, dtype=np.uint8)
-    rows = packed.reshape(recording.samples, recording.timesteps, -(-neurons // 8))
+    by_window = packed.reshape(-1, recording.timesteps, recording.lanes, -(-neurons // 8)).transpose(0, 2, 1, 3)
+    rows = by_window.reshape(-1, *by_window.shape[2:])[: recording.samples]
     return np.unpackbits(rows, axis=2, count=neurons)
 
 
 def read_counts(recording: Recording) -> IntArray:
-    """Spikes per sample (N,)."""
+    """Spikes per window, of all lanes together."""
     assert recording.counts is not None
-    return np.fromfile(recording.counts, dtype=np.int64).reshape(recording.samples)
+    return np.fromfile(recording.counts, dtype=np.int64)
 
 
 def read_potentials(recording: Recording, neurons: int) -> IntArray:
-    """Membrane potentials (N, neurons) at each window's end."""
+    """Membrane potentials (N, neurons) with which each sample is read out."""
     assert recording.potentials is not None
     return np.fromfile(recording.potentials, dtype=np.int64).reshape(recording.samples, neurons)

@@ -16,7 +16,9 @@ from multiprocessing import process, shared_memory
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..program import INPUT
 from .job import Job, load_job
+from .layout import Layout
 
 _POLL_SECONDS = 0.05
 _TRACEBACK_SECONDS = 2.0
@@ -71,18 +73,38 @@ def _actors(runtime: Any) -> dict[str, Any]:
     return dict(zip(names, actors, strict=True))
 
 
-def _run(job: Job, actors: dict[str, Any]) -> None:
-    from lava.magma.core.run_conditions import RunSteps
-
-    from .graph import connect_populations, run_config
-    from .layout import Layout
+def _connect(job: Job) -> Any:
+    """The source of the job's input, with the network behind it."""
+    from .fused_graph import connect_sections
+    from .graph import connect_populations
     from .neurons.process import SampleSource
 
     program = job.program
-    shape = Layout.of(program).port_shape("input")
-    source = SampleSource(shape=shape, file=job.input_file, timesteps=program.timesteps, name="input")
-    connect_populations(program, source.s_out, recordings=job.recordings, stock=job.stock)
-    source.create_runtime(run_cfg=run_config(stock=job.stock), compile_config={"pypy_channel_size": 4})
+    layout = Layout.of(program)
+    shape = (job.lanes, layout.neurons(INPUT)) if job.sections else layout.port_shape(INPUT)
+    source = SampleSource(
+        shape=shape,
+        file=job.input_file,
+        timesteps=program.timesteps,
+        window=program.window,
+        lanes=job.lanes,
+        name=INPUT,
+    )
+    if job.sections:
+        connect_sections(program, job.sections, source.s_out, lanes=job.lanes, recordings=job.recordings)
+    else:
+        connect_populations(program, source.s_out, recordings=job.recordings)
+    return source
+
+
+def _run(job: Job, actors: dict[str, Any]) -> None:
+    from lava.magma.core.run_conditions import RunSteps
+
+    from .fused_graph import run_config
+
+    source = _connect(job)
+    config = run_config(stock=job.stock, fused=bool(job.sections))
+    source.create_runtime(run_cfg=config, compile_config={"pypy_channel_size": 4})
     actors.update(_actors(source.runtime))
     finished = threading.Event()
     threading.Thread(target=_watch, args=(job, actors, finished), daemon=True).start()

@@ -125,6 +125,8 @@ def test_evaluate_prints_one_object(json_of: JsonOf, bench: Path) -> None:
         ("qc-ann", 4),
         ("lmpc", 1),
         ("lmpc", 4),
+        ("exact", 1),
+        ("exact", 4),
     ]
     assert all(0 <= row["accuracy"] <= 1 for row in document["rows"])
 
@@ -288,7 +290,7 @@ def test_faults_of_our_own_end_as_one_line(
     def broken(*arguments: Any) -> Any:
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr(compilation, "run_passes", broken)
+    monkeypatch.setattr(compilation, "scheduled", broken)
     code, out, err = cli("compile", bench / "net.onnx", "-o", tmp_path / "out")
     assert (code, out) == (2, "")
     assert err.startswith("error E902: ZeroDivisionError: two lines; hint: set SPIKEC_TRACEBACK=1")

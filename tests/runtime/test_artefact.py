@@ -28,6 +28,7 @@ from spikec.runtime.program import (
     Population,
     Program,
     Projection,
+    Pulse,
 )
 from spikec.runtime.simulator import simulate
 from spikec.runtime.storage import program_files
@@ -65,6 +66,7 @@ def program() -> Program:
             Projection("hidden-scores", "hidden", "scores", DenseSynapses(integers(-127, 128, 3, 7))),
             Projection("conv-scores", "conv", "scores", DenseSynapses(integers(-127, 128, 3, 48)), delay=1),
         ),
+        pulses=(Pulse("kick", "hidden", 2, integers(1, 100, 7), exponent=4, axons=3),),
     )
 
 
@@ -142,10 +144,24 @@ def test_flipped_bytes_never_end_in_a_traceback(folder: Path, data: st.DataObjec
 
 def edits() -> Iterator[tuple[str, Any, str]]:
     """Path into program.json, the value to put there, and the code that it must end with."""
-    yield "format", "spikec-program/2", "E612"
+    yield "format", "spikec-program/1", "E612"
     yield "format", 1, "E612"
     yield "schedule", "exact", "E613"
+    yield "schedule", "sometimes", "E613"
     yield "schedule", None, "E611"
+    yield "populations.1.gated", True, "E613"
+    yield "populations.2.gated", True, "E613"
+    yield "populations.1.gated", 1, "E611"
+    yield "pulses", {}, "E611"
+    yield "pulses.0.target", "nobody", "E613"
+    yield "pulses.0.step", 0, "E613"
+    yield "pulses.0.step", 5, "E613"
+    yield "pulses.0.step", 2.5, "E611"
+    yield "pulses.0.exponent", 40, "E613"
+    yield "pulses.0.axons", -1, "E613"
+    yield "pulses.0.axons", 1 << 40, "E613"
+    yield "pulses.0.weight", "conv/threshold", "E613"
+    yield "pulses.0.weight", "nothing/here", "E611"
     for steps, code in ((0, "E613"), (-4, "E613"), (10**12, "E613"), (10**40, "E611")):
         yield "timesteps", steps, code
     wrong: tuple[Any, ...] = ("4", 4.0, 4.5, True, None, [4], {}, float("nan"), float("inf"))

@@ -149,8 +149,8 @@ class Net:
         return self.rng.integers(encoding.minimum, encoding.maximum + 1, (count, *encoding.shape))
 
 
-def agree(program: Program, samples: IntArray, *, stock: bool) -> Execution:
-    execution = run_lava(program, samples, record=True, stock=stock, deadline=120.0)
+def agree(program: Program, samples: IntArray, *, stock: bool, fused: bool = True) -> Execution:
+    execution = run_lava(program, samples, record=True, stock=stock, fused=fused, deadline=120.0)
     expected = expect(program, samples)
     assert execution.spike_trains is not None
     assert execution.spike_trains.keys() == expected.trains.keys()
@@ -196,16 +196,27 @@ def residual(timesteps: int) -> Net:
     return net
 
 
-@pytest.mark.parametrize(("stock", "timesteps", "samples"), [(False, 4, 3), (False, 1, 1), (True, 4, 2)])
-def test_convolutions(stock: bool, timesteps: int, samples: int) -> None:
+@pytest.mark.parametrize(
+    ("stock", "fused", "timesteps", "samples"),
+    [
+        (False, True, 4, 3),
+        pytest.param(False, True, 1, 1, marks=pytest.mark.slow),
+        (False, False, 4, 2),
+        pytest.param(True, False, 4, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_convolutions(stock: bool, fused: bool, timesteps: int, samples: int) -> None:
     net = convolutional(timesteps, timesteps)
-    agree(net.program, net.samples(samples), stock=stock)
+    agree(net.program, net.samples(samples), stock=stock, fused=fused)
 
 
-@pytest.mark.parametrize(("stock", "timesteps"), [(False, 3), (True, 4)])
-def test_residual_paths(stock: bool, timesteps: int) -> None:
+@pytest.mark.parametrize(
+    ("stock", "fused", "timesteps"),
+    [(False, True, 3), pytest.param(False, False, 3, marks=pytest.mark.slow), (True, False, 4)],
+)
+def test_residual_paths(stock: bool, fused: bool, timesteps: int) -> None:
     net = residual(timesteps)
-    agree(net.program, net.samples(3), stock=stock)
+    agree(net.program, net.samples(3), stock=stock, fused=fused)
 
 
 @pytest.mark.parametrize("stock", [pytest.param(False, marks=pytest.mark.slow), True])
@@ -225,21 +236,23 @@ def test_dense_weights_wider_than_a_synapse(stock: bool) -> None:
     agree(net.program, net.samples(5), stock=stock)
 
 
+@pytest.mark.slow
 def test_sequence_of_one_row() -> None:
     net = Net(11, (6, 1, 20), 4, low=-5, high=90)
     net.conv_layer(INPUT, "a", 1, 8, (1, 5), ConvGeometry((1, 2), (0, 2, 0, 1)))
     net.conv_layer("a", "b", 2, 8, (1, 3), ConvGeometry((1, 1), (0, 0, 0, 4), (1, 2), groups=8))
     net.population("out", (3,), 3, readout=True)
     net.dense("b", "out")
-    agree(net.program, net.samples(4), stock=False)
+    agree(net.program, net.samples(4), stock=False, fused=False)
 
 
-def test_depthwise_with_more_groups_than_int8_holds() -> None:
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_depthwise_with_more_groups_than_int8_holds(fused: bool) -> None:
     net = Net(12, (130, 3, 3), 2)
     net.conv_layer(INPUT, "a", 1, 260, (3, 3), ConvGeometry((1, 1), (1, 1, 1, 1), groups=130))
     net.population("out", (2,), 2, readout=True)
     net.dense("a", "out")
-    agree(net.program, net.samples(2), stock=False)
+    agree(net.program, net.samples(2), stock=False, fused=fused)
 
 
 def test_state_saturates() -> None:

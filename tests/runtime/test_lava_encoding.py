@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from spikec.runtime.program import (
     Population,
     Program,
     Projection,
+    Pulse,
 )
 
 sizes = st.integers(1, 3)
@@ -139,13 +141,27 @@ def test_fan_in_of_two_projections_is_summed() -> None:
 def test_all_problems_are_reported_at_once() -> None:
     geometry = ConvGeometry((1, 1), (1, 0, 0, 200), (1, 1), groups=2)
     weight = np.full((4, 2, 2, 2), 1 << 13)
-    program = replace(program_of(ConvSynapses(weight, geometry), (4, 5, 204)), schedule="exact")
+    pulse = Pulse("gate", "out", 1, np.array([[[1 << 22]]]), 0, 2)
+    program = replace(program_of(ConvSynapses(weight, geometry), (4, 5, 204)), pulses=(pulse,))
     problems = find_problems(program, stock=True)
-    assert [problem.code for problem in problems] == ["E507", "E504", "E505", "E505"]
-    assert problems[2].measured == 202
-    assert {problem.place.layer for problem in problems[1:]} == {"first"}
-    assert codes(program, stock=False) == ["E507"]
+    assert [problem.code for problem in problems] == ["E504", "E505", "E505", "E504"]
+    assert problems[1].measured == 202
+    assert [problem.place.layer for problem in problems] == ["first", "first", "first", "gate"]
+    assert codes(program, stock=False) == []
     json.dumps([problem.hint for problem in problems])
+
+
+def test_pulses_are_bounded_alone_and_with_the_projections() -> None:
+    program = program_of(DenseSynapses(np.full((1, 100), 12_000_000)), (1,), maximum=1)
+    pulse = Pulse("gate", "out", 2, np.array([-7]), 20, 100)
+
+    def with_pulse(**changes: Any) -> Program:
+        return replace(program, pulses=(replace(pulse, **changes),))
+
+    assert codes(with_pulse(), stock=False) == []
+    assert codes(with_pulse(axons=1000), stock=False) == ["E504", "E504"]
+    assert codes(with_pulse(axons=0, weight=np.array([1100]), exponent=20), stock=False) == ["E504"]
+    assert codes(with_pulse(axons=1, weight=np.array([7]), exponent=20), stock=True) == ["E504"]
 
 
 def test_deadline_grows_with_the_work() -> None:

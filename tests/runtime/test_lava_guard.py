@@ -18,6 +18,7 @@ import pytest
 from spikec.runtime.lava import availability, run_lava, supervisor
 from spikec.runtime.lava.guard import run_guarded
 from spikec.runtime.lava.job import Job, prepare_job
+from spikec.runtime.lava.sections import cut
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection
 from spikec.targets.diagnostic import UnusableInput
 
@@ -74,7 +75,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    return prepare_job(tmp_path, program(), samples(LONG), record=False, stock=False)
+    return prepare_job(tmp_path, program(), samples(LONG), record=False, sections=cut(program(), 1, 1))
 
 
 def in_the_middle(job: Job, act: Callable[[list[int]], None]) -> Callable[[int, int], None]:
@@ -115,8 +116,8 @@ def test_an_error_in_a_model_is_shown(job: Job) -> None:
     diagnostic = caught.value.diagnostics[0]
     assert diagnostic.code == "E502"
     assert diagnostic.place.layer == "input"
-    assert "AssertionError" in diagnostic.message
-    assert "Mismatch" in str(diagnostic.hint)
+    assert "ValueError" in diagnostic.message
+    assert "broadcast" in str(diagnostic.hint)
     assert processes_of(job.directory) == []
 
 
@@ -139,9 +140,9 @@ def test_a_worker_that_cannot_start_is_shown(job: Job) -> None:
 def test_the_deadline_ends_the_run(job: Job) -> None:
     before = segments()
     with pytest.raises(UnusableInput) as caught:
-        run_guarded(job, 4.0)
+        run_guarded(job, 2.5)
     diagnostic = caught.value.diagnostics[0]
-    assert (diagnostic.code, diagnostic.limit, diagnostic.unit) == ("E503", 4.0, "s")
+    assert (diagnostic.code, diagnostic.limit, diagnostic.unit) == ("E503", 2.5, "s")
     assert processes_of(job.directory) == []
     assert segments() == before
 

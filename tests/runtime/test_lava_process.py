@@ -33,7 +33,10 @@ from spikec.runtime.program import (
     Population,
     Program,
     Projection,
+    Pulse,
 )
+from spikec.runtime.program_rules import problems
+from spikec.runtime.reference import run_reference
 from spikec.targets.diagnostic import UnusableInput
 
 needs_lava = pytest.mark.skipif(not availability().available, reason=availability().detail)
@@ -49,10 +52,12 @@ from spikec.runtime.lava import build_process, run_config
 
 if __name__ == "__main__":
     program, samples, own_config = pickle.load(open(sys.argv[1], "rb"))
-    steps = len(samples) * program.timesteps + program.depth
-    sent = np.moveaxis(np.repeat(samples, program.timesteps, axis=0), 0, -1)
-    silence = np.zeros((*program.input.shape, program.depth))
-    source = Source(data=np.concatenate([sent, silence], axis=-1))
+    steps = program.steps(len(samples))
+    sent = np.zeros((*program.input.shape, steps), dtype=np.int64)
+    for index, sample in enumerate(samples):
+        begin = index * program.window
+        sent[..., begin : begin + program.timesteps] = sample[..., None]
+    source = Source(data=sent)
     network = build_process(program)
     potentials, spikes = (Sink(shape=program.readout.shape, buffer=steps) for _ in range(2))
     source.s_out.connect(network.a_in)
@@ -114,7 +119,7 @@ def test_wired_into_a_network(spatial_readout: bool, own_config: bool, tmp_path:
     result = run_in_a_network(program, samples, own_config, tmp_path)
     expected = run_lava(program, samples, record=True)
     assert expected.readout.any()
-    window_ends = program.depth + program.timesteps * np.arange(1, 5) - 1
+    window_ends = program.depth + program.timesteps + program.window * np.arange(4) - 1
     potentials = np.moveaxis(result["potentials"][..., window_ends], -1, 0).reshape(4, -1)
     np.testing.assert_array_equal(potentials, expected.readout)
     spikes = np.moveaxis(result["spikes"][..., program.depth :], -1, 0).reshape(4, program.timesteps, -1)
@@ -126,11 +131,36 @@ def test_wired_into_a_network(spatial_readout: bool, own_config: bool, tmp_path:
         assert not spikes.any()
 
 
+def gated(program: Program) -> Program:
+    """The same with its hidden population held below threshold for T steps."""
+    hidden, readout = program.populations
+    bias = np.zeros(1, dtype=np.int64)
+    pulse = Pulse("gate", "hidden", program.timesteps + 1, np.array(20_000), 1)
+    held = replace(hidden, gated=True, bias=bias, initial_potential=np.array(450 - 40_000))
+    later = replace(readout, depth=hidden.depth + program.timesteps + 1)
+    return replace(program, schedule="exact", populations=(held, later), pulses=(pulse,))
+
+
+@needs_lava
+@pytest.mark.parametrize("own_config", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_gated_network_gives_its_result_at_step_t_of_the_readouts_window(own_config: bool, tmp_path: Path) -> None:
+    program = gated(small(False))
+    assert list(problems(program)) == []
+    samples = np.random.default_rng(1).integers(-20, 256, (3, *program.input.shape))
+    result = run_in_a_network(program, samples, own_config, tmp_path)
+    expected = run_reference(program, samples)
+    ends = program.depth + program.timesteps + program.window * np.arange(3) - 1
+    np.testing.assert_array_equal(result["potentials"][..., ends].T, expected.readout)
+    assert sum(expected.spike_counts.values())
+
+
 @needs_lava
 def test_a_process_that_would_be_wrong_is_refused() -> None:
+    program = gated(small(False))
+    wide = replace(program.pulses[0], weight=np.array(1 << 30), exponent=4)
     with pytest.raises(UnusableInput) as caught:
-        build_process(replace(small(False), schedule="exact"))
-    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E507"]
+        build_process(replace(program, pulses=(wide,)))
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E504", "E504"]
 
 
 @needs_lava

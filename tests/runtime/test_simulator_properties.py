@@ -104,7 +104,7 @@ def test_simulator_equals_reference(seed: int, narrow: bool, batch: int) -> None
 def test_without_torch_the_results_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     program, samples = random_program(7), random_samples(7, 5)
     with_torch = simulate(program, samples, record=True)
-    monkeypatch.setattr(kernels, "_torch", lambda: None)
+    monkeypatch.setattr(kernels, "installed_torch", lambda: None)
     assert compare(program, [with_torch, simulate(program, samples, record=True)]).equal
 
 

@@ -63,14 +63,6 @@ CODES: tuple[Code, ...] = (
         fix="Encode the samples with the program's own input encoding, as spikec run does.",
     ),
     Code(
-        id="E507",
-        title="schedule does not run on Lava",
-        what="The program was compiled for a schedule that the Lava backends do not know.",
-        why="They stream samples through the layers in one pipeline.",
-        example="E507 schedule 'exact' does not run on Lava",
-        fix="Compile with --schedule pipelined, or run it on the simulator.",
-    ),
-    Code(
         id="E508",
         title="no Loihi 2 can be reached",
         what="Intel's closed extension lava-loihi is not installed, or Lava was not told which host to use.",
@@ -98,5 +90,14 @@ CODES: tuple[Code, ...] = (
         "per neuron and step.",
         example="E510 files of the run cannot be written: No space left on device",
         fix="Free space in the temporary folder, or set TMPDIR to a folder on a larger disk.",
+    ),
+    Code(
+        id="E511",
+        title="the simulator cannot run like that",
+        what="The simulator was given a batch or a number of threads below 1, or a device that is not there.",
+        why="On another device than the one that was asked for, a run may take a hundred times as long.",
+        example="E511 torch finds no GPU for the device 'cuda'",
+        fix="Leave the argument out: the simulator then takes what the machine has. For 'cuda' install a torch that "
+        "was built for the GPU's driver.",
     ),
 )

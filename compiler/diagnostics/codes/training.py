@@ -80,5 +80,15 @@ CODES: tuple[Code, ...] = (
         why="Without its files there is nothing to train on.",
         example="E709 CIFAR10 could not be downloaded: <urlopen error ...>",
         fix="Check the network, or fetch the files by other means and give their folder as --data.",
+    ),    Code(
+        id="E710",
+        title="checkpoint that the training does not continue",
+        what="The checkpoint given to start from has another network, data set, activation or split of the training "
+        "images than the options, or it has finished all rounds that they ask for.",
+        why="With another split the best epoch would be chosen on images that the checkpoint was trained on, so its "
+        "accuracy would mean nothing.",
+        example="E710 the checkpoint was trained with seed = 0, so other images were held out than by 1",
+        fix="Repeat the network, data set, seed and held-out share of the checkpoint's training, and ask for a further "
+        "round, such as --noise or --deploy-timesteps.",
     ),
 )

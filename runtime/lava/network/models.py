@@ -24,7 +24,7 @@ class SubCompiledNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         layout = Layout.of(program)
         entry = process.in_ports.a_in
         entry = entry.transpose([2, 1, 0]) if layout.is_spatial(INPUT) else entry.flatten()
-        graph = connect_populations(program, entry, stock=process.proc_params["stock"])
+        graph = connect_populations(program, entry)
         for index, part in enumerate(graph.processes):
             setattr(self, f"part{index:04d}", part)
         readout = graph.populations[program.readout.name]

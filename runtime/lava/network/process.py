@@ -11,14 +11,18 @@ from lava.magma.core.process.process import AbstractProcess
 class CompiledNetwork(AbstractProcess):  # type: ignore[misc]
     """A program to be wired into a Lava network.
 
-    ``a_in`` (*program.input.shape) takes encoded graded input: sample n at time steps n*T + 1 .. n*T + T.
-    ``s_out`` and ``v_out`` (*readout.shape) send the read-out's spikes and its membrane potential; the result
-    of sample n is ``v_out`` at time step n*T + depth + T. Run it with ``run_config()`` or any ``fixed_pt`` one.
-    ``stock`` keeps it to what Lava's own Conv and Dense models can do.
+    With T = ``program.timesteps`` and P = ``program.window`` (T, or 2T where a population is gated): ``a_in``
+    (*program.input.shape) takes the encoded graded input of sample n at time steps n*P + 1 .. n*P + T, and zeros at
+    all others; outside ``program.input``'s minimum and maximum nothing is proved to fit. ``s_out`` and ``v_out``
+    (*readout.shape) send the read-out's spikes and its membrane potential. The result of sample n is ``v_out`` at
+    time step n*P + depth + T, and at no other: before it the read-out still integrates, after it the next window, or
+    what else arrives, changes it. It is read by a sink, or a process of one's own, that looks at that step. Under any
+    ``fixed_pt`` run configuration the network is made of stock Conv and Dense processes around ``IntegrateFire``;
+    ``run_config()`` runs it fused, with the same results.
     """
 
-    def __init__(self, *, program: Any, stock: bool = False, name: str | None = None) -> None:
-        super().__init__(program=program, stock=stock, name=name)
+    def __init__(self, *, program: Any, name: str | None = None) -> None:
+        super().__init__(program=program, name=name)
         self.a_in = InPort(shape=program.input.shape)
         self.s_out = OutPort(shape=program.readout.shape)
         self.v_out = OutPort(shape=program.readout.shape)

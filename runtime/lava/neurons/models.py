@@ -91,9 +91,19 @@ class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.samples = np.load(proc_params["file"], mmap_mode="r")
         self.timesteps = proc_params["timesteps"]
+        self.window = proc_params["window"]
+        self.lanes = proc_params["lanes"]
         self.silence = np.zeros(proc_params["shape"], dtype=np.int32)
+        self.sent = self.silence.copy()
 
     def run_spk(self) -> None:
         """One time step."""
-        sample = (self.time_step - 1) // self.timesteps
-        self.s_out.send(self.samples[sample] if sample < len(self.samples) else self.silence)
+        window, step = divmod(self.time_step - 1, self.window)
+        if step == 0:
+            self._load(self.samples[window * self.lanes : (window + 1) * self.lanes])
+        self.s_out.send(self.sent if step < self.timesteps else self.silence)
+
+    def _load(self, samples: Any) -> None:
+        by_lane = self.sent.reshape(self.lanes, -1)
+        by_lane[: len(samples)] = samples
+        by_lane[len(samples) :] = 0

@@ -70,8 +70,21 @@ class Delay(AbstractProcess):  # type: ignore[misc]
 
 
 class SampleSource(AbstractProcess):  # type: ignore[misc]
-    """Sends each sample of an ``.npy`` file (N, *shape) for ``timesteps`` steps without gaps, then zeros."""
+    """Sends each sample of a file for the first ``timesteps`` of ``window`` steps, zeros in between and after.
 
-    def __init__(self, *, shape: tuple[int, ...], file: Path, timesteps: int, name: str | None = None) -> None:
-        super().__init__(shape=shape, file=file, timesteps=timesteps, name=name)
+    Sample n of the ``.npy`` file (N, values), in port order, goes to lane n % ``lanes`` in window
+    n // ``lanes``. ``shape`` is any that holds ``lanes`` samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        file: Path,
+        timesteps: int,
+        window: int,
+        lanes: int = 1,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(shape=shape, file=file, timesteps=timesteps, window=window, lanes=lanes, name=name)
         self.s_out = OutPort(shape=shape)

@@ -1,0 +1,50 @@
+"""Decide which populations wait with firing until they have integrated the whole window.
+
+A gated population fires in the T steps after the T steps of its input, so its count is that of the quantised
+activation whatever the timing of the spikes:
+
+    N_i = clip(floor((v0_i + sum_t I_i(t)) / theta_i), 0, T)
+
+No gate is needed where timing cannot matter: at T = 1, and where all input is the graded input, which is the same at
+every step, provided 0 <= v0 <= theta. See docs/exact-schedule.md for the proofs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..ir.spiking import INPUT, Population, SpikingNetwork
+from .contract import Compilation, Context, Outcome, spiking_level
+
+
+@dataclass(frozen=True)
+class GatePopulations:
+    """hold = T for populations whose count must not depend on the timing of spikes."""
+
+    name: str = "gate-populations"
+    preserves: bool = True
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Set ``hold`` as the schedule says; unchanged where no population is gated."""
+        spiking = spiking_level(state)
+        gated = frozenset(p.name for p in spiking.populations if _is_gated(spiking, p, context))
+        effect = {"schedule": context.schedule, "gated": sorted(gated)}
+        if not gated:
+            return Outcome(state, effect)
+        populations = tuple(replace(p, hold=context.timesteps) if p.name in gated else p for p in spiking.populations)
+        return Outcome(replace(state, spiking=spiking.with_parts(populations)), effect)
+
+
+def _is_gated(spiking: SpikingNetwork, population: Population, context: Context) -> bool:
+    if context.schedule == "pipelined" or not timing_matters(spiking, population, context.timesteps):
+        return False
+    return context.schedule == "exact" or population.name in context.exact_layers
+
+
+def timing_matters(spiking: SpikingNetwork, population: Population, timesteps: int) -> bool:
+    """Whether the count of ``population`` could depend on when its input arrives."""
+    if population.threshold is None or timesteps == 1:
+        return False
+    starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
+    only_graded = all(p.source == INPUT for p in spiking.incoming(population.name))
+    return not (only_graded and bool(starts_inside.all()))

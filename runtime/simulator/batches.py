@@ -1,0 +1,50 @@
+"""How many samples are in flight: what memory allows, and of that what runs fastest."""
+
+from __future__ import annotations
+
+from ..program import Program
+
+_LARGEST_BYTES = 24 << 20
+"""Of one layer's currents. The C library maps arrays above 32 MB anew each time, and their pages have to be faulted in:
+at 33 MB a fifth of the time of VGG-16 was spent there."""
+
+_FIRST = 16
+_GAIN = 0.95
+
+
+def batch_for_memory(program: Program) -> int:
+    """Samples for which the currents of the largest population in a window, as 32-bit floats, take up to 24 MB."""
+    return max(1, _LARGEST_BYTES // (4 * program.timesteps * max(p.neurons for p in program.populations)))
+
+
+class BatchSizes:
+    """Sizes of the chunks of a run: fixed, or doubled for as long as that takes less time per sample.
+
+    Every size is judged by its second chunk, because the first one also chooses kernels and touches fresh memory.
+    """
+
+    def __init__(self, program: Program, fixed: int | None = None) -> None:
+        self._largest = fixed or batch_for_memory(program)
+        self._size = fixed or min(_FIRST, self._largest)
+        self._settled = self._size == self._largest
+        self._is_first = True
+        self._before: tuple[int, float] | None = None
+
+    def next(self) -> int:
+        """Samples that the next chunk should have."""
+        return self._size
+
+    def measured(self, samples: int, seconds: float) -> None:
+        """Take notice that a chunk of ``samples`` took ``seconds``."""
+        if self._settled or samples < self._size:
+            return
+        if self._is_first:
+            self._is_first = False
+            return
+        pace = seconds / samples
+        if self._before is not None and pace > _GAIN * self._before[1]:
+            self._size, self._settled = self._before[0], True
+            return
+        self._before = (self._size, pace)
+        self._size, self._is_first = min(2 * self._size, self._largest), True
+        self._settled = self._size == self._largest and self._before[0] == self._largest

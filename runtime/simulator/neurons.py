@@ -1,0 +1,163 @@
+"""Integrate and fire, a layer and a window at a time, in loops compiled by numba or the same in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels import Floats
+from .convolution import IdentityKernel
+from .loops import loops_for
+from .messages import Messages, Sent, narrowest_unsigned, sum_over_pool
+from .plan import Layer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerInput:
+    """What a population receives in a window: ``varying`` (T, n, H, W, C) with the steps, or their sum (n, H, W, C)
+    where the layer is run by counts; ``constant`` (n, H, W, C) at every step, or T times that; and ``direct``,
+    messages like ``varying``, each times the ``factor`` (C,) of its channel. None where there is none of it.
+    """
+
+    samples: int
+    varying: Floats | None
+    constant: Floats | None
+    direct: Messages | None
+    factor: Floats | None
+
+
+def layer_input(layer: Layer, sent: Mapping[str, Sent], samples: int) -> LayerInput:
+    """Synaptic input of ``layer`` for ``samples`` samples, given what its sources send."""
+    varying: Floats | None = None
+    constant: Floats | None = None
+    direct: Messages | None = None
+    factor: Floats | None = None
+    for connection in layer.incoming:
+        source = sent[connection.source]
+        messages = source.graded if source.graded is not None else source.messages(layer.by_counts)
+        pooled = sum_over_pool(messages, connection.reduced.pool, connection.largest)
+        if isinstance(connection.kernel, IdentityKernel) and source.graded is None and direct is None:
+            direct, factor = pooled, connection.kernel.factor
+            continue
+        leading = pooled.shape[:-3]
+        received = connection.kernel(pooled.reshape(-1, *pooled.shape[-3:])).reshape(*leading, *layer.map)
+        if source.graded is None:
+            varying = _added(varying, received, layer)
+        else:
+            # In the state's type: the kernel's own need not hold the sum over the window.
+            wide = received.astype(layer.bounds.state, copy=False)
+            constant = _added(constant, wide * layer.timesteps if layer.by_counts else wide, layer)
+    return LayerInput(samples, varying, constant, direct, factor)
+
+
+def _added(total: Floats | None, received: Floats, layer: Layer) -> Floats:
+    """The sum in the state's type, which holds several projections' input where one's type need not."""
+    given: Floats = received.astype(layer.bounds.state, copy=False)
+    return given if total is None else np.add(total, given, out=total)
+
+
+def fire(layer: Layer, received: LayerInput) -> Messages:
+    """Spikes (T, n, H, W, C) uint8 of a population that fires as it integrates."""
+    assert layer.neurons.threshold is not None, "a read-out does not fire"
+    spikes = np.empty((layer.timesteps, received.samples, *layer.map), dtype=np.uint8)
+    rows = spikes.reshape(layer.timesteps, -1, layer.neurons.row)
+    operands = _operands(layer, received, steps=layer.timesteps)
+    limits = layer.bounds.state(layer.bounds.lowest), layer.bounds.state(layer.bounds.highest)
+    loops = loops_for(spikes.size)
+    if loops is not None:
+        with loops.LOCK:
+            loops.fire(*operands, layer.neurons.bias, layer.neurons.threshold, layer.neurons.initial, *limits, rows)
+        return spikes
+    v: Floats = np.empty(rows.shape[1:], dtype=layer.bounds.state)
+    v[...] = layer.neurons.initial
+    for step in range(layer.timesteps):
+        _integrate(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
+        np.clip(v, *limits, out=v)
+        fired = v >= layer.neurons.threshold
+        v -= layer.neurons.threshold * fired
+        rows[step] = fired
+    return spikes
+
+
+def count(layer: Layer, received: LayerInput) -> Messages:
+    """Spike counts (n, H, W, C), uint8 or uint16, of a gated population: its trains are ones, then zeros.
+
+    The quotient of two integers is rounded up to an integer only if it is within 2^-25 (2^-54) of it in proportion,
+    but it is 1/threshold away at least, and the state's type was chosen for their product with the threshold.
+    """
+    assert layer.neurons.threshold is not None, "a read-out is not gated"
+    counts = np.empty((received.samples, *layer.map), dtype=narrowest_unsigned(layer.timesteps))
+    rows = counts.reshape(-1, layer.neurons.row)
+    operands = _operands(layer, received, steps=1)
+    loops = loops_for(counts.size)
+    if loops is not None:
+        varying, constant, direct, factor = operands
+        summed = varying.reshape(-1, layer.neurons.row), constant, direct.reshape(-1, layer.neurons.row), factor
+        with loops.LOCK:
+            loops.count(*summed, layer.neurons.offset, layer.neurons.threshold, layer.timesteps, rows)
+        return counts
+    v = _final(layer, operands, rows.shape)
+    rows[...] = np.clip(v // layer.neurons.threshold, 0, layer.timesteps)
+    return counts
+
+
+def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
+    """Potential (n, neurons) of a read-out after the T steps."""
+    operands = _operands(layer, received, steps=1 if layer.by_counts else layer.timesteps)
+    shape = (received.samples * int(np.prod(layer.map)) // layer.neurons.row, layer.neurons.row)
+    if layer.by_counts:
+        v = _final(layer, operands, shape)
+    else:
+        v = np.empty(shape, dtype=layer.bounds.state)
+        v[...] = layer.neurons.initial
+        for step in range(layer.timesteps):
+            _integrate(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
+            np.clip(v, layer.bounds.lowest, layer.bounds.highest, out=v)
+    by_place = v.reshape(received.samples, *layer.map).transpose(0, 3, 1, 2)
+    return by_place.reshape(received.samples, -1).astype(np.int64)
+
+
+Operands = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def _operands(layer: Layer, received: LayerInput, *, steps: int) -> Operands:
+    """Input as rows of neurons; an operand that is not there has no rows."""
+    row, state = layer.neurons.row, layer.bounds.state
+
+    def rows(values: npt.NDArray[Any] | None, kind: npt.DTypeLike, leading: tuple[int, ...]) -> npt.NDArray[Any]:
+        if values is None:
+            return np.zeros((0,) * len(leading) + (0,) * 2, dtype=kind)
+        return values.astype(kind, copy=False).reshape(*leading, -1, row)
+
+    direct_type = np.uint8 if received.direct is None else received.direct.dtype
+    factor = np.zeros(0, dtype=state)
+    if received.factor is not None:
+        factor = np.resize(received.factor.astype(state), row)
+    return (
+        rows(received.varying, state, (steps,)),
+        rows(received.constant, state, ()),
+        rows(received.direct, direct_type, (steps,)),
+        factor,
+    )
+
+
+def _integrate(v: Floats, operands: Operands, bias: Floats, step: int) -> None:
+    varying, constant, direct, factor = operands
+    v += bias
+    if len(varying):
+        v += varying[step]
+    if len(constant):
+        v += constant
+    if len(direct):
+        v += factor * direct[step]
+
+
+def _final(layer: Layer, operands: Operands, shape: tuple[int, ...]) -> Floats:
+    v: Floats = np.empty(shape, dtype=layer.bounds.state)
+    v[...] = layer.neurons.offset
+    _integrate(v, operands, np.zeros((), dtype=layer.bounds.state), 0)
+    return v

@@ -1,0 +1,161 @@
+"""The least work that gives what a projection gives: pooling first, matrices for small maps, a factor for identities.
+
+Average and sum pooling reach a program folded into the kernel behind them, kron(W, ones(k, k)). Here that is undone:
+summing k x k spikes into one small integer and convolving the sums with W is the same sum in another order, of
+integers, for a k*k-th of the multiplications. All that is decided here follows from exact equality of weights.
+
+Maps are (H, W, C), channels last. A population of any other shape than (C, H, W) counts as a map of one position.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..geometry import ConvGeometry
+from ..program import ConvSynapses, IntArray, Shape, Synapses
+
+MapShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapConvolution:
+    """``weight`` (O, C/groups, rows, columns) on maps; the padding below and right is what the output reads."""
+
+    weight: IntArray
+    geometry: ConvGeometry
+    output: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """``weight`` (target neurons, source neurons), both flattened from (H, W, C)."""
+
+    weight: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identity:
+    """Each neuron reaches the one at its own place, times the ``factor`` (C,) of its channel."""
+
+    factor: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    """Sums over ``pool`` (rows, columns) of the source, then ``form``."""
+
+    pool: tuple[int, int]
+    form: MapConvolution | Matrix | Identity
+
+
+def map_shape(shape: Shape) -> MapShape:
+    """(H, W, C) of a population of ``shape``."""
+    return (shape[1], shape[2], shape[0]) if len(shape) == 3 else (1, 1, math.prod(shape))
+
+
+def reduce_synapses(synapses: Synapses, source: Shape, target: Shape) -> Reduced:
+    """Find the cheapest form of ``synapses`` from a population of shape ``source`` to one of ``target``."""
+    rows, columns, channels = map_shape(source)
+    if isinstance(synapses, ConvSynapses):
+        convolution = _convolution(synapses, target)
+    else:
+        convolution = _as_convolution(synapses.weight, (channels, rows, columns), target)
+    pool, pooled = _without_pooling(convolution)
+    size = (math.ceil(rows / pool[0]), math.ceil(columns / pool[1]))
+    tight = _with_tight_padding(pooled, size)
+    if _is_identity(tight, size):
+        return Reduced(pool, Identity(tight.weight.reshape(-1)))
+    if _is_cheaper_as_matrix(tight, size):
+        return Reduced(pool, Matrix(_unrolled(tight, size)))
+    return Reduced(pool, tight)
+
+
+def _convolution(synapses: ConvSynapses, target: Shape) -> MapConvolution:
+    return MapConvolution(synapses.weight, synapses.geometry, (target[1], target[2]))
+
+
+def _as_convolution(weight: IntArray, source: tuple[int, int, int], target: Shape) -> MapConvolution:
+    """A kernel as large as the map; its outputs are the target's neurons in (H, W, C) order."""
+    rows, columns, channels = map_shape(target)
+    by_place = weight.reshape(channels, rows * columns, -1).transpose(1, 0, 2)
+    # The kernel has one place to be, so its stride is free; this one leaves pooling of any size to be found.
+    stride = ConvGeometry(stride=source[1:])
+    return MapConvolution(by_place.reshape(-1, *source), stride, (1, 1))
+
+
+def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapConvolution]:
+    weight, geometry = convolution.weight, convolution.geometry
+    pool = [1, 1]
+    for axis in (0, 1):
+        size = weight.shape[2 + axis]
+        for factor in range(size, 1, -1):
+            fits = size % factor == geometry.stride[axis] % factor == geometry.padding[axis] % factor == 0
+            if fits and geometry.dilation[axis] == 1 and _repeats(weight, 2 + axis, factor):
+                pool[axis] = factor
+                break
+    if pool == [1, 1]:
+        return (1, 1), convolution
+    top, left, bottom, right = geometry.padding
+    coarse = replace(
+        geometry,
+        stride=(geometry.stride[0] // pool[0], geometry.stride[1] // pool[1]),
+        padding=(top // pool[0], left // pool[1], bottom, right),
+    )
+    kept = np.ascontiguousarray(weight[:, :, :: pool[0], :: pool[1]])
+    return (pool[0], pool[1]), replace(convolution, weight=kept, geometry=coarse)
+
+
+def _repeats(weight: IntArray, axis: int, factor: int) -> bool:
+    """Whether ``weight`` comes in runs of ``factor`` equal values along ``axis``."""
+    # Most kernels already differ within the first output.
+    for part in (weight[:1], weight):
+        runs = part.reshape(*part.shape[:axis], -1, factor, *part.shape[axis + 1 :])
+        first = runs.take((0,), axis=axis + 1)
+        if not np.array_equal(np.broadcast_to(first, runs.shape), runs):
+            return False
+    return True
+
+
+def _with_tight_padding(convolution: MapConvolution, size: tuple[int, int]) -> MapConvolution:
+    geometry = convolution.geometry
+    below, right = (
+        (convolution.output[axis] - 1) * geometry.stride[axis]
+        + (convolution.weight.shape[2 + axis] - 1) * geometry.dilation[axis]
+        + 1
+        - size[axis]
+        - geometry.padding[axis]
+        for axis in (0, 1)
+    )
+    return replace(convolution, geometry=replace(geometry, padding=(*geometry.padding[:2], below, right)))
+
+
+def _is_identity(convolution: MapConvolution, size: tuple[int, int]) -> bool:
+    outputs, inputs, rows, columns = convolution.weight.shape
+    geometry = convolution.geometry
+    alone = inputs == rows == columns == 1 and outputs == geometry.groups
+    return alone and geometry.padding == (0, 0, 0, 0) and convolution.output == size and geometry.stride == (1, 1)
+
+
+def _is_cheaper_as_matrix(convolution: MapConvolution, size: tuple[int, int]) -> bool:
+    """Whether a matrix multiplies less: at the border of a small map most of the kernel reads padding."""
+    positions, taps = math.prod(size), math.prod(convolution.weight.shape[2:])
+    covers_all = positions == taps and convolution.output == (1, 1)
+    return convolution.geometry.groups == 1 and (positions < taps or covers_all)
+
+
+def _unrolled(convolution: MapConvolution, size: tuple[int, int]) -> IntArray:
+    weight, geometry = convolution.weight, convolution.geometry
+    outputs, inputs, *kernel = weight.shape
+    matrix = np.zeros((*convolution.output, outputs, *size, inputs), dtype=np.int64)
+    for place in np.ndindex(*convolution.output):
+        for tap in np.ndindex(*kernel):
+            row, column = (
+                place[axis] * geometry.stride[axis] + tap[axis] * geometry.dilation[axis] - geometry.padding[axis]
+                for axis in (0, 1)
+            )
+            if 0 <= row < size[0] and 0 <= column < size[1]:
+                matrix[place[0], place[1], :, row, column, :] = weight[:, :, tap[0], tap[1]]
+    return matrix.reshape(math.prod(convolution.output) * outputs, -1)

@@ -1,0 +1,56 @@
+"""What a run gives, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..execution import Execution, SpikeTrains
+from ..program import IntArray, Program
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkResult:
+    """What some samples gave: read-out (n, outputs), spikes per population, and their trains (n, T, neurons)."""
+
+    readout: IntArray
+    spike_counts: dict[str, int]
+    spike_trains: dict[str, SpikeTrains]
+
+
+def last_readers(program: Program) -> dict[str, str]:
+    """The last population, in order, that receives from each source; it is in the order of ``populations``."""
+    return {
+        projection.source: population.name
+        for population in program.populations
+        for projection in program.incoming(population.name)
+    }
+
+
+def joined_results(
+    program: Program, parts: Sequence[ChunkResult], samples: int, *, record: bool, seconds: float
+) -> Execution:
+    """The run of all ``samples``, in order, from its ``parts``."""
+    spiking = program.populations[:-1]
+
+    def recorded(name: str, neurons: int) -> SpikeTrains:
+        return _concatenated([p.spike_trains[name] for p in parts], (0, program.timesteps, neurons), np.uint8)
+
+    return Execution(
+        backend="simulator",
+        readout=_concatenated([p.readout for p in parts], (0, program.readout.neurons), np.int64),
+        spike_counts={p.name: sum(part.spike_counts[p.name] for part in parts) for p in spiking},
+        spike_trains={p.name: recorded(p.name, p.neurons) for p in spiking} if record else None,
+        steps=program.steps(samples),
+        seconds=seconds,
+    )
+
+
+def _concatenated(
+    parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type[np.integer[Any]]
+) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(empty, dtype=kind)

@@ -1,0 +1,146 @@
+"""Exact, batched simulation: a whole layer for all samples and all T steps at a time.
+
+Delays are aligned, so step t of a population's window sees step t of its sources' windows, and a layer can be run
+to its end before the next one starts. Numbers are integers held in the smallest type in which no sum can round,
+proven from the weights before it is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...targets.diagnostic import refuse
+from .. import kernels
+from ..execution import Execution, SpikeTrains
+from ..program import INPUT, IntArray, Program
+from .batches import BatchSizes
+from .loops import exact_threads
+from .messages import Sent, encoded_input
+from .neurons import count, fire, integrate, layer_input
+from .plan import plan_layers
+from .results import ChunkResult, joined_results, last_readers
+from .tensors import TensorSimulator
+
+Progress = Callable[[int, int], None]
+DEVICES = ("cpu", "cuda")
+
+
+def simulate(
+    program: Program,
+    samples: IntArray,
+    *,
+    record: bool = False,
+    batch: int | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Execution:
+    """Run ``samples`` (N, *input shape) in batches; ``progress(done, total)`` counts samples.
+
+    ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
+    goes, within a memory budget. ``threads`` is by default torch's number, and numba's where there is no torch.
+    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one. E511 for what cannot be had of
+    these, E506 for samples of another shape or range than the program's input.
+    """
+    started = time.perf_counter()
+    simulator = Simulator(program, device=device)
+    execution = simulator.run(samples, record=record, batch=batch, threads=threads, progress=progress)
+    return replace(execution, seconds=time.perf_counter() - started)
+
+
+class Simulator:
+    """A program made ready to run: for many short runs, each of which ``simulate`` would prepare anew."""
+
+    def __init__(self, program: Program, *, device: str | None = None) -> None:
+        self.program = program
+        self.device = _chosen_device(device)
+        self._values = program.timesteps * max(p.neurons for p in program.populations)
+        chunks = ProcessorSimulator(program) if self.device == "cpu" else TensorSimulator(program, self.device)
+        self._run_chunk = chunks.run_chunk
+
+    def run(
+        self,
+        samples: IntArray,
+        *,
+        record: bool = False,
+        batch: int | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Execution:
+        """Run ``samples`` as ``simulate`` does."""
+        for title, number in (("batch", batch), ("threads", threads)):
+            if number is not None and number < 1:
+                raise refuse("E511", f"{title} is {number}, not 1 or more")
+        _check_samples(self.program, samples)
+        started = time.perf_counter()
+        sizes = BatchSizes(self.program, batch)
+        parts: list[ChunkResult] = []
+        done = 0
+        with exact_threads(threads, len(samples) * self._values):
+            while done < len(samples):
+                chunk = samples[done : done + sizes.next()]
+                began = time.perf_counter()
+                parts.append(self._run_chunk(chunk, record))
+                sizes.measured(len(chunk), time.perf_counter() - began)
+                done += len(chunk)
+                if progress is not None:
+                    progress(done, len(samples))
+        seconds = time.perf_counter() - started
+        return joined_results(self.program, parts, len(samples), record=record, seconds=seconds)
+
+
+def _chosen_device(device: str | None) -> str:
+    torch = kernels.installed_torch()
+    has_gpu = torch is not None and torch.cuda.is_available()
+    if device is None:
+        return "cuda" if has_gpu else "cpu"
+    if device not in DEVICES:
+        raise refuse("E511", f"the simulator has no device '{device}'", hint=f"choose from {', '.join(DEVICES)}")
+    if device == "cuda" and not has_gpu:
+        raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
+    return device
+
+
+def _check_samples(program: Program, samples: IntArray) -> None:
+    encoding, hint = program.input, "encode the samples with the program's own input encoding"
+    if samples.shape[1:] != encoding.shape:
+        raise refuse("E506", f"samples of shape {samples.shape} are not some of {encoding.shape}", hint=hint)
+    low, high = int(samples.min(initial=encoding.maximum)), int(samples.max(initial=encoding.minimum))
+    if low < encoding.minimum or high > encoding.maximum:
+        outside = low if low < encoding.minimum else high
+        raise refuse("E506", f"encoded input {outside} is outside {encoding.minimum}..{encoding.maximum}", hint=hint)
+
+
+class ProcessorSimulator:
+    """Runs the layers of ``program`` on the processor."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._layers = plan_layers(program)
+        self._last_reader = last_readers(program)
+
+    def run_chunk(self, samples: IntArray, record: bool) -> ChunkResult:
+        """Run ``samples`` (n, *input shape), all layers one after the other."""
+        timesteps = self._program.timesteps
+        sent = {INPUT: encoded_input(samples, self._program.input.shape, timesteps)}
+        counts: dict[str, int] = {}
+        trains: dict[str, SpikeTrains] = {}
+        for layer in self._layers:
+            name = layer.population.name
+            received = layer_input(layer, sent, len(samples))
+            for source in [s for s in sent if self._last_reader.get(s) == name]:
+                del sent[source]
+            if layer.population.threshold is None:
+                return ChunkResult(integrate(layer, received), counts, trains)
+            if layer.by_counts:
+                spikes = Sent(timesteps, counts=count(layer, received))
+            else:
+                spikes = Sent(timesteps, trains=fire(layer, received))
+            counts[name] = spikes.total
+            if record:
+                trains[name] = spikes.recorded
+            if name in self._last_reader:
+                sent[name] = spikes
+        raise AssertionError("a sound program ends with its read-out")

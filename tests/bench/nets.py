@@ -1,0 +1,140 @@
+"""The networks that are measured: source ANN as ONNX and in torch, and the program that spikec makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import spikec
+from spikec.runtime.encoding import encode
+from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program import (
+    INPUT,
+    ConvSynapses,
+    DenseSynapses,
+    InputEncoding,
+    IntArray,
+    Population,
+    Program,
+    Projection,
+)
+from spikec.runtime.samples import Samples
+from spikec.targets import load
+
+NETS = ("convnet", "resnet20", "vgg16")
+CALIBRATION_IMAGES = 32
+
+_ONE_THRESHOLD = (
+    '[neuron]\nthreshold_configurations = { value = 1, unit = "thresholds", '
+    'source = "the peers take one threshold per layer", status = "assumed" }\n'
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Net:
+    """A source network: its ONNX file, the same in torch (evaluation mode), and one sample's shape (C, H, W)."""
+
+    name: str
+    onnx: Path
+    torch: Any
+    shape: tuple[int, int, int]
+
+    def images(self, count: int, seed: int = 1) -> npt.NDArray[np.uint8]:
+        """Random images (count, C, H, W); how long a network takes does not depend on what they show."""
+        return np.random.default_rng(seed).integers(0, 256, (count, *self.shape), dtype=np.uint8)
+
+
+def build_net(name: str, folder: Path) -> Net:
+    """``convnet`` is the shipped network; the others are ReLU networks with random weights, 3x32x32.
+
+    Their batch norms have seen random images, so rates are those of a trained network: 15 to 20 % of the steps.
+    """
+    import torch
+
+    from spikec.models.activation import Activation
+    from spikec.models.checkpoint import load_checkpoint, onnx_bytes
+    from spikec.models.networks import NetworkSpec
+    from spikec.models.shipped import shipped_checkpoint, shipped_model
+
+    if name == "convnet":
+        checkpoint = load_checkpoint(shipped_checkpoint())
+        spec = checkpoint.network
+        return Net(name, shipped_model(), checkpoint.build(), (spec.channels, spec.size, spec.size))
+    spec = NetworkSpec(name, 3, 32, 10)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    network = spec.build(Activation("relu"))
+    with torch.no_grad():
+        network.train()(torch.rand(16, 3, 32, 32))
+    file = folder / f"{name}.onnx"
+    file.write_bytes(onnx_bytes(network.eval(), spec))
+    return Net(name, file, network, (3, 32, 32))
+
+
+def one_threshold_target(folder: Path) -> Path:
+    """Write the chip description ``lava`` with one threshold per layer, which is all that the peers' neurons take."""
+    from spikec import targets
+
+    text = (Path(targets.__file__).parent / "lava.toml").read_text(encoding="utf-8")
+    file = folder / "one-threshold.toml"
+    file.write_text(text.replace("[neuron]\n", _ONE_THRESHOLD), encoding="utf-8")
+    return file
+
+
+def compile_net(net: Net, timesteps: int, target: str) -> Program:
+    """Compile for T steps with random calibration images."""
+    calibration = Samples(net.images(CALIBRATION_IMAGES, seed=2), None)
+    options = spikec.CompileOptions(target=target, timesteps=timesteps, calibration=calibration)
+    return spikec.compile_model(net.onnx, options).program
+
+
+def encoded(program: Program, images: npt.NDArray[np.uint8]) -> IntArray:
+    """The integers that the program's first layer receives, (N, *shape)."""
+    return encode(program.input, images)[0]
+
+
+CHAIN_CHANNELS, CHAIN_SIZE, CHAIN_DEPTH, CHAIN_THRESHOLD = 8, 8, 20, 64
+
+
+def chain(timesteps: int) -> Program:
+    """Twenty 3x3 convolutions of 8 channels on 8x8 maps and a read-out of 10.
+
+    Every output channel listens to one neuron of the source, with the whole threshold or with half of it, so that a
+    potential meets the threshold exactly and never passes it: reset by subtraction and reset to zero are the same,
+    and so are the spikes of simulators that have the one or the other.
+    """
+    random = np.random.default_rng(0)
+    shape = (CHAIN_CHANNELS, CHAIN_SIZE, CHAIN_SIZE)
+    zero = np.zeros((1, 1, 1), dtype=np.int64)
+    threshold = np.full((1, 1, 1), CHAIN_THRESHOLD, dtype=np.int64)
+    populations, projections, source = [], [], INPUT
+    for depth in range(1, CHAIN_DEPTH + 1):
+        weight = np.zeros((CHAIN_CHANNELS, CHAIN_CHANNELS, 3, 3), dtype=np.int64)
+        rows, columns = random.integers(0, 3, (2, CHAIN_CHANNELS))
+        weight[np.arange(CHAIN_CHANNELS), random.permutation(CHAIN_CHANNELS), rows, columns] = CHAIN_THRESHOLD
+        if depth in (4, 12):
+            weight[: CHAIN_CHANNELS // 2] //= 2
+        name = f"layer{depth}"
+        synapses = ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1)))
+        populations.append(Population(name, shape, threshold, zero, zero, depth))
+        projections.append(Projection(f"{source}-to-{name}", source, name, synapses))
+        source = name
+    readout = DenseSynapses(random.integers(-127, 128, (10, int(np.prod(shape)))))
+    nothing = np.zeros(1, dtype=np.int64)
+    populations.append(Population("scores", (10,), None, nothing, nothing, CHAIN_DEPTH + 1))
+    projections.append(Projection(f"{source}-to-scores", source, "scores", readout))
+    target = load("lava")
+    return Program(
+        name="chain20",
+        target=target.name,
+        schedule="pipelined",
+        timesteps=timesteps,
+        state_minimum=target.state_minimum,
+        state_maximum=target.state_maximum,
+        input=InputEncoding(shape, (0, 1, 2), shape, step=1.0, minimum=0, maximum=1),
+        populations=tuple(populations),
+        projections=tuple(projections),
+    )
