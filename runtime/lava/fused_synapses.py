@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..folded_pooling import comes_in_runs
 from ..geometry import ConvGeometry
 from ..kernels import exact_float
 from ..program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape
@@ -52,12 +53,7 @@ def pooling(weight: IntArray, geometry: ConvGeometry) -> tuple[int, int]:
 def _folded(weight: IntArray, axis: int, stride: int) -> int:
     shared = math.gcd(weight.shape[axis], stride)
     divisors = (p for p in range(shared, 1, -1) if shared % p == 0)
-    return next((p for p in divisors if _repeats(weight, axis, p)), 1)
-
-
-def _repeats(weight: IntArray, axis: int, times: int) -> bool:
-    blocks = np.moveaxis(weight, axis, -1).reshape(-1, weight.shape[axis] // times, times)
-    return bool((blocks == blocks[:, :, :1]).all())
+    return next((p for p in divisors if comes_in_runs(weight, axis, p)), 1)
 
 
 class FusedConvolution:

@@ -51,6 +51,7 @@ def fire(
     """
     # Rows are sliced before the inner loops: only then are these vectorised.
     steps, rows, length = spikes.shape
+    saturates = lowest > -np.inf
     for row in prange(rows):
         v = initial.copy()
         silent = np.zeros_like(v)
@@ -65,12 +66,15 @@ def fire(
                 for i in range(length):
                     v[i] += factor[i] * direct[i]
             current = received[step, row] if len(received) > 0 else silent
+            if saturates:
+                for i in range(length):
+                    v[i] = min(max(v[i] + current[i] + extra[i], lowest), highest)
+                current, extra = silent, silent
             for i in range(length):
                 u = v[i] + current[i] + extra[i]
-                u = lowest if u < lowest else u
-                u = highest if u > highest else u
-                sent[i] = np.uint8(1) if u >= threshold[i] else np.uint8(0)
-                v[i] = u - (threshold[i] if u >= threshold[i] else silent[i])
+                fires = u >= threshold[i]
+                sent[i] = fires
+                v[i] = u - threshold[i] * fires
 
 
 @_loop

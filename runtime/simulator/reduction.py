@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..folded_pooling import comes_in_runs
 from ..geometry import ConvGeometry
 from ..program import ConvSynapses, IntArray, Shape, Synapses
 
@@ -93,7 +94,7 @@ def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapC
         size = weight.shape[2 + axis]
         for factor in range(size, 1, -1):
             fits = size % factor == geometry.stride[axis] % factor == geometry.padding[axis] % factor == 0
-            if fits and geometry.dilation[axis] == 1 and _repeats(weight, 2 + axis, factor):
+            if fits and geometry.dilation[axis] == 1 and comes_in_runs(weight, 2 + axis, factor):
                 pool[axis] = factor
                 break
     if pool == [1, 1]:
@@ -106,17 +107,6 @@ def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapC
     )
     kept = np.ascontiguousarray(weight[:, :, :: pool[0], :: pool[1]])
     return (pool[0], pool[1]), replace(convolution, weight=kept, geometry=coarse)
-
-
-def _repeats(weight: IntArray, axis: int, factor: int) -> bool:
-    """Whether ``weight`` comes in runs of ``factor`` equal values along ``axis``."""
-    # Most kernels already differ within the first output.
-    for part in (weight[:1], weight):
-        runs = part.reshape(*part.shape[:axis], -1, factor, *part.shape[axis + 1 :])
-        first = runs.take((0,), axis=axis + 1)
-        if not np.array_equal(np.broadcast_to(first, runs.shape), runs):
-            return False
-    return True
 
 
 def _with_tight_padding(convolution: MapConvolution, size: tuple[int, int]) -> MapConvolution:

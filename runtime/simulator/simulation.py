@@ -15,7 +15,7 @@ from ...targets.diagnostic import refuse
 from .. import kernels
 from ..execution import Execution, SpikeTrains
 from ..program import INPUT, IntArray, Program
-from .batches import BatchSizes
+from .batches import BatchSizes, keep_freed_pages
 from .loops import exact_threads
 from .messages import Sent, encoded_input
 from .neurons import count, fire, integrate, layer_input
@@ -56,6 +56,7 @@ class Simulator:
     def __init__(self, program: Program, *, device: str | None = None) -> None:
         self.program = program
         self.device = _chosen_device(device)
+        keep_freed_pages()
         self._values = program.timesteps * max(p.neurons for p in program.populations)
         chunks = ProcessorSimulator(program) if self.device == "cpu" else TensorSimulator(program, self.device)
         self._run_chunk = chunks.run_chunk

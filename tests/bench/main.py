@@ -17,6 +17,7 @@ from .machine import LOAD_AT_START, describe
 from .rows import Row, linear_fits
 
 PARTS = ("simulator", "scaling", "memory", "evaluation", "compile", "lava")
+NETS = ("convnet", "resnet20", "vgg16")
 HERE = Path(__file__).parent
 
 BUSY = 0.7
@@ -31,18 +32,22 @@ class Settings:
     rounds: int
     threads: int
     netx_python: Path | None
+    chosen_nets: tuple[str, ...] = ()
+    chosen_steps: tuple[int, ...] = ()
+    chosen_batches: tuple[int, ...] = ()
 
     @property
     def nets(self) -> tuple[str, ...]:
         """Networks of the parts ``simulator`` and ``scaling``."""
-        return ("convnet",) if self.quick else ("convnet", "resnet20", "vgg16")
+        return self.chosen_nets or (("convnet",) if self.quick else NETS)
 
 
 def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
     from . import on_lava, scaling, simulation
 
     quick, rounds, nets = settings.quick, settings.rounds, settings.nets
-    steps, batches = ((1, 4), (1, 16)) if quick else ((1, 4, 16), (1, 64))
+    steps = settings.chosen_steps or ((1, 4) if quick else (1, 4, 16))
+    batches = settings.chosen_batches or ((1, 16) if quick else (1, 64))
     scaled_steps = (1, 2, 4) if quick else (1, 2, 4, 8, 16)
     scaled_batches = (16, 32, 64) if quick else (16, 32, 64, 128, 256)
 
@@ -73,17 +78,28 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
 )
 @click.option("--quick", is_flag=True, help="a small subset, in under two minutes")
 @click.option("--only", "chosen", type=click.Choice(PARTS), multiple=True, help="measure this part; may be repeated")
+@click.option("--net", "nets", type=click.Choice(NETS), multiple=True, help="only this network; may be repeated")
+@click.option("--timesteps", type=int, multiple=True, help="of the part simulator; may be repeated")
+@click.option("--batch", type=int, multiple=True, help="of the part simulator; may be repeated")
 @click.option("--rounds", type=click.IntRange(min=1), default=None, help="alternating runs per cell [5, quick: 3]")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="threads of every tool")
 @click.option(
     "--netx-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with lava-dl"
 )
 def main(
-    output: Path, quick: bool, chosen: tuple[str, ...], rounds: int | None, threads: int, netx_python: Path | None
+    output: Path,
+    quick: bool,
+    chosen: tuple[str, ...],
+    nets: tuple[str, ...],
+    timesteps: tuple[int, ...],
+    batch: tuple[int, ...],
+    rounds: int | None,
+    threads: int,
+    netx_python: Path | None,
 ) -> None:
     """Measure spikec beside its peers; tables to the terminal, bench.json and a plot to the output folder."""
     _limit_threads(threads)
-    settings = Settings(quick, rounds or (3 if quick else 5), threads, netx_python)
+    settings = Settings(quick, rounds or (3 if quick else 5), threads, netx_python, nets, timesteps, batch)
     progress = Console(stderr=True)
     if LOAD_AT_START > BUSY:
         progress.print(

@@ -36,12 +36,16 @@ _ONE_THRESHOLD = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Net:
-    """A source network: its ONNX file, the same in torch (evaluation mode), and one sample's shape (C, H, W)."""
+    """A source network: its ONNX file, the same in torch (evaluation mode), and one sample's shape (C, H, W).
+
+    ``relu`` is the ONNX file of its twin with ReLUs instead of quantise-and-clip activations, where there is one.
+    """
 
     name: str
     onnx: Path
     torch: Any
     shape: tuple[int, int, int]
+    relu: Path | None = None
 
     def images(self, count: int, seed: int = 1) -> npt.NDArray[np.uint8]:
         """Random images (count, C, H, W); how long a network takes does not depend on what they show."""
@@ -49,9 +53,9 @@ class Net:
 
 
 def build_net(name: str, folder: Path) -> Net:
-    """``convnet`` is the shipped network; the others are ReLU networks with random weights, 3x32x32.
+    """``convnet`` is the shipped network; the others are quantise-and-clip networks with random weights, 3x32x32.
 
-    Their batch norms have seen random images, so rates are those of a trained network: 15 to 20 % of the steps.
+    Batch norms and thresholds come from random images, so rates are those of a trained network: 15 to 20 %.
     """
     import torch
 
@@ -59,6 +63,7 @@ def build_net(name: str, folder: Path) -> Net:
     from spikec.models.checkpoint import load_checkpoint, onnx_bytes
     from spikec.models.networks import NetworkSpec
     from spikec.models.shipped import shipped_checkpoint, shipped_model
+    from spikec.models.thresholds import set_thresholds
 
     if name == "convnet":
         checkpoint = load_checkpoint(shipped_checkpoint())
@@ -66,12 +71,17 @@ def build_net(name: str, folder: Path) -> Net:
         return Net(name, shipped_model(), checkpoint.build(), (spec.channels, spec.size, spec.size))
     spec = NetworkSpec(name, 3, 32, 10)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    network = spec.build(Activation("relu"))
+    relu = spec.build(Activation("relu"))
+    seen = torch.rand(16, 3, 32, 32)
     with torch.no_grad():
-        network.train()(torch.rand(16, 3, 32, 32))
-    file = folder / f"{name}.onnx"
-    file.write_bytes(onnx_bytes(network.eval(), spec))
-    return Net(name, file, network, (3, 32, 32))
+        relu.train()(seen)
+    network = spec.build(Activation("round", 4))
+    network.load_state_dict(relu.eval().state_dict(), strict=False)
+    set_thresholds(relu, network.eval(), seen, "mmse")
+    file, twin = folder / f"{name}.onnx", folder / f"{name}-relu.onnx"
+    file.write_bytes(onnx_bytes(network, spec))
+    twin.write_bytes(onnx_bytes(relu, spec))
+    return Net(name, file, network, (3, 32, 32), twin)
 
 
 def one_threshold_target(folder: Path) -> Path:

@@ -13,8 +13,8 @@ import numpy as np
 
 import spikec
 from spikec.models.datasets.library import load_dataset
-from spikec.runtime.backends import run_backend
 from spikec.runtime.samples import Samples
+from spikec.runtime.simulator import Simulator
 from spikec.targets.diagnostic import UnusableInput
 
 from .measure import alternating
@@ -38,7 +38,7 @@ def _over(net: Net, axis: str, sizes: dict[int, tuple[int, int]], rounds: int) -
     for size, (steps, batch) in sizes.items():
         program = compile_net(net, steps, "lava")
         samples = encoded(program, net.images(batch))
-        calls[str(size)] = partial(run_backend, "simulator", program, samples)
+        calls[str(size)] = partial(Simulator(program).run, samples)
     for name, values in alternating(calls, rounds).items():
         steps, batch = sizes[int(name)]
         yield Row("scaling", net.name, SPIKEC, "s", values, steps, batch, note=f"over {axis}")

@@ -12,6 +12,7 @@ import numpy as np
 from spikec.runtime.backends import run_backend
 from spikec.runtime.program import IntArray, Program
 from spikec.runtime.samples import Samples
+from spikec.runtime.simulator import Simulator
 
 from .measure import alternating
 from .nets import Net, build_net, compile_net, encoded, one_threshold_target
@@ -39,7 +40,7 @@ def measure_simulators(
 def _cell(net: Net, program: Program, batch: int, rounds: int, threads: int) -> Iterator[Row]:
     samples = encoded(program, net.images(batch))
     floats = Samples(net.images(batch), None).as_float()
-    calls: dict[str, Call] = {SPIKEC: partial(run_backend, "simulator", program, samples)}
+    calls: dict[str, Call] = {SPIKEC: partial(Simulator(program).run, samples)}
     equal = _add_peers(calls, program, samples)
     anns = _anns(net, floats, threads)
     measured = alternating(calls | anns, rounds)
@@ -90,7 +91,9 @@ def _anns(net: Net, floats: np.ndarray[tuple[int, ...], np.dtype[np.float32]], t
 
     calls = {"torch": source_ann.in_torch(net, floats)}
     if find_spec("onnxruntime") is not None:
-        calls["onnxruntime"] = source_ann.in_onnxruntime(net, floats, threads)
+        calls["onnxruntime"] = source_ann.in_onnxruntime(net.onnx, floats, threads)
+        if net.relu is not None:
+            calls["onnxruntime, ReLU"] = source_ann.in_onnxruntime(net.relu, floats, threads)
     return calls
 
 

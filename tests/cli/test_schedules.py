@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikec.compiler import tradeoff_plot
 from spikec.models.shipped import shipped_model, shipped_samples
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -79,6 +79,6 @@ def test_tradeoff_goes_from_no_gate_to_all(
     assert result["misfires"]["0_Conv"] == {"over": 0.0, "under": 0.0}
     assert result["misfires"]["10_Conv"]["over"] > 0
     assert plot.read_text(encoding="utf-8").count("gates") == 3
-    monkeypatch.setattr(tradeoff_plot.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (line,) = refused(*call, "--timesteps", 2, "--points", 2, "--limit", 2, "-o", plot)
     assert "E636" in line

@@ -111,9 +111,13 @@ def test_any_timing_gives_the_same_count(
 ) -> None:
     timesteps = 4
     weight = np.array([weights[: len(trains)]], dtype=np.int64)
-    sources = Population("sources", (len(trains),), *(np.array([n], dtype=np.int64) for n in (1, 0, 0)), depth=1)
-    neuron = Population("neuron", (1,), *(np.array([n], dtype=np.int64) for n in (threshold, initial, 0)), 2, True)
-    readout = Population("readout", (1,), None, np.zeros(1, np.int64), np.zeros(1, np.int64), 3 + timesteps)
+
+    def one(value: int) -> IntArray:
+        return np.array([value], dtype=np.int64)
+
+    sources = Population("sources", (len(trains),), one(1), one(0), one(0), depth=1)
+    neuron = Population("neuron", (1,), one(threshold), one(initial), one(0), depth=2, gated=True)
+    readout = Population("readout", (1,), None, one(0), one(0), depth=3 + timesteps)
     program = with_gates(
         Program(
             "any timing",
@@ -133,18 +137,13 @@ def test_any_timing_gives_the_same_count(
         targets.load(name),
     )
     assert not list(problems(program))
-    gate = (
-        next(p for p in program.pulses if p.target == "neuron")
-        if program.population("neuron").initial_potential[0] != initial
-        else None
-    )
+    opened = sum(int(p.potential.sum()) for p in program.pulses if p.target == "neuron")
     v = int(program.population("neuron").initial_potential[0])
     count = 0
     for step in range(2 * timesteps):
         if step < timesteps:
             v += sum(w for w, train in zip(weights, trains, strict=False) if train[step])
-        if step == timesteps and gate is not None:
-            v += int(gate.potential.reshape(-1)[0])
+        v += opened if step == timesteps else 0
         fires = v >= threshold
         assert not (fires and step < timesteps)
         v -= threshold * fires

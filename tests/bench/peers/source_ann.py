@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,12 @@ def in_torch(net: Net, images: Images) -> Callable[[], object]:
     return call
 
 
-def in_onnxruntime(net: Net, images: Images, threads: int) -> Callable[[], object]:
-    """A call that runs the batch in onnxruntime on the CPU, its graph optimised as by default."""
+def in_onnxruntime(model: Path, images: Images, threads: int) -> Callable[[], object]:
+    """A call that runs the batch through an ONNX file in onnxruntime on the CPU, its graph optimised as by default."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(net.onnx), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     feed = {session.get_inputs()[0].name: images}
     return lambda: session.run(None, feed)
