@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import click
 import numpy as np
@@ -15,7 +14,9 @@ from ..runtime.progress import progress_bar
 from ..runtime.samples import Samples, load_samples
 from ..targets.diagnostic import refuse
 from .compilation import ModelReader, read_model
-from .methods import METHODS, Evaluation, evaluate_model
+from .diagnostics import render_line
+from .methods import DEFAULT_METHODS, applicable_methods, evaluate_model
+from .methods.forms import evaluation_markdown, evaluation_plot, evaluation_text
 from .options import CompileOptions
 from .tradeoff import Tradeoff, measure_tradeoff
 from .tradeoff_plot import plot_tradeoff
@@ -29,8 +30,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--calibration", metavar="FILE.npz", help="Training inputs; never the test data.")
 @click.option("--target", default="lava", show_default=True)
 @click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
-@click.option("--methods", default=",".join(METHODS), show_default=True, help="Separated by commas, or 'all'.")
+@click.option("--methods", default=",".join(DEFAULT_METHODS), show_default=True, help="By commas, or 'all'.")
 @click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@click.option("--markdown", metavar="FILE.md", help="Write the table in Markdown.")
+@click.option("--plot", metavar="FILE.svg", help="Plot accuracy against T, one line per method.")
 @_JSON
 @click.pass_obj
 def evaluate(
@@ -42,17 +45,27 @@ def evaluate(
     timesteps: str,
     methods: str,
     limit: int | None,
+    markdown: str | None,
+    plot: str | None,
     as_json: bool,
 ) -> None:
     """Measure the accuracy of MODEL as float network and as integer program for several T."""
     samples = _samples(model, data, limit, readers)
-    names = tuple(METHODS) if methods == "all" else tuple(name.strip() for name in methods.split(","))
     options = CompileOptions(target=target, calibration=calibration)
+    names = tuple(name.strip() for name in methods.split(","))
+    if methods == "all":
+        names, remarks = applicable_methods(read_model(model, readers=readers).network, options)
+        for remark in remarks:
+            click.echo(render_line(remark), err=True)
     with progress_bar("evaluating") as progress:
         result = evaluate_model(
             model, samples, options, _integers(timesteps), names, readers=readers, progress=progress
         )
-    click.echo(json.dumps(_evaluation_document(result), sort_keys=True) if as_json else _evaluation_text(result))
+    if markdown is not None:
+        write_file(markdown, evaluation_markdown(result).encode())
+    if plot is not None:
+        write_file(plot, evaluation_plot(result))
+    click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else evaluation_text(result))
 
 
 @click.command()
@@ -104,28 +117,13 @@ def _integers(text: str) -> tuple[int, ...]:
         raise refuse("E630", f"timesteps is '{text}'", hint="give whole numbers separated by commas") from error
 
 
-def _evaluation_document(result: Evaluation) -> dict[str, Any]:
-    return {
-        "ann_accuracy": result.ann_accuracy,
-        "rows": [{"method": r.method, "timesteps": r.timesteps, "accuracy": r.accuracy} for r in result.rows],
-    }
-
-
-def _evaluation_text(result: Evaluation) -> str:
-    steps = tuple(dict.fromkeys(r.timesteps for r in result.rows))
-    accuracy = {(r.method, r.timesteps): r.accuracy for r in result.rows}
-    lines = [f"ANN (float): {result.ann_accuracy:.2%}", "method      " + "".join(f"{f'T={t}':>9}" for t in steps)]
-    for method in dict.fromkeys(r.method for r in result.rows):
-        lines.append(f"{method:12}" + "".join(f"{accuracy[method, t]:>9.2%}" for t in steps))
-    return "\n".join(lines)
-
-
 def _tradeoff_text(result: Tradeoff) -> str:
+    width = max(24, *(2 + len(name) for name in result.misfires))
     lines = [
         f"ANN (float): {result.ann_accuracy:.2%}, T = {result.timesteps}",
-        "wrong counts, pipelined   over    under",
+        f"{'wrong counts, pipelined':{width}}    over   under",
     ]
-    lines += [f"  {name:22} {m.over:>6.2%} {m.under:>8.2%}" for name, m in result.misfires.items()]
+    lines += [f"{'  ' + name:{width}} {m.over:>7.2%} {m.under:>7.2%}" for name, m in result.misfires.items()]
     lines.append("gates  latency  steps per sample  accuracy")
     lines += [f"{len(p.gated):>5} {p.latency:>8} {p.window:>17} {p.accuracy:>9.2%}" for p in result.points]
     return "\n".join(lines)
