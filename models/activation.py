@@ -1,4 +1,5 @@
-"""The quantise-and-clip activation in torch: eq. 8 of Xiong 2025 (floor) and its QCFS form (round, Bu et al. 2022)."""
+"""Activations with a trainable threshold: quantise-and-clip, eq. 8 of Xiong 2025 (floor) and QCFS (round, Bu et al.
+2022), and the clipped ReLU (TCL, Ho and Chang 2021)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-ActivationKind = Literal["relu", "floor", "round"]
+ActivationKind = Literal["relu", "clip", "floor", "round"]
 
 SHIFT: dict[ActivationKind, float] = {"floor": 0.0, "round": 0.5}
 """What is added before the floor, in levels. On a chip: initial membrane potential of shift * threshold."""
@@ -72,27 +73,54 @@ class QuantiseClip(nn.Module):
         """Activation of ``z``, any shape."""
         if torch.is_grad_enabled() and not torch.onnx.is_in_onnx_export():
             return cast(Tensor, _StraightThrough.apply(z, self.threshold, self.levels, self.shift))
-        return quantise_and_clip(z, self.threshold, self.levels, self.shift)
+        return self.clipped_at(self.threshold, z)
+
+    def clipped_at(self, threshold: Tensor, z: Tensor) -> Tensor:
+        """Activation of ``z`` if the layer had this threshold."""
+        return quantise_and_clip(z, threshold, self.levels, self.shift)
 
     def extra_repr(self) -> str:
         """Levels and shift, for printing."""
         return f"levels={self.levels}, shift={self.shift}"
 
 
+class ClippedReLU(nn.Module):
+    """threshold * clip(z / threshold, 0, 1) with one trainable threshold for the layer, in value units."""
+
+    threshold: nn.Parameter
+
+    def __init__(self, threshold: float = 8.0) -> None:
+        super().__init__()
+        self.threshold = nn.Parameter(torch.tensor(float(threshold)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Activation of ``z``, any shape."""
+        return self.clipped_at(self.threshold, z)
+
+    def clipped_at(self, threshold: Tensor, z: Tensor) -> Tensor:
+        """Activation of ``z`` if the layer had this threshold."""
+        return torch.clip(z / threshold, 0.0, 1.0) * threshold
+
+
+ThresholdLayer = QuantiseClip | ClippedReLU
+
+
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """Which activation a network is built with: ``relu``, or quantise-and-clip with ``levels`` >= 1."""
+    """Which activation a network is built with: ``relu``, ``clip``, or quantise-and-clip with ``levels`` >= 1."""
 
     kind: ActivationKind
     levels: int = 4
 
     @property
     def shift(self) -> float | None:
-        """Shift in levels; None for ReLU."""
+        """Shift in levels; None for activations without levels."""
         return SHIFT.get(self.kind)
 
     def __call__(self) -> nn.Module:
         """Build one layer's activation, with a threshold of its own."""
+        if self.kind == "clip":
+            return ClippedReLU()
         return nn.ReLU() if self.shift is None else QuantiseClip(self.levels, self.shift)
 
 
@@ -101,8 +129,13 @@ def quantise_clip_layers(network: nn.Module) -> dict[str, QuantiseClip]:
     return {name: module for name, module in network.named_modules() if isinstance(module, QuantiseClip)}
 
 
+def threshold_layers(network: nn.Module) -> dict[str, ThresholdLayer]:
+    """All layers of a network that have a threshold by module name, in the order of definition."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, ThresholdLayer)}
+
+
 @torch.no_grad()
 def keep_thresholds_positive(network: nn.Module) -> None:
     """Put every threshold back to at least SMALLEST_THRESHOLD; to be called after each optimiser step."""
-    for layer in quantise_clip_layers(network).values():
+    for layer in threshold_layers(network).values():
         layer.threshold.clamp_(min=SMALLEST_THRESHOLD)

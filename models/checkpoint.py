@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..runtime.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
-from .activation import Activation, quantise_clip_layers
+from .activation import Activation, threshold_layers
 from .networks import NetworkSpec
 
 FORMAT = "spikec-checkpoint"
@@ -155,5 +155,5 @@ def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
 
 
 def thresholds(network: nn.Module) -> dict[str, float]:
-    """Return the threshold of every quantise-and-clip layer by module name."""
-    return {name: float(layer.threshold.detach()) for name, layer in quantise_clip_layers(network).items()}
+    """Return the threshold of every layer that has one by module name."""
+    return {name: float(layer.threshold.detach()) for name, layer in threshold_layers(network).items()}

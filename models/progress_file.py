@@ -13,7 +13,7 @@ from ..targets.diagnostic import refuse
 from .checkpoint import read_dictionary, to_bytes
 
 FORMAT = "spikec-training"
-VERSION = 1
+VERSION = 2
 NAME = "progress.pt"
 
 
@@ -35,6 +35,10 @@ class Progress:
     """One record per epoch of all rounds."""
     finished: list[dict[str, Any]]
     """One record per finished round."""
+    teacher: dict[str, Tensor]
+    """Weights of the most accurate quantised network of the finished rounds; empty before there is one."""
+    teacher_accuracy: float
+    """On the held-out images."""
 
 
 def save_progress(folder: Path, progress: Progress, purpose: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""First thresholds of a quantise-and-clip network, read from the activations of the trained ReLU network."""
+"""First thresholds of a network with clipped activations, read from the activations of the trained ReLU network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .activation import QuantiseClip, keep_thresholds_positive, quantise_and_clip, quantise_clip_layers
+from .activation import ThresholdLayer, keep_thresholds_positive, threshold_layers
 
 ThresholdRule = Literal["percentile", "mmse"]
 
@@ -18,25 +18,22 @@ SAMPLED_VALUES = 200_000
 """Values looked at per layer and batch; more does not move a threshold that is trained afterwards."""
 
 
-def percentile_threshold(activations: Tensor, layer: QuantiseClip) -> float:
+def percentile_threshold(activations: Tensor, layer: ThresholdLayer) -> float:
     """Return the 99.9 percentile of the activations (Rueckauer et al. 2017)."""
     return float(torch.quantile(activations, PERCENTILE))
 
 
-def mmse_threshold(activations: Tensor, layer: QuantiseClip) -> float:
+def mmse_threshold(activations: Tensor, layer: ThresholdLayer) -> float:
     """Return the threshold on a grid of 100 up to the largest activation with the least mean squared error.
 
-    The error is that of the layer's own quantiser (Li et al. 2021, SNN Calibration, section 4).
+    The error is that of the layer's own quantiser or clip (Li et al. 2021, SNN Calibration, section 4).
     """
     candidates = activations.max() * torch.arange(1, GRID + 1, device=activations.device) / GRID
-    errors = [
-        (quantise_and_clip(activations, candidate, layer.levels, layer.shift) - activations).square().mean()
-        for candidate in candidates
-    ]
+    errors = [(layer.clipped_at(candidate, activations) - activations).square().mean() for candidate in candidates]
     return float(candidates[torch.stack(errors).argmin()])
 
 
-RULES: dict[ThresholdRule, Callable[[Tensor, QuantiseClip], float]] = {
+RULES: dict[ThresholdRule, Callable[[Tensor, ThresholdLayer], float]] = {
     "percentile": percentile_threshold,
     "mmse": mmse_threshold,
 }
@@ -48,7 +45,7 @@ def set_thresholds(relu_network: nn.Module, network: nn.Module, inputs: Tensor, 
 
     A layer that is silent on all inputs keeps the smallest threshold.
     """
-    layers = quantise_clip_layers(network)
+    layers = threshold_layers(network)
     seen: dict[str, Tensor] = {}
 
     def remember(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:

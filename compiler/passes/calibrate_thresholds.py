@@ -65,6 +65,8 @@ class CalibrateThresholds:
     def _threshold(self, values: AnyFloat, largest: float, timesteps: int) -> float:
         if self.method == "mse":
             return _smallest_error(values, largest, timesteps)
+        if self.percentile == 100:
+            return largest
         at = float(np.percentile(values, self.percentile))
         return at if at > 0 else largest
 

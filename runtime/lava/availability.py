@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import multiprocessing
 import sys
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ def availability() -> Availability:
 
 
 def require_lava() -> None:
-    """Raise ``UnusableInput`` E501 where Lava cannot run."""
+    """Raise ``UnusableInput`` E501 where Lava cannot run; make it importable where it can."""
     found = availability()
     if not found.available:
         raise refuse(
@@ -43,3 +44,6 @@ def require_lava() -> None:
             f"Lava cannot run here: {found.detail}",
             hint="install spikec under Python 3.10 on Linux, or use --backend simulator, which gives the same spikes",
         )
+    if multiprocessing.get_start_method(allow_none=True) == "fork":
+        # Lava sets this method as it is imported, and fails where a lock of numba's has settled on it before.
+        multiprocessing.set_start_method(None, force=True)

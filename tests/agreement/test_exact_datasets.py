@@ -90,7 +90,7 @@ def quantised(program: Program, samples: IntArray) -> dict[str, Tensor]:
     return sent
 
 
-def test_set(run: Path | None) -> Samples:
+def images_of(run: Path | None) -> Samples:
     if run is not None:
         return load_samples(run / "test.npz", _shape(run), classes=10)
     fashion = Path("/usr/share/datasets/fashion-mnist")
@@ -122,7 +122,7 @@ def test_counts_are_those_of_the_quantised_network(run: Path | None, timesteps: 
     calibration = None if run is None or not (run / "calibration.npz").exists() else run / "calibration.npz"
     options = CompileOptions(timesteps=timesteps, schedule="exact", calibration=calibration)
     program = build_program(model, options, readers=MODEL_READERS).program
-    data = spread_out(test_set(run))
+    data = spread_out(images_of(run))
     encoded, _ = encode(program.input, data.inputs)
     simulator, right = Simulator(program), 0
     for first in range(0, len(encoded), CHUNK):

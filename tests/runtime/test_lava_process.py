@@ -262,3 +262,15 @@ def test_only_host_models_count_as_fallback() -> None:
     problems = loihi2.find_host_fallbacks(processes, PreferringTheChip(), lambda process: list(process.models))
     assert [problem.place.layer for problem in problems] == ["host", "none"]
     assert problems[0].source == "PreferringTheChip selects OnHost"
+
+
+def test_built_after_the_simulator_has_used_its_compiled_loops() -> None:
+    script = (
+        "import numpy as np, spikec\n"
+        "from spikec.models.shipped import shipped_model\n"
+        "program = spikec.compile_model(shipped_model()).program\n"
+        "spikec.simulate(program, np.zeros((64, 1, 28, 28), dtype=np.uint8))\n"
+        "print(type(spikec.build_process(program)).__name__)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert run.stdout.split() == ["CompiledNetwork"], run.stderr

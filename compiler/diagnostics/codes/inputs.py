@@ -166,6 +166,22 @@ CODES: tuple[Code, ...] = (
         "Install spikec with its extra 'plot', or leave out -o and use --json.",
     ),
     Code(
+        "E637",
+        "method does not apply",
+        "A method named with --methods needs something that the model or the options do not have.",
+        "Norms choose thresholds for ReLU networks, and calibrations need training inputs.",
+        "error E637: the method 'max-norm' does not apply: every activation has levels and a threshold of its own",
+        "Leave the method out, or give what the hint names; '--methods all' takes those that apply.",
+    ),
+    Code(
+        "W637",
+        "method left out",
+        "With '--methods all', a method that does not apply to the model or the options has no rows.",
+        "Its figures would be those of another method.",
+        "warning W637: the method 'lmpc-paper' is left out: there is no calibration data",
+        "Give what the hint names where that is possible.",
+    ),
+    Code(
         "E640",
         "unknown backend",
         "The name is not one of the backends.",

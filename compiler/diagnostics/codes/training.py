@@ -80,7 +80,8 @@ CODES: tuple[Code, ...] = (
         why="Without its files there is nothing to train on.",
         example="E709 CIFAR10 could not be downloaded: <urlopen error ...>",
         fix="Check the network, or fetch the files by other means and give their folder as --data.",
-    ),    Code(
+    ),
+    Code(
         id="E710",
         title="checkpoint that the training does not continue",
         what="The checkpoint given to start from has another network, data set, activation or split of the training "

@@ -1,0 +1,213 @@
+"""Every conversion method against a small computation by hand, on a network small enough to write down."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+
+from spikec.__main__ import run
+from spikec.compiler.compilation import Built, build_program
+from spikec.compiler.methods import METHODS
+from spikec.compiler.methods.layer_by_layer import Correction, RateErrors
+from spikec.compiler.options import CompileOptions
+from spikec.runtime.encoding import encode
+from spikec.runtime.program import IntArray, Population, Program
+from spikec.runtime.samples import Samples
+
+_LEVELS = "d = Div (h, unit) f = Floor (d) c = Clip (f, zero, top) a = Mul (c, unit)"
+_T = 4
+
+
+def _model(path: Path, activation: str) -> Path:
+    text = (
+        '<ir_version: 8, opset_import: ["" : 17]> net (float[N,5] x) => (float[N,3] y) {'
+        f"h = Gemm <transB = 1> (x, w1, b1) {activation} y = Gemm <transB = 1> (a, w2, b2) }}"
+    )
+    model = onnx.parser.parse_model(text)
+    random = np.random.default_rng(3)
+    tensors = {
+        "w1": random.normal(size=(6, 5)),
+        "b1": np.full(6, 0.1),
+        "w2": random.normal(size=(3, 6)),
+        "b2": np.zeros(3),
+        "unit": np.array(0.25),
+        "zero": np.array(0.0),
+        "top": np.array(4.0),
+    }
+    for name, value in tensors.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(value, dtype=np.float32), name))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def samples() -> Samples:
+    random = np.random.default_rng(1)
+    return Samples(random.integers(0, 256, size=(70, 5)).astype(np.uint8), np.arange(70) % 3)
+
+
+@pytest.fixture
+def relu(tmp_path: Path) -> Path:
+    return _model(tmp_path / "relu.onnx", "a = Relu (h)")
+
+
+@pytest.fixture
+def levels(tmp_path: Path) -> Path:
+    return _model(tmp_path / "levels.onnx", _LEVELS)
+
+
+def _converted(model: Path, method: str, samples: Samples) -> tuple[Built, Program, Population]:
+    options = CompileOptions(timesteps=_T, calibration=samples)
+    built = build_program(model, METHODS[method].options(options))
+    program = METHODS[method].finish(built)
+    return built, program, program.populations[0]
+
+
+def _spike_counts(program: Program, samples: Samples, population: Population) -> IntArray:
+    """The first population's counts (n, neurons), one neuron and step at a time."""
+    encoded, _ = encode(program.input, samples.inputs)
+    (projection,) = program.incoming(population.name)
+    assert population.threshold is not None
+    weight: Any = projection.synapses.weight
+    current = encoded.reshape(len(encoded), -1) @ (weight.astype(np.int64) << projection.exponent).T
+    threshold, bias, start = (
+        np.broadcast_to(v, population.shape)
+        for v in (population.threshold, population.bias, population.initial_potential)
+    )
+    counts = np.zeros(current.shape, dtype=np.int64)
+    for n, i in np.ndindex(current.shape):
+        v = int(start[i])
+        for _ in range(_T):
+            v += int(current[n, i]) + int(bias[i])
+            if v >= threshold[i]:
+                v -= int(threshold[i])
+                counts[n, i] += 1
+    return counts
+
+
+def _relu_values(model: Path, samples: Samples) -> Any:
+    tensors = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer}
+    return np.maximum(samples.as_float() @ tensors["w1"].T + tensors["b1"], 0)
+
+
+def _level_values(model: Path, samples: Samples) -> Any:
+    return np.clip(np.floor(_relu_values(model, samples) * 4), 0, 4) / 4
+
+
+def test_norms_take_their_threshold_from_the_activations(relu: Path, samples: Samples) -> None:
+    values = _relu_values(relu, samples)
+    for method, expected in (("max-norm", values.max()), ("robust-norm", np.percentile(values, 99.9))):
+        built, _, population = _converted(relu, method, samples)
+        # float32 products summed in another order.
+        assert built.spiking.populations[0].spike_value == pytest.approx(expected, rel=1e-5)
+        assert not np.any(population.initial_potential)
+
+
+def test_the_activation_sets_the_initial_potential(levels: Path, samples: Samples) -> None:
+    assert not np.any(_converted(levels, "qc-ann", samples)[2].initial_potential)
+
+
+def test_half_a_spike_comes_at_once_or_over_the_window(levels: Path, samples: Samples) -> None:
+    plain = _converted(levels, "qc-ann", samples)[2]
+    opi, opt = (_converted(levels, method, samples)[2] for method in ("opi", "opt"))
+    assert plain.threshold is not None
+    np.testing.assert_array_equal(opi.initial_potential, plain.threshold // 2 + np.zeros_like(opi.initial_potential))
+    np.testing.assert_array_equal(opi.bias, plain.bias)
+    np.testing.assert_array_equal(opt.bias, np.rint(plain.bias + plain.threshold / (2 * _T)))
+    assert not np.any(opt.initial_potential)
+
+
+def test_the_printed_potentials_are_mean_absolute_errors(levels: Path, samples: Samples) -> None:
+    _, program, population = _converted(levels, "lmpc-paper", samples)
+    unraised = replace(population, initial_potential=np.zeros(1, dtype=np.int64))
+    error = _level_values(levels, samples) - _spike_counts(program, samples, unraised) / _T
+    assert population.threshold is not None
+    np.testing.assert_array_equal(
+        population.initial_potential, np.rint(_T * np.abs(error).mean(axis=0) * population.threshold)
+    )
+
+
+def test_the_printed_rule_moves_a_potential_whose_mean_error_is_zero(
+    levels: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the samples miss by a spike above, half by one below: the signed rule stays, the printed one moves."""
+    misses = np.full((2, 6), 1 / _T) * [[1], [-1]]
+    errors = RateErrors(misses.mean(axis=0), np.abs(misses).mean(axis=0))
+    assert not np.any(errors.signed)
+
+    def once(built: Built, program: Program, correction: Correction) -> Program:
+        return replace(program, populations=(correction(program.populations[0], errors), program.readout))
+
+    monkeypatch.setattr("spikec.compiler.methods.membrane_potential.correct_layer_by_layer", once)
+    population = _converted(levels, "lmpc-paper", samples)[2]
+    assert population.threshold is not None
+    np.testing.assert_array_equal(population.initial_potential, population.threshold + np.zeros(6, dtype=np.int64))
+
+
+@pytest.mark.parametrize("method", ["calibration-bias", "calibration-potential"])
+def test_calibration_corrects_by_the_mean_error_of_the_shifted_network(
+    method: str, relu: Path, samples: Samples
+) -> None:
+    built, program, corrected = _converted(relu, method, samples)
+    plain = built.program.populations[0]
+    assert plain.threshold is not None
+    shifted = replace(
+        plain,
+        bias=np.rint(plain.bias + plain.threshold / (2 * _T)).astype(np.int64),
+        initial_potential=np.zeros(1, dtype=np.int64),
+    )
+    rates = _relu_values(relu, samples) / built.spiking.populations[0].spike_value
+    error = (rates - _spike_counts(program, samples, shifted) / _T).mean(axis=0) * plain.threshold
+    bias, potential = (
+        (np.rint(shifted.bias + error), 0) if method == "calibration-bias" else (shifted.bias, np.rint(_T * error))
+    )
+    # A float32 sum in another order can round to the neighbouring integer.
+    np.testing.assert_allclose(corrected.bias + np.zeros(6), bias + np.zeros(6), atol=1)
+    np.testing.assert_allclose(corrected.initial_potential + np.zeros(6), potential + np.zeros(6), atol=1)
+
+
+def test_signed_calibration_and_exact_schedule_are_the_compilers(levels: Path, samples: Samples) -> None:
+    calibrated, _, _ = _converted(levels, "lmpc", samples)
+    assert "calibrate-initial-potential" in {r.name for r in calibrated.pipeline.records}
+    _, program, population = _converted(levels, "exact", samples)
+    assert program.schedule == "exact"
+    assert not population.gated
+    counts = _spike_counts(program, samples, population)
+    # Weights of 8 bits move a few values over the boundary of a level.
+    assert np.count_nonzero(counts != _level_values(levels, samples) * _T) <= counts.size // 50
+
+
+def test_all_leaves_out_what_does_not_apply_and_says_so(
+    levels: Path, samples: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.npz"
+    np.savez(data, inputs=samples.inputs, labels=np.arange(70) % 3)
+    command = ["evaluate", str(levels), "--data", str(data), "--timesteps", "2"]
+    assert run([*command, "--methods", "all", "--json", "--markdown", str(tmp_path / "table.md")]) == 0
+    out, err = capsys.readouterr()
+    rows = json.loads(out)["rows"]
+    assert [r["method"] for r in rows] == ["qc-ann", "lmpc", "opi", "opt", "exact"]
+    assert [(r["latency"], r["steps_per_sample"], r["plain_if"]) for r in rows[:1]] == [(4, 2, True)]
+    assert err.count("warning W637: ") == 5
+    assert len((tmp_path / "table.md").read_text().splitlines()) == 2 + 2 + len(rows)
+    assert run([*command, "--methods", "max-norm,lmpc-paper"]) == 2
+    assert capsys.readouterr().err.count("error E637: ") == 2
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="plots need matplotlib")
+def test_the_plot_names_every_method(levels: Path, samples: Samples, tmp_path: Path) -> None:
+    data = tmp_path / "data.npz"
+    np.savez(data, inputs=samples.inputs, labels=np.arange(70) % 3)
+    command = ["evaluate", str(levels), "--data", str(data), "--calibration", str(data), "--timesteps", "1,2"]
+    assert run([*command, "--methods", "opi,lmpc-paper", "--plot", str(tmp_path / "plot.svg")]) == 0
+    picture = (tmp_path / "plot.svg").read_text()
+    assert "opi" in picture
+    assert "lmpc-paper" in picture
