@@ -87,4 +87,4 @@ def _point(
     encoded, _ = encode(program.input, data.inputs)
     accuracy = data.accuracy(simulate(program, encoded).predictions)
     assert accuracy is not None, "labels were checked before"
-    return TradeoffPoint(gated, program.depth + program.timesteps, program.window, accuracy)
+    return TradeoffPoint(gated, program.latency, program.window, accuracy)

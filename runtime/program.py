@@ -156,9 +156,14 @@ class Program:
         """Steps from one sample to the next: 2T where a population is gated, for it fires after it integrated."""
         return self.timesteps * (2 if any(p.gated for p in self.populations) else 1)
 
+    @property
+    def latency(self) -> int:
+        """Steps from a sample's first input to its read-out: depth + T."""
+        return self.depth + self.timesteps
+
     def steps(self, samples: int) -> int:
-        """Steps until the last of ``samples`` samples is read out: (N - 1) * window + T + depth."""
-        return (samples - 1) * self.window + self.timesteps + self.depth
+        """Steps until the last of ``samples`` samples is read out: (N - 1) * window + latency."""
+        return (samples - 1) * self.window + self.latency
 
     def fires_after(self, name: str) -> int:
         """Steps of the window that pass before ``name``, a population or ``INPUT``, begins to send: T where gated."""

@@ -110,7 +110,7 @@ def _row(name: str, program: Program, data: Samples) -> EvaluationRow:
         name,
         program.timesteps,
         accuracy,
-        program.depth + program.timesteps,
+        program.latency,
         program.window,
         METHODS[name].plain_if,
     )

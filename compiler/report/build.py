@@ -66,7 +66,7 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         timesteps=program.timesteps,
         window=program.window,
         depth=program.depth,
-        latency=program.depth + program.timesteps,
+        latency=program.latency,
         pipelined_latency=latency_with_gates(program, frozenset()),
         gated_layers=sum(population.gated for population in program.populations),
         neurons=sum(population.neurons for population in program.populations),
