@@ -11,13 +11,16 @@ import click
 
 from ..runtime.artefact import check_destination, write_artefact, write_file
 from ..runtime.progress import count_stages, progress_bar
-from ..targets.diagnostic import Diagnostic, Severity, refuse
+from ..targets.diagnostic import Diagnostic, Severity
+from ..targets.schema import NEURON_MODELS
 from .compilation import Compiled, ModelReader, check_model, compile_model
 from .diagnostics import render_line, render_summary
 from .measuring_commands import MEASURING_COMMANDS
 from .options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
 from .pipeline import PASSES, STAGES
-from .report import Report, report_from_json, report_html, report_json, report_markdown, report_text
+from .profile_command import profile
+from .report import Report, report_html, report_json, report_markdown, report_text
+from .report.stored import read_report
 from .report.verdict import FITS, FITS_WITH_WARNINGS
 
 _FORMATS: dict[str, Callable[[Report], str]] = {
@@ -52,6 +55,12 @@ def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--granularity", type=click.Choice(get_args(Granularity)), default="channel", show_default=True),
         click.option("--iterations", type=int, default=3, show_default=True, help="Of the calibration."),
+        click.option(
+            "--neuron", default="if", show_default=True, help=f"Neuron model, one of {', '.join(NEURON_MODELS)}."
+        ),
+        click.option(
+            "--first-pass", type=int, default=4, show_default=True, help="Steps that measure (--neuron srp, cos)."
+        ),
         click.option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs to compile."),
     )
     for option in reversed(options):
@@ -121,19 +130,7 @@ def passes(as_json: bool) -> None:
         click.echo(f"{number:2}. {row['name']}\n      {row['equation']}")
 
 
-COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, *MEASURING_COMMANDS, passes)
-
-
-def read_report(directory: str | Path) -> Report:
-    """Read the report of an artefact; ``UnusableInput`` names what is missing or damaged."""
-    file = Path(directory) / "report.json"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise refuse(
-            "E610", "there is no readable report", file=file, hint="compile the model again with 'spikec compile'"
-        ) from error
-    return report_from_json(text, file)
+COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, profile, *MEASURING_COMMANDS, passes)
 
 
 def _print_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> None:

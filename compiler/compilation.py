@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.agreement import Agreement
+from ..runtime.neuron_models import PLAIN_IF
+from ..runtime.neuron_range import neuron_range
 from ..runtime.program import Program
 from ..runtime.samples import Samples, checked_samples, load_samples
 from ..runtime.storage import program_files
@@ -19,12 +21,13 @@ from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from .checks import check_program
-from .frontend import read_onnx
+from .frontend import TrainingRecord, read_onnx, read_training_record
 from .ir.network import Network
 from .ir.operators import BatchNorm, Conv, Dense
 from .ir.spiking import SpikingNetwork
 from .ledger import ledger
 from .mapping import place
+from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
 from .passes.contract import Context, program_level, spiking_level
 from .pipeline import Pipeline
@@ -50,11 +53,12 @@ _CHIP_FAMILIES = ("2", "3")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model read from a file: level 1, what was remarked, and the identity of the file."""
+    """A model read from a file: level 1, what was remarked, the identity of the file, how it was trained if known."""
 
     network: Network
     remarks: tuple[Diagnostic, ...]
     section: ModelSection
+    training: TrainingRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,12 +113,13 @@ def read_model(
             file=path,
             hint=f"give one of {known}; torch.onnx.export writes ONNX",
         )
-    network, remarks = read_onnx(file if reader is None else reader(file), output=output)
+    source = file if reader is None else reader(file)
+    network, remarks = read_onnx(source, output=output)
     network = replace(network, name=file.stem)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     operators = Counter(o.operator for node in network.nodes for o in node.origins)
     section = ModelSection(file.stem, digest, _parameters(network), dict(sorted(operators.items())))
-    return Model(network, remarks, section)
+    return Model(network, remarks, section, read_training_record(source))
 
 
 def compile_model(
@@ -145,8 +150,18 @@ def build_program(
     report: Callable[[str], None] | None = None,
 ) -> Built:
     """Run the passes on a model file, without placing the program or reporting on it; raises as ``compile_model``."""
-    target = _usable(options)
+    target = usable_target(options)
     read = read_model(model, output=options.output, readers=readers)
+    try:
+        return build_from(read, target, options, report)
+    except UnusableInput as refusal:
+        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
+
+
+def build_from(
+    read: Model, target: Target, options: CompileOptions, report: Callable[[str], None] | None = None
+) -> Built:
+    """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above."""
     context = Context(
         target,
         options.timesteps,
@@ -155,10 +170,8 @@ def build_program(
         options.schedule,
         frozenset(options.exact_layers or ()),
     )
-    try:
-        return Built(read, context, scheduled(read.network, context, options, report))
-    except UnusableInput as refusal:
-        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
+    pipeline = scheduled(read.network, context, options_for_neuron(options), report)
+    return Built(read, context, with_chosen_neuron(pipeline, options))
 
 
 def check_model(
@@ -197,7 +210,8 @@ def with_agreement(report: Report, agreement: Agreement) -> Report:
     return replace(report, agreement=AgreementSection(agreement.backends, agreement.samples, agreement.equal, first))
 
 
-def _usable(options: CompileOptions) -> Target:
+def usable_target(options: CompileOptions) -> Target:
+    """Load the target that ``options`` name; ``UnusableInput`` with all that is wrong with the options."""
     found = list(option_problems(options))
     try:
         target = load_target(options.target)
@@ -255,10 +269,12 @@ def _report(built: Built, options: CompileOptions) -> Report:
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:
     effects = {record.name: record.effect for record in pipeline.records}
     program = program_level(pipeline.state)
+    proven = {n: (p["lowest"], p["highest"]) for n, p in effects["prove-no-overflow"]["layers"].items()}
+    other_neurons = program.neuron != PLAIN_IF
     rows = []
     for name, quantised in effects["quantize-weights"]["layers"].items():
-        proof = effects["prove-no-overflow"]["layers"][name]
-        margin = min(program.state_maximum - proof["highest"], proof["lowest"] - program.state_minimum)
+        low, high = neuron_range(program, program.population(name)) if other_neurons else proven[name]
+        margin = min(program.state_maximum - int(np.max(high)), int(np.min(low)) - program.state_minimum)
         rows.append(
             NumbersRow(
                 layer=name,
@@ -266,7 +282,7 @@ def _numbers(pipeline: Pipeline) -> list[NumbersRow]:
                 bits_gained=quantised["bits_gained_per_channel"],
                 clipped=quantised["clipped"],
                 worst_rounding=quantised["worst_rounding"],
-                overflow=Overflow(proof["proven"], float(margin)),
+                overflow=Overflow(margin >= 0, float(margin)),
             )
         )
     return rows

@@ -15,7 +15,7 @@ from ..runtime.samples import Samples, load_samples
 from ..targets.diagnostic import refuse
 from .compilation import ModelReader, read_model
 from .diagnostics import render_line
-from .methods import DEFAULT_METHODS, applicable_methods, evaluate_model
+from .methods import ALL, DEFAULT_METHODS, Evaluation, evaluate_models
 from .methods.forms import evaluation_markdown, evaluation_plot, evaluation_text
 from .options import CompileOptions
 from .tradeoff import Tradeoff, measure_tradeoff
@@ -25,47 +25,61 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--data", required=True, metavar="FILE.npz", help="Labelled test data.")
 @click.option("--calibration", metavar="FILE.npz", help="Training inputs; never the test data.")
 @click.option("--target", default="lava", show_default=True)
 @click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
 @click.option("--methods", default=",".join(DEFAULT_METHODS), show_default=True, help="By commas, or 'all'.")
+@click.option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
 @click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@click.option(
+    "--journal", metavar="FILE.jsonl", help="Keep figures as they come; an interrupted run goes on from them."
+)
 @click.option("--markdown", metavar="FILE.md", help="Write the table in Markdown.")
 @click.option("--plot", metavar="FILE.svg", help="Plot accuracy against T, one line per method.")
 @_JSON
 @click.pass_obj
 def evaluate(
     readers: Mapping[str, ModelReader] | None,
-    model: str,
+    models: tuple[str, ...],
     data: str,
     calibration: str | None,
     target: str,
     timesteps: str,
     methods: str,
+    with_float: bool,
     limit: int | None,
+    journal: str | None,
     markdown: str | None,
     plot: str | None,
     as_json: bool,
 ) -> None:
-    """Measure the accuracy of MODEL as float network and as integer program for several T."""
-    samples = _samples(model, data, limit, readers)
-    options = CompileOptions(target=target, calibration=calibration)
-    names = tuple(name.strip() for name in methods.split(","))
-    if methods == "all":
-        names, remarks = applicable_methods(read_model(model, readers=readers).network, options)
-        for remark in remarks:
-            click.echo(render_line(remark), err=True)
+    """Measure the accuracy of each MODEL as float network and as integer program for several T.
+
+    Models of one kind of training, as their files tell, share the rows of that kind: seeds are averaged.
+    """
+    samples = _samples(models[0], data, limit, readers)
+    known = None if calibration is None else _samples(models[0], calibration, None, readers)
     with progress_bar("evaluating") as progress:
-        result = evaluate_model(
-            model, samples, options, _integers(timesteps), names, readers=readers, progress=progress
+        result = evaluate_models(
+            models,
+            samples,
+            CompileOptions(target=target, calibration=known),
+            _integers(timesteps),
+            ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
+            with_float=with_float,
+            journal=journal,
+            readers=readers,
+            progress=progress,
         )
+    for remark in result.remarks:
+        click.echo(render_line(remark), err=True)
     if markdown is not None:
         write_file(markdown, evaluation_markdown(result).encode())
     if plot is not None:
         write_file(plot, evaluation_plot(result))
-    click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else evaluation_text(result))
+    click.echo(_evaluation_json(result) if as_json else evaluation_text(result))
 
 
 @click.command()
@@ -108,6 +122,11 @@ def _samples(model: str, data: str, limit: int | None, readers: Mapping[str, Mod
     network = read_model(model, readers=readers).network
     classes = int(np.prod(network.shape(network.output)))
     return load_samples(data, network.input_shape, classes=classes).first(limit)
+
+
+def _evaluation_json(result: Evaluation) -> str:
+    rows = [{**asdict(row), "samples": result.samples} for row in result.rows]
+    return json.dumps({"ann_accuracy": result.ann_accuracy, "rows": rows}, sort_keys=True)
 
 
 def _integers(text: str) -> tuple[int, ...]:

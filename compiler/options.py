@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..runtime.neuron_models import IF
 from ..runtime.program_rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic
+from ..targets.schema import NEURON_MODELS
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
@@ -28,7 +30,9 @@ class CompileOptions:
     ``calibrate``, ``granularity`` and ``iterations`` to initial potentials. ``output`` chooses one of several
     ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing of spikes; "mixed"
     gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the calibration data
-    that ``latency_budget`` (steps from the first input to the read-out) has room for.
+    that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is the model of the
+    firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps before the T that
+    count; any but "if" runs pipelined and from potentials that are not calibrated.
     """
 
     target: str = "lava"
@@ -45,6 +49,8 @@ class CompileOptions:
     output: str | None = None
     exact_layers: tuple[str, ...] | None = None
     latency_budget: int | None = None
+    neuron: str = IF
+    first_pass: int = 4
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -66,6 +72,21 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             "give --weight-bits from 2 to 16",
         ),
         (0 < options.percentile <= 100, f"percentile is {options.percentile}", "give a percentile from 0 to 100"),
+        (
+            options.neuron in NEURON_MODELS,
+            f"the neuron model '{options.neuron}' is not known",
+            f"give --neuron {' or '.join(NEURON_MODELS)}",
+        ),
+        (
+            options.neuron == IF or options.schedule == "pipelined",
+            f"the neuron model '{options.neuron}' has no schedule '{options.schedule}'",
+            "leave out --schedule or --neuron: the exact schedule needs plain neurons alone",
+        ),
+        (
+            1 <= options.first_pass <= MAXIMUM_TIMESTEPS,
+            f"the first pass takes {options.first_pass} steps",
+            f"give --first-pass from 1 to {MAXIMUM_TIMESTEPS}",
+        ),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )
     for holds, message, hint in (*rules, *_schedule_rules(options)):

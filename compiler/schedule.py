@@ -2,7 +2,7 @@
 
 A layer's misfires are measured on the pipelined program with the spikes that its sources really send: a neuron
 over-fires where its count N exceeds q = clip(floor((v0 + sum_t I(t)) / theta), 0, T), what the same input gives
-whatever its timing, and under-fires where N is below q.
+whatever its timing, and under-fires where N is below q. The potentials that are left tell (``residuals``).
 """
 
 from __future__ import annotations
@@ -10,21 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from ..runtime.encoding import encode
-from ..runtime.kernels import convolve
-from ..runtime.program import (
-    INPUT,
-    ConvSynapses,
-    IntArray,
-    Population,
-    Program,
-    Projection,
-    latency_with_gates,
-)
+from ..runtime.program import Program, latency_with_gates
 from ..runtime.samples import Samples
-from ..runtime.simulator import simulate
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
@@ -32,6 +19,7 @@ from .options import CompileOptions
 from .passes.contract import Context, program_level, spiking_level
 from .passes.gate_populations import timing_matters
 from .pipeline import Pipeline, passes_for, run_passes
+from .residuals import measure_residuals
 
 MEASURED_SAMPLES = 64
 """Calibration samples that misfires are measured on, at most."""
@@ -106,40 +94,7 @@ def gates_by_need(spiking: SpikingNetwork, misfires: dict[str, Misfires], timest
 
 def measure_misfires(program: Program, samples: Samples) -> dict[str, Misfires]:
     """Over- and under-firing of every spiking layer on ``samples``, simulated."""
-    encoded, _ = encode(program.input, samples.inputs)
-    trains = simulate(program, encoded, record=True).spike_trains
-    assert trains is not None
-    counts = {name: train.sum(axis=1, dtype=np.int64) for name, train in trains.items()}
-    counts[INPUT] = encoded * program.timesteps
-    return {p.name: _misfires(program, p, counts) for p in program.populations[:-1]}
-
-
-def _misfires(program: Program, population: Population, counts: dict[str, IntArray]) -> Misfires:
-    assert population.threshold is not None
-    expected = timeless_counts(program, population, counts)
-    found = counts[population.name].reshape(expected.shape)
-    return Misfires(float(np.mean(found > expected)), float(np.mean(found < expected)))
-
-
-def timeless_counts(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:
-    """clip(floor((v0 + T b + pulses + sum_j w_j N_j) / theta), 0, T) for source counts N_j (N, ...); (N, *shape)."""
-    assert population.threshold is not None
-    total = population.initial_potential + program.timesteps * population.bias
-    last = program.timesteps + (1 if population.gated else 0)
-    total = total + sum(v for step, v in program.potential_of_pulses(population.name).items() if step <= last)
-    for projection in program.incoming(population.name):
-        total = total + _received(program, projection, counts[projection.source], population)
-    return np.clip(total // population.threshold, 0, program.timesteps)
-
-
-def _received(program: Program, projection: Projection, counts: IntArray, target: Population) -> IntArray:
-    # Every sum is below 2^53, which a loaded program has been checked for.
-    weight = projection.effective_weight.astype(np.float64)
-    messages = counts.reshape(len(counts), *program.source_shape(projection)).astype(np.float64)
-    if isinstance(projection.synapses, ConvSynapses):
-        return convolve(messages, weight, projection.synapses.geometry).astype(np.int64)
-    flat = messages.reshape(len(messages), -1) @ weight.T
-    return flat.reshape(-1, *target.shape).astype(np.int64)
+    return {name: Misfires(r.over, r.under) for name, r in measure_residuals(program, samples).items()}
 
 
 def _require_known_layers(pipeline: Pipeline, context: Context) -> None:

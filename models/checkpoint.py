@@ -12,10 +12,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..compiler.frontend import with_training_record
 from ..runtime.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
 from .activation import Activation, threshold_layers
 from .networks import NetworkSpec
+from .training_kind import training_kind
 
 FORMAT = "spikec-checkpoint"
 VERSION = 1
@@ -122,17 +124,24 @@ def _inconsistent(path: Path, reason: str) -> UnusableInput:
 
 
 def export_onnx(path: Path) -> bytes:
-    """Return the network of a checkpoint as the bytes of an ONNX model: ``input`` (batch, C, H, W) float32 in 0..1 to
-    ``logits`` (batch, classes), batch symbolic, batch norm kept as it is.
+    """Return the network of a checkpoint as the bytes of an ONNX model, see `onnx_of`.
 
     Errors: those of `load_checkpoint`.
     """
-    checkpoint = load_checkpoint(path)
-    return onnx_bytes(checkpoint.build(), checkpoint.network)
+    return onnx_of(load_checkpoint(path))
+
+
+def onnx_of(checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as the bytes of an ONNX model whose metadata tell how it was trained.
+
+    ``input`` (batch, C, H, W) float32 in 0..1 to ``logits`` (batch, classes), batch symbolic, batch norm kept as it is.
+    """
+    record = training_kind(checkpoint.activation.kind, checkpoint.training)
+    return with_training_record(onnx_bytes(checkpoint.build(), checkpoint.network), record)
 
 
 def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
-    """Return a network in evaluation mode as the bytes of an ONNX model; see `export_onnx`."""
+    """Return a network in evaluation mode as the bytes of an ONNX model; see `onnx_of`."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The TorchScript exporter announces its successor, which writes paths of this machine into the model.

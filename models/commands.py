@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from .calibration_command import calibrate_weights
 from .demo import demo
 from .libraries import require_libraries
+from .zoo_command import zoo
 
 NETWORKS = ("convnet", "resnet20", "vgg16")
-DATASETS = ("digits", "fashion-mnist", "cifar10")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
 THRESHOLD_RULES = ("mmse", "percentile")
@@ -24,7 +26,12 @@ SHORTCUTS = ("projection", "identity")
 @click.option("--width", type=int, default=0, help="Channels of the first convolution; 0 takes the usual number.")
 @click.option("--shortcut", type=click.Choice(SHORTCUTS), default="projection", show_default=True, help="Of resnet20.")
 @click.option("--dataset", type=click.Choice(DATASETS), required=True)
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of the data set's files.")
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the data set's files; of imagenet, with train/CLASS and val/CLASS.",
+)
 @click.option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
 @click.option(
     "--activation",
@@ -118,5 +125,5 @@ def _summary(record: dict[str, Any], output: Path) -> str:
     return "\n".join([*lines, f"written to {output}"])
 
 
-COMMANDS: tuple[click.Command, ...] = (demo, train)
+COMMANDS: tuple[click.Command, ...] = (demo, train, calibrate_weights, zoo)
 """What ``spikec`` offers from this folder."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .datasets.device_images import DeviceImages, affordable, consecutive, read_batches
+
 EVALUATION_BATCH = 500
 
 
@@ -14,11 +16,11 @@ def as_input(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: nn.Module, images: DeviceImages, labels: Tensor) -> float:
     """Share of the images, uint8 (N, C, H, W), that the network in evaluation mode puts into their class."""
     network.eval()
     right = 0
-    for start in range(0, len(images), EVALUATION_BATCH):
-        batch = slice(start, start + EVALUATION_BATCH)
-        right += int((network(as_input(images[batch])).argmax(1) == labels[batch]).sum())
+    batches = consecutive(len(images), affordable(EVALUATION_BATCH, images))
+    for batch, pixels in zip(batches, read_batches(images, batches), strict=True):
+        right += int((network(as_input(pixels)).argmax(1) == labels[batch]).sum())
     return right / len(images)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from .activation import Activation, QuantiseClip, quantise_and_clip
+from .datasets.device_images import DeviceImages, affordable, consecutive, read_batches
 from .evaluation import as_input
 from .spiking import IntegrateAndFire, SpikingNetwork, spiking_layers
 
@@ -92,14 +93,14 @@ def count_error(counts: Tensor) -> ErrorModel:
 
 
 @torch.no_grad()
-def measure_gap(network: nn.Module, spiking: SpikingNetwork, images: Tensor) -> dict[str, float]:
+def measure_gap(network: nn.Module, spiking: SpikingNetwork, images: DeviceImages) -> dict[str, float]:
     """Return sigma per layer: the gap between both networks' activations, each on its own path, in value units.
 
     ``network`` computes clean activations (evaluation mode); ``images`` uint8 (N, C, H, W).
     """
     firing = spiking_layers(spiking.network)
     variances: dict[str, list[float]] = {name: [] for name in firing}
-    for batch in torch.split(images[:MEASURED_IMAGES], MEASURING_BATCH):
+    for batch in _measured_batches(images):
         with _observed({n: network.get_submodule(n) for n in firing}) as clean, _observed(firing) as spikes:
             network.eval()(as_input(batch))
             spiking.eval()(as_input(batch))
@@ -110,12 +111,12 @@ def measure_gap(network: nn.Module, spiking: SpikingNetwork, images: Tensor) -> 
 
 
 @torch.no_grad()
-def measure_counts(spiking: SpikingNetwork, images: Tensor) -> dict[str, Tensor]:
+def measure_counts(spiking: SpikingNetwork, images: DeviceImages) -> dict[str, Tensor]:
     """Return per layer how often level k of the quantised mean current gave N spikes, int64 (L + 1, T + 1)."""
     firing = spiking_layers(spiking.network)
     steps = spiking.timesteps
     counts: dict[str, Tensor] = {}
-    for batch in torch.split(images[:MEASURED_IMAGES], MEASURING_BATCH):
+    for batch in _measured_batches(images):
         with _observed(firing) as seen:
             spiking.eval()(as_input(batch))
         for name, layer in firing.items():
@@ -128,6 +129,11 @@ def measure_counts(spiking: SpikingNetwork, images: Tensor) -> dict[str, Tensor]
             table = torch.bincount((level * (steps + 1) + fired).flatten(), minlength=cells)
             counts[name] = counts.get(name, torch.zeros_like(table)) + table
     return {name: table.reshape(-1, steps + 1) for name, table in counts.items()}
+
+
+def _measured_batches(images: DeviceImages) -> Iterator[Tensor]:
+    size = affordable(MEASURING_BATCH, images)
+    return read_batches(images, consecutive(min(len(images), MEASURED_IMAGES), size))
 
 
 def _per_step(values: Tensor, layer: IntegrateAndFire) -> Tensor:

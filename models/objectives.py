@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .activation import Activation
+from .datasets.device_images import DeviceImages, affordable, consecutive, read_batches
 from .evaluation import as_input
 from .networks import ActivationFactory, NetworkSpec
 from .noise import (
@@ -27,6 +28,8 @@ from .spiking import SpikingNetwork, fold_batch_norm
 from .thresholds import set_thresholds
 
 THRESHOLD_IMAGES = 512
+"""Images of up to THRESHOLD_SIDE x THRESHOLD_SIDE pixels that thresholds are first read from; fewer larger ones."""
+THRESHOLD_SIDE = 64
 MAXIMUM_BATCHES = 32
 """Batches of THRESHOLD_IMAGES that RateNorm's running maximum follows."""
 
@@ -39,6 +42,8 @@ class Objective(Protocol):
 
     updates_statistics: bool
     """Batch norm uses and follows the batch's statistics."""
+    keeps_last: bool
+    """The last epoch is the result, whatever its accuracy on held-out images."""
 
     @property
     def network(self) -> nn.Module:
@@ -48,10 +53,10 @@ class Objective(Protocol):
     def timesteps(self) -> int | None:
         """Steps of the spiking network that ``judged`` returns; None where it is the ANN."""
 
-    def initialise(self, images: Tensor) -> None:
+    def initialise(self, images: DeviceImages) -> None:
         """Prepare weights that come from the round before; ``images`` (N, C, H, W) uint8 are for training."""
 
-    def begin_epoch(self, epoch: int, held_out: Tensor) -> dict[str, Any]:
+    def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Measure what the epoch (from 0) needs on held-out images, and return figures for the record."""
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -72,16 +77,17 @@ class CrossEntropy:
     relu_twin: nn.Module | None
     options: TrainingOptions
     updates_statistics: bool = True
+    keeps_last: bool = False
     timesteps: int | None = None
 
-    def initialise(self, images: Tensor) -> None:
+    def initialise(self, images: DeviceImages) -> None:
         """Set the thresholds from the activations of the ReLU network."""
         if self.relu_twin is not None:
             self.relu_twin.load_state_dict(self.network.state_dict(), strict=False)
-            sample = as_input(images[:THRESHOLD_IMAGES])
+            sample = as_input(images[: affordable(THRESHOLD_IMAGES, images, THRESHOLD_SIDE)])
             set_thresholds(self.relu_twin, self.network, sample, self.options.threshold_rule)
 
-    def begin_epoch(self, epoch: int, held_out: Tensor) -> dict[str, Any]:
+    def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Nothing to measure."""
         return {}
 
@@ -105,6 +111,8 @@ class RateNorm:
     network: nn.Module
     relu_twin: nn.Module
     updates_statistics: bool = False
+    # The regulariser gives the ANN's accuracy away for fewer time steps: its best epoch would be the one before it.
+    keeps_last: bool = True
     timesteps: int | None = None
 
     def __post_init__(self) -> None:
@@ -112,13 +120,14 @@ class RateNorm:
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(isinstance(module, RateNormClip))
 
-    def initialise(self, images: Tensor) -> None:
+    def initialise(self, images: DeviceImages) -> None:
         """Follow the running maximum of the ReLU network's activations."""
         self.relu_twin.load_state_dict(self.network.state_dict(), strict=False)
-        batches = torch.split(images[: MAXIMUM_BATCHES * THRESHOLD_IMAGES], THRESHOLD_IMAGES)
+        size = affordable(THRESHOLD_IMAGES, images, THRESHOLD_SIDE)
+        batches = read_batches(images, consecutive(min(len(images), MAXIMUM_BATCHES * size), size))
         measure_running_maximum(self.relu_twin, self.network, tuple(as_input(batch) for batch in batches))
 
-    def begin_epoch(self, epoch: int, held_out: Tensor) -> dict[str, Any]:
+    def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Nothing to measure."""
         return {}
 
@@ -146,16 +155,17 @@ class Noise:
     spiking: SpikingNetwork
     options: TrainingOptions
     updates_statistics: bool = True
+    keeps_last: bool = False
 
     @property
     def timesteps(self) -> int:
         """Steps at which the errors are measured."""
         return self.spiking.timesteps
 
-    def initialise(self, images: Tensor) -> None:
+    def initialise(self, images: DeviceImages) -> None:
         """Nothing to prepare."""
 
-    def begin_epoch(self, epoch: int, held_out: Tensor) -> dict[str, Any]:
+    def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Measure the errors; Huang et al. have none in the first epoch."""
         spiking = self.judged()
         errors: dict[str, ErrorModel | None]
@@ -201,6 +211,7 @@ class Deploy:
     teacher: nn.Module
     options: TrainingOptions
     updates_statistics: bool = False
+    keeps_last: bool = False
 
     def __post_init__(self) -> None:
         for module in self.spiking.modules():
@@ -218,11 +229,11 @@ class Deploy:
         """The deployment's T."""
         return self.spiking.timesteps
 
-    def initialise(self, images: Tensor) -> None:
+    def initialise(self, images: DeviceImages) -> None:
         """Fold batch norm."""
         fold_batch_norm(self.network)
 
-    def begin_epoch(self, epoch: int, held_out: Tensor) -> dict[str, Any]:
+    def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Nothing to measure."""
         return {}
 

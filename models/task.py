@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint
+from .datasets.device_images import DeviceImages, tensors
 from .datasets.images import DataSet, ImageSet, split
 from .networks import NetworkSpec
 from .options import Round, TrainingOptions
@@ -17,13 +18,13 @@ from .options import Round, TrainingOptions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """A training. ``train`` and ``held_out`` are images (N, C, H, W) uint8 and labels (N,) on ``device``."""
+    """A training. ``train`` and ``held_out`` are images (N, C, H, W) uint8 and labels (N,) for ``device``."""
 
     options: TrainingOptions
     data: DataSet
     device: torch.device
-    train: tuple[Tensor, Tensor]
-    held_out: tuple[Tensor, Tensor]
+    train: tuple[DeviceImages, Tensor]
+    held_out: tuple[DeviceImages, Tensor]
     start: str | None
     """SHA-256 of the weights that the training starts from; None where it starts from nothing."""
 
@@ -45,7 +46,7 @@ class Task:
 
 
 def task_of(options: TrainingOptions, data: DataSet, device: str, start: Checkpoint | None) -> Task:
-    """Put the data onto the device: auto, cpu or cuda."""
+    """Put the data onto the device, auto, cpu or cuda; lazy images follow batch by batch."""
     usable = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = torch.device(usable if device == "auto" else device)
     rest, held_out = split_training_set(options, data)
@@ -56,11 +57,6 @@ def task_of(options: TrainingOptions, data: DataSet, device: str, start: Checkpo
 def split_training_set(options: TrainingOptions, data: DataSet) -> tuple[ImageSet, ImageSet]:
     """Return the images that train and the images that choose the best epoch."""
     return split(data.train, options.held_out_images(data), options.seed)
-
-
-def tensors(images: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images and labels on the device."""
-    return torch.tensor(images.images, device=device), torch.tensor(images.labels, device=device)
 
 
 def _digest(weights: dict[str, Tensor]) -> str:

@@ -19,6 +19,7 @@ from ..targets.diagnostic import Diagnostic, Place, UnusableInput
 from .activation import ThresholdLayer, keep_thresholds_positive
 from .augmentation import augment
 from .checkpoint import Checkpoint
+from .datasets.device_images import StreamedImages, read_batches
 from .datasets.images import DataSet
 from .evaluation import accuracy, as_input
 from .objectives import Objective, objective_of
@@ -45,13 +46,14 @@ def train(
 ) -> dict[str, Any]:
     """Train, and write model.pt, model.onnx, train.json, test.npz and calibration.npz into ``folder``.
 
-    Returns what train.json says. calibration.npz holds 1024 training images that chose no epoch.
+    Returns what train.json says. calibration.npz holds 1024 training images that chose no epoch, test.npz the test set;
+    of a lazy one it holds 1000 images drawn at random, as ``images.test_file`` in train.json tells.
 
     ``start`` is a checkpoint of the same network and split whose rounds need no repeating: training goes on with the
     first round that its record lacks, and gives what training all of them at once would have given.
-    The best epoch of each round is the one with the highest accuracy on held-out training images; the test set is
-    looked at once per round, for the record. On one machine with one number of threads, equal options give equal
-    weights on a CPU, resumed or not. ``device`` is auto, cpu or cuda.
+    The best epoch of each round is the one with the highest accuracy on held-out training images (of RateNorm the
+    last); the test set is looked at once per round, for the record. On one machine with one number of threads, equal
+    options give equal weights on a CPU, resumed or not. ``device`` is auto, cpu or cuda.
     Errors: E705 impossible options, E706 nothing to resume or an unfinished training in the way, E707 divergence,
     E710 a checkpoint that the options do not continue, E615 the folder cannot be written.
     """
@@ -162,7 +164,7 @@ def _finish_epochs(task: Task, progress: Progress, folder: Path) -> Progress:
             optimiser=copy.deepcopy(optimiser.state_dict()),
             history=[*progress.history, entry],
         )
-        if validation > progress.best_accuracy:
+        if validation > progress.best_accuracy or objective.keeps_last:
             best = _copied(objective.weights())
             progress = replace(progress, best_accuracy=validation, best_epoch=epoch + 1, best_weights=best)
         save_progress(folder, progress, task.purpose)
@@ -173,6 +175,7 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
     random = np.random.default_rng([task.options.seed, index, epoch])
     current = task.rounds[index]
     images, labels = task.train
+    margin = task.data.shift if isinstance(images, StreamedImages) else 0
     order = torch.from_numpy(random.permutation(len(images)))
     batches = torch.split(order, task.options.batch_size)
     objective.network.train(objective.updates_statistics)
@@ -183,11 +186,11 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
     ):
         # Noise is drawn on the device by torch's generator; everything else comes from numpy's.
         torch.manual_seed(int(random.integers(2**62)))
-        for number, chosen in enumerate(batches):
+        for number, (chosen, pixels) in enumerate(zip(batches, read_batches(images, batches, margin), strict=True)):
             share = (epoch + number / len(batches)) / current.epochs
             for group in optimiser.param_groups:
                 group["lr"] = current.learning_rate * (1 + math.cos(math.pi * share)) / 2
-            batch = augment(images[chosen], task.data.shift, task.data.flip, random)
+            batch = augment(pixels, task.data.shift, task.data.flip, random, margin)
             loss = objective.loss(as_input(batch), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

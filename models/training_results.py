@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.artefact import write_file
-from .checkpoint import Checkpoint, onnx_bytes, save_checkpoint, thresholds
-from .datasets.sample_file import draw, sample_file
+from .checkpoint import Checkpoint, onnx_of, save_checkpoint, thresholds
+from .datasets.device_images import tensors
+from .datasets.sample_file import draw, sample_file, written_test_set
 from .evaluation import accuracy
 from .objectives import objective_of
 from .progress_file import Progress, remove_progress
-from .task import Task, split_training_set, tensors
+from .task import Task, split_training_set
 
 CHECKPOINT_NAME = "model.pt"
 ONNX_NAME = "model.onnx"
@@ -46,20 +47,35 @@ def round_record(task: Task, progress: Progress) -> dict[str, Any]:
 def write_results(task: Task, progress: Progress, finished: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     """Write all files, forget the progress, and return what train.json says."""
     options, data = task.options, task.data
+    test = written_test_set(data.test)
     record = {
         "dataset": data.name,
-        "images": {"train": len(task.train[0]), "validation": len(task.held_out[0]), "test": len(data.test)},
+        "images": {
+            "train": len(task.train[0]),
+            "validation": len(task.held_out[0]),
+            "test": len(data.test),
+            "test_file": len(test),
+        },
         "options": options.as_dict(),
         "rounds": finished,
         "history": progress.history,
     }
     last = task.rounds[-1]
     checkpoint = Checkpoint(task.spec, last.activation, progress.best_weights, record)
-    save_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
-    write_file(folder / ONNX_NAME, onnx_bytes(checkpoint.build(), checkpoint.network))
     calibration = draw(split_training_set(options, data)[0], CALIBRATION_IMAGES, options.seed)
-    write_file(folder / TEST_NAME, sample_file(data.test))
-    write_file(folder / CALIBRATION_NAME, sample_file(calibration))
-    write_file(folder / RECORD_NAME, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+    samples = {TEST_NAME: sample_file(test), CALIBRATION_NAME: sample_file(calibration)}
+    write_network(folder, checkpoint, samples)
     remove_progress(folder)
     return record
+
+
+def write_network(folder: Path, checkpoint: Checkpoint, samples: dict[str, bytes]) -> None:
+    """Write model.pt, model.onnx, sample files by name, and what the checkpoint records as train.json.
+
+    Errors: E615 a file that cannot be written; each is whole or as it was.
+    """
+    save_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
+    write_file(folder / ONNX_NAME, onnx_of(checkpoint))
+    for name, content in samples.items():
+        write_file(folder / name, content)
+    write_file(folder / RECORD_NAME, (json.dumps(checkpoint.training, indent=2, sort_keys=True) + "\n").encode())

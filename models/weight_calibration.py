@@ -4,126 +4,181 @@ Layer after layer, on the true spikes of the layers before, which are calibrated
 
     minimise over W:   mean over images and positions of  sum over channels of  ((phi - a) / theta)^2
 
-with phi = theta N / T of the spiking layer and a the activation of the quantised ANN (eq. 14, both in the same unit).
-The gradient runs through time:
+with phi = theta N / T of the spiking layer and a the activation of the ANN (eq. 14, both in the same unit). ``mended``
+takes the gradient through time:
 
     dphi/dW_ij = (theta/T) sum_t sum_{t' <= t} ds(t)/du(t') x_j(t'),    ds/du as in ``spiking``, at every t
 
 Eq. 16 as printed has no x_j(t'), so all weights of a neuron would move alike; eq. 17 has no gradient where s(t) = 0, so
-neurons that should fire and do not are never trained. ``printed`` keeps eq. 15 and 17 and only puts x_j(t') back.
+neurons that should fire and do not are never trained. ``printed`` keeps eq. 15 and 17 and only puts x_j(t') back. Both
+go with SGD, momentum 0.9, cosine, and with a quantise-and-clip network: a is its activation, as in the paper.
 
-SGD, momentum 0.9, cosine. Before a layer's weights its initial potential is calibrated (signed LMPC from theta/2, as in
-the compiler's ``calibrate-initial-potential``, which runs again on the result): LMPC -> LWC -> LMPC. A layer keeps the
-epoch with the least error on held-out images, and the whole is kept only if the spiking network's class probabilities
-come closer to the ANN's on them.
+``straight-through`` is the weight calibration of Li et al. 2021 (SNN Calibration, advanced pipeline). Time is left out:
+
+    I = W mean_t x(t) + b,   phi = theta/T clip(floor((T I + v0) / theta), 0, T),   dphi/dI = 1 for 0 < I < theta else 0
+
+with Adam and cosine; as in the authors' code W alone is trained, since calibrating v0 does what b could. Their shift of
+theta/(2T) per step is v0 = theta/2 here, the same sum over the window. Their code leaves it out of the phi that it
+fits, though their network runs with it, and so trains weights to make up for half a spike that nobody misses; here
+phi is that of the network. a is the activation of the network as trained: of a ReLU network, which becomes one with
+the activation round, L = T and the thresholds of least squared error (their choice), or of a clipped one, which keeps
+its thresholds, or of a quantised one.
+
+Order: LMPC -> LWC -> LMPC. Before and after a layer's weights its initial potential is calibrated per channel (signed
+LMPC from theta/2; without ``potentials`` it is what the activation says). A checkpoint holds no potentials: the
+compiler's ``calibrate-initial-potential`` finds the last ones again, for the activations of the network with the new
+weights. So does the last LMPC here, and the network judged is the one that will run.
+Held-out images decide three times: when a layer's training ends (its error has not fallen by
+0.2 % in three epochs), which of its epochs is taken (the given weights, if none is better), and by ``kept`` whether the
+whole is: only if the spiking network's class probabilities come closer to the ANN's than those of the same network
+with the weights as given, its potentials calibrated in the same way.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..runtime.progress import progress_bar
+from ..runtime.progress import Report, progress_bar
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from .activation import Activation
 from .checkpoint import Checkpoint
 from .evaluation import EVALUATION_BATCH, as_input
+from .layer_calibration import LARGEST_LEARNING_RATE, Gradient, LayerFit, Recorded, WeightCalibration
 from .layers import INPUT, Layer, layers_of
-from .spiking import IntegrateAndFire, SpikingNetwork, fold_batch_norm
+from .spiking import IntegrateAndFire, SpikingNetwork, fold_batch_norm, spiking_layers
+from .thresholds import set_thresholds
 
-MOMENTUM = 0.9
-LMPC_ITERATIONS = 3
+__all__ = ["Gradient", "WeightCalibration", "calibrate_weights"]
+
 HELD_OUT_SHARE = 5
 """One image of so many chooses epochs and decides whether the result is kept."""
 
-
-@dataclass(frozen=True, slots=True)
-class WeightCalibration:
-    """How weights are calibrated: SGD from ``learning_rate`` to 0 over ``epochs`` >= 0 per layer, at T >= 1 steps.
-
-    The paper's 1e-4 (CIFAR-10) goes with a loss whose normalisation it does not tell. For this one, a mean over
-    positions, 0.05 lowered the held-out error most among 1e-4 .. 0.05 on Fashion-MNIST.
-    """
-
-    timesteps: int
-    epochs: int = 20
-    learning_rate: float = 0.05
-    batch_size: int = 128
-    printed: bool = False
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Recorded:
-    """Values of the layers calibrated so far, by activation: of the ANN, and spikes (steps, images, ...) with theta."""
-
-    ann: dict[str, Tensor]
-    spikes: dict[str, Tensor]
-    thresholds: dict[str, Tensor]
+THRESHOLD_IMAGES = 512
+"""Images that choose the thresholds of a ReLU network."""
 
 
 def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCalibration) -> Checkpoint:
     """Return the checkpoint with weights calibrated for ``options.timesteps`` on unlabelled ``images``.
 
-    ``checkpoint`` has a quantise-and-clip activation; ``images`` (N, C, H, W) uint8, training images that chose nothing
-    (the paper: 1024), of which every fifth is held out, N >= 5. The record tells the errors in ``weight_calibration``;
-    where the calibration does not help on the held-out images, the weights are the given ones. Runs on the CPU.
-    Errors: E705 an activation without levels, too few images, or options out of range.
+    ``checkpoint`` has a quantise-and-clip activation or, for the gradient straight-through, any: without levels it
+    comes back with the activation round and L = T. ``images`` (N, C, H, W) uint8, or floats in 0..1, are training
+    images that chose nothing (the paper: 1024); every fifth is held out, N >= 5. The record's ``weight_calibration``
+    holds timesteps, gradient, potentials, ``kept``, the ``divergences`` (mean KL from the ANN's class probabilities to
+    the spiking network's, in nats, before and after) and per layer the held-out ``errors`` before and after. Where it
+    is not kept, the weights are the given ones. Runs on the CPU.
+    Errors: E705 an activation that the gradient does not go with, too few images, or options out of range.
     """
     _refuse_impossible(checkpoint, images, options)
     held_out = torch.arange(len(images)) % HELD_OUT_SHARE == 0
+    is_bytes = images.dtype == torch.uint8
+    inputs = as_input(images) if is_bytes else images.float().contiguous(memory_format=torch.channels_last)
     ann = checkpoint.build().requires_grad_(False)
-    # Both with calibrated initial potentials, as the compiler's program will have them: the weights alone are judged.
-    uncalibrated, _ = _calibrated(checkpoint, ann, images, held_out, replace(options, epochs=0))
-    spiking, errors = _calibrated(checkpoint, ann, images, held_out, options)
-    before, after = (_divergence(ann, network, images[held_out]) for network in (uncalibrated, spiking))
+    converted = _with_levels(checkpoint, ann, inputs[~held_out], options.timesteps)
+    with progress_bar("calibrate weights") as progress:
+        # Both with initial potentials of the same kind, as the program will have them: the weights alone are judged.
+        uncalibrated, _ = _calibrated(checkpoint, converted, inputs, held_out, replace(options, epochs=0), None)
+        spiking, errors = _calibrated(checkpoint, converted, inputs, held_out, options, progress)
+    before, after = (_divergence(ann, network, inputs[held_out]) for network in (uncalibrated, spiking))
     kept = after < before
-    record = {"timesteps": options.timesteps, "kept": kept, "divergence": [before, after], "errors": errors}
-    weights = {n: t.detach().clone() for n, t in spiking.network.state_dict().items()} if kept else checkpoint.weights
-    return replace(checkpoint, weights=weights, training={**checkpoint.training, "weight_calibration": record})
+    record = {
+        "timesteps": options.timesteps,
+        "gradient": options.gradient,
+        "potentials": options.potentials,
+        "kept": kept,
+        "divergences": [before, after],
+        "errors": errors,
+    }
+    weights = {n: t.detach().clone() for n, t in spiking.network.state_dict().items()} if kept else converted.weights
+    return replace(converted, weights=weights, training={**checkpoint.training, "weight_calibration": record})
 
 
 def _refuse_impossible(checkpoint: Checkpoint, images: Tensor, options: WeightCalibration) -> None:
-    hint = "give a network with the activation floor or round, at least 5 images, and usual options"
+    kind, gradient = checkpoint.activation.kind, options.gradient
+    has_levels = checkpoint.activation.shift is not None
+    usual = "give usual options"
     rules = (
-        (checkpoint.activation.shift is not None, f"the activation '{checkpoint.activation.kind}' has no levels"),
-        (len(images) >= HELD_OUT_SHARE, f"{len(images)} images are too few to calibrate weights"),
-        (options.timesteps >= 1, f"timesteps is {options.timesteps}"),
-        (options.epochs >= 0, f"epochs is {options.epochs}"),
-        (options.batch_size >= 1, f"batch size is {options.batch_size}"),
-        (0 < options.learning_rate < math.inf, f"the learning rate is {options.learning_rate}"),
+        (gradient in get_args(Gradient), f"there is no gradient '{gradient}'", "choose mended or straight-through"),
+        (
+            has_levels or gradient not in ("mended", "printed"),
+            f"the activation '{kind}' has no levels, which the gradient {gradient} takes as its aim",
+            "choose the gradient straight-through, or train a network with the activation floor or round",
+        ),
+        (
+            len(images) >= HELD_OUT_SHARE,
+            f"{len(images)} images are too few to calibrate weights",
+            f"give at least {HELD_OUT_SHARE}, better 1024",
+        ),
+        (options.timesteps >= 1, f"timesteps is {options.timesteps}", usual),
+        (options.epochs >= 0, f"epochs is {options.epochs}", usual),
+        (options.batch_size >= 1, f"batch size is {options.batch_size}", usual),
+        (0 <= options.seed < 2**63, f"seed is {options.seed}", usual),
+        (
+            options.learning_rate is None or 0 < options.learning_rate <= LARGEST_LEARNING_RATE,
+            f"the learning rate is {options.learning_rate}",
+            f"leave it away for the usual one, or give at most {LARGEST_LEARNING_RATE:g}",
+        ),
     )
-    problems = [Diagnostic("E705", message, hint=hint) for holds, message in rules if not holds]
+    problems = [Diagnostic("E705", message, hint=hint) for holds, message, hint in rules if not holds]
     if problems:
         raise UnusableInput(problems)
 
 
+@torch.no_grad()
+def _with_levels(checkpoint: Checkpoint, ann: nn.Module, inputs: Tensor, timesteps: int) -> Checkpoint:
+    """The same checkpoint if its activation has levels; else with QCFS's, L = T, and thresholds for them."""
+    if checkpoint.activation.shift is not None:
+        return checkpoint
+    activation = Activation("round", timesteps)
+    with torch.random.fork_rng(devices=[]):
+        network = checkpoint.network.build(activation).eval()
+    network.load_state_dict(checkpoint.weights, strict=False)
+    if checkpoint.activation.kind == "relu":
+        set_thresholds(ann, network, inputs[:THRESHOLD_IMAGES], "mmse")
+    return replace(checkpoint, activation=activation, weights=network.state_dict())
+
+
 def _calibrated(
-    checkpoint: Checkpoint, ann: nn.Module, images: Tensor, held_out: Tensor, options: WeightCalibration
+    checkpoint: Checkpoint,
+    converted: Checkpoint,
+    inputs: Tensor,
+    held_out: Tensor,
+    options: WeightCalibration,
+    progress: Report | None,
 ) -> tuple[SpikingNetwork, dict[str, list[float]]]:
     """Spiking network with calibrated layers, and each layer's held-out errors before and after its weights."""
-    spiking = _spiking_network(checkpoint, options)
+    ann = checkpoint.build().requires_grad_(False)
+    spiking = _spiking_network(converted, options)
     errors: dict[str, list[float]] = {}
-    recorded = _Recorded({INPUT: as_input(images)}, {}, {})
-    last_reader = {source: layer.activation for layer in layers_of(ann) for source in layer.sources}
-    pairs = list(zip(layers_of(ann), layers_of(spiking.network), strict=True))[:-1]
-    with progress_bar("calibrate weights") as progress:
-        for done, (ann_layer, layer) in enumerate(pairs, 1):
-            neurons = spiking.network.get_submodule(layer.activation)
-            assert isinstance(neurons, IntegrateAndFire)
-            target = _activations(ann, ann_layer, recorded)
-            errors[layer.activation] = _fit(_LayerFit(layer, neurons, recorded, target, held_out, options))
-            recorded.ann[layer.activation] = target
-            recorded.spikes[layer.activation] = _spikes(layer, neurons, recorded, options)
-            recorded.thresholds[layer.activation] = neurons.threshold.detach()
-            for source in [s for s, reader in last_reader.items() if reader == layer.activation and s != INPUT]:
-                del recorded.ann[source], recorded.spikes[source]
+    recorded = Recorded({INPUT: inputs}, {INPUT: inputs}, {}, {})
+    pairs = list(zip(_linear_layers(checkpoint), layers_of(spiking.network), strict=True))[:-1]
+    last_reader = {source: layer.activation for _, layer in pairs for source in layer.sources}
+    neurons = spiking_layers(spiking.network)
+    for done, (ann_layer, layer) in enumerate(pairs, 1):
+        name = layer.activation
+        target = _activations(ann, ann_layer, recorded)
+        fit = LayerFit(layer, neurons[name], recorded, target, held_out, options)
+        errors[name] = fit.calibrate()
+        recorded.ann[name] = target
+        recorded.quantised[name] = fit.quantised()
+        recorded.spikes[name] = fit.spikes()
+        recorded.thresholds[name] = neurons[name].threshold.detach()
+        for source in [s for s, reader in last_reader.items() if reader == name and s != INPUT]:
+            del recorded.ann[source], recorded.quantised[source], recorded.spikes[source]
+        if progress is not None:
             progress(done, len(pairs))
     return spiking, errors
+
+
+def _linear_layers(checkpoint: Checkpoint) -> list[Layer]:
+    """The float network's layers with their linear maps, whatever its activation."""
+    weights = {name: tensor for name, tensor in checkpoint.weights.items() if not name.endswith(".threshold")}
+    plain = replace(checkpoint, activation=Activation("relu"), weights=weights)
+    return list(layers_of(plain.build().requires_grad_(False)))
 
 
 def _spiking_network(checkpoint: Checkpoint, options: WeightCalibration) -> SpikingNetwork:
@@ -134,117 +189,23 @@ def _spiking_network(checkpoint: Checkpoint, options: WeightCalibration) -> Spik
     spiking.requires_grad_(False)
     for module in spiking.modules():
         if isinstance(module, IntegrateAndFire):
-            module.printed = options.printed
+            module.printed = options.gradient == "printed"
     return spiking
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _LayerFit:
-    layer: Layer
-    neurons: IntegrateAndFire
-    recorded: _Recorded
-    target: Tensor
-    held_out: Tensor
-    options: WeightCalibration
-
-    def values(self, chosen: Tensor) -> Tensor:
-        """Mean of the layer's output over time, for the chosen images."""
-        current = self.layer.linear(*_received(self.layer, self.recorded, chosen))
-        return torch.unflatten(self.neurons(current), 0, (self.options.timesteps, -1)).mean(0)
-
-    def error(self, chosen: Tensor) -> Tensor:
-        """Squared error in thresholds: summed over channels, averaged over images and positions."""
-        missed = (self.values(chosen) - self.target[chosen]) / self.neurons.threshold
-        return _over_positions(missed.square()).sum(1).mean()
-
-    def batches(self, of: Tensor, random: torch.Generator | None = None) -> Iterator[Tensor]:
-        """Indices of the images that ``of`` marks, in batches, shuffled by ``random``."""
-        indices = of.nonzero()[:, 0]
-        order = torch.arange(len(indices)) if random is None else torch.randperm(len(indices), generator=random)
-        yield from torch.split(indices[order], self.options.batch_size)
-
-    @torch.no_grad()
-    def held_out_error(self) -> float:
-        """Mean error of the held-out images."""
-        total = sum(float(self.error(chosen)) * len(chosen) for chosen in self.batches(self.held_out))
-        return total / int(self.held_out.sum())
-
-
-def _fit(fit: _LayerFit) -> list[float]:
-    """Calibrate initial potential and weights; the held-out errors before and after the weights."""
-    _calibrate_initial_potential(fit)
-    modules = [m for m in fit.layer.linear.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    trained = [module.weight.requires_grad_() for module in modules]
-    optimiser = torch.optim.SGD(trained, lr=fit.options.learning_rate, momentum=MOMENTUM)
-    random = torch.Generator().manual_seed(fit.options.seed)
-    before = least = fit.held_out_error()
-    best = [weight.detach().clone() for weight in trained]
-    for epoch in range(fit.options.epochs):
-        share = epoch / fit.options.epochs
-        optimiser.param_groups[0]["lr"] = fit.options.learning_rate * (1 + math.cos(math.pi * share)) / 2
-        for chosen in fit.batches(~fit.held_out, random):
-            optimiser.zero_grad()
-            fit.error(chosen).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        error = fit.held_out_error()
-        if error < least:
-            least, best = error, [weight.detach().clone() for weight in trained]
-    for weight, kept in zip(trained, best, strict=True):
-        weight.requires_grad_(False).copy_(kept)
-    return [before, least]
-
-
 @torch.no_grad()
-def _calibrate_initial_potential(fit: _LayerFit) -> None:
-    """v0 <- v0 + T mean(a - phi) per channel, within -theta..theta, from theta/2."""
-    fitted = ~fit.held_out
-    channels = (fit.target.shape[1], *(1,) * (fit.target.dim() - 2))
-    fit.neurons.initial = torch.full(channels, 0.5)
-    for _ in range(LMPC_ITERATIONS):
-        missed = torch.zeros(channels)
-        for chosen in fit.batches(fitted):
-            missed += _over_positions(fit.target[chosen] - fit.values(chosen)).sum(0).reshape(channels)
-        change = fit.options.timesteps * missed / int(fitted.sum()) / fit.neurons.threshold
-        fit.neurons.initial = (fit.neurons.initial + change).clamp(-1.0, 1.0)
-
-
-def _over_positions(values: Tensor) -> Tensor:
-    """Mean over rows and columns, if there are any: (images, channels)."""
-    return values.reshape(*values.shape[:2], -1).mean(2)
-
-
-def _received(layer: Layer, recorded: _Recorded, chosen: Tensor) -> list[Tensor]:
-    """What the layer's sources send: the image once, or spikes times threshold, (T * images, ...)."""
-    return [
-        recorded.ann[source][chosen]
-        if source == INPUT
-        else (recorded.spikes[source][:, chosen] * recorded.thresholds[source]).flatten(0, 1)
-        for source in layer.sources
-    ]
-
-
-@torch.no_grad()
-def _activations(ann: nn.Module, layer: Layer, recorded: _Recorded) -> Tensor:
+def _activations(ann: nn.Module, layer: Layer, recorded: Recorded) -> Tensor:
+    """Activations of all images."""
     activation = ann.get_submodule(layer.activation)
-    return activation(layer.linear(*(recorded.ann[source] for source in layer.sources)))  # type: ignore[no-any-return]
+    values = [torch.split(recorded.ann[source], EVALUATION_BATCH) for source in layer.sources]
+    return torch.cat([activation(layer.linear(*parts)) for parts in zip(*values, strict=True)])
 
 
 @torch.no_grad()
-def _spikes(layer: Layer, neurons: IntegrateAndFire, recorded: _Recorded, options: WeightCalibration) -> Tensor:
-    """Spike trains (T, images, ...) as bytes."""
-    images = torch.arange(len(recorded.ann[INPUT]))
-    parts = []
-    for chosen in torch.split(images, options.batch_size):
-        sent = neurons(layer.linear(*_received(layer, recorded, chosen)))
-        parts.append((sent > 0).unflatten(0, (options.timesteps, -1)))
-    return torch.cat(parts, 1)
-
-
-@torch.no_grad()
-def _divergence(ann: nn.Module, spiking: SpikingNetwork, images: Tensor) -> float:
+def _divergence(ann: nn.Module, spiking: SpikingNetwork, inputs: Tensor) -> float:
     """Mean Kullback-Leibler divergence from the ANN's class probabilities to the spiking network's."""
     total = 0.0
-    for batch in torch.split(images, EVALUATION_BATCH):
-        wanted, given = (F.log_softmax(network(as_input(batch)), 1) for network in (ann, spiking))
+    for batch in torch.split(inputs, EVALUATION_BATCH):
+        wanted, given = (F.log_softmax(network(batch), 1) for network in (ann, spiking))
         total += float(F.kl_div(given, wanted, reduction="sum", log_target=True))
-    return total / len(images)
+    return total / len(inputs)

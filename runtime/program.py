@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .geometry import ConvGeometry
+from .neuron_models import COS, PLAIN_IF, NeuronModel
 
 IntArray = npt.NDArray[np.int64]
 Shape = tuple[int, ...]
@@ -128,6 +129,7 @@ class Program:
     ``state_minimum`` and ``state_maximum`` bound the saturating membrane potential, in weight units.
     ``schedule`` is ``pipelined`` where no population is gated, ``exact`` where every population is whose count could
     depend on the timing of spikes, else ``mixed``. ``target`` names the chip description it was compiled for.
+    ``neuron`` is the model of every firing population; any but ``PLAIN_IF`` needs the schedule ``pipelined``.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Program:
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     pulses: tuple[Pulse, ...] = ()
+    neuron: NeuronModel = PLAIN_IF
 
     @property
     def readout(self) -> Population:
@@ -153,13 +156,33 @@ class Program:
 
     @property
     def window(self) -> int:
-        """Steps from one sample to the next: 2T where a population is gated, for it fires after it integrated."""
-        return self.timesteps * (2 if any(p.gated for p in self.populations) else 1)
+        """Steps from one sample to the next: a neuron model's first passes, then T.
+
+        2T where a population is gated, for it fires after it integrated.
+        """
+        return self.first_pass_steps + self.timesteps * (2 if any(p.gated for p in self.populations) else 1)
+
+    @property
+    def first_pass_steps(self) -> int:
+        """Steps of every window before the T that count: tau for ``srp``; for ``cos`` rho for each layer in turn.
+
+        In turn come the firing populations on the longest path.
+        """
+        phases = max(self.levels().values()) if self.neuron.name == COS else 1
+        return self.neuron.first_pass * phases
+
+    def levels(self) -> dict[str, int]:
+        """Firing populations on the longest path from the input to each, itself included; ``INPUT`` is 0."""
+        found = {INPUT: 0}
+        for population in self.populations:
+            before = max((found[p.source] for p in self.incoming(population.name)), default=0)
+            found[population.name] = before + (0 if population.threshold is None else 1)
+        return found
 
     @property
     def latency(self) -> int:
-        """Steps from a sample's first input to its read-out: depth + T."""
-        return self.depth + self.timesteps
+        """Steps from a sample's first input to its read-out: depth + first passes + T."""
+        return self.depth + self.first_pass_steps + self.timesteps
 
     def steps(self, samples: int) -> int:
         """Steps until the last of ``samples`` samples is read out: (N - 1) * window + latency."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..targets.diagnostic import Diagnostic, Place
+from .neuron_models import COS, LARGEST_PAYLOAD, MSAT, PLAIN_IF, model_faults
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, Pulse, Shape
 from .window_range import window_range
 
@@ -47,10 +48,11 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield None, f"the program has {program.timesteps} time steps, not 1 to {MAXIMUM_TIMESTEPS}"
     if program.schedule not in SCHEDULES:
         yield None, f"the schedule '{program.schedule}' is not known"
-    elif program.schedule == "pipelined" and program.window != program.timesteps:
+    elif program.schedule == "pipelined" and any(p.gated for p in program.populations):
         yield None, "the schedule is pipelined, but a population is gated"
     if not -(1 << _WORD) <= program.state_minimum < 0 < program.state_maximum < 1 << _WORD:
         yield None, f"the membrane potential's range {program.state_minimum}..{program.state_maximum} is not sound"
+    yield from _neuron_contradictions(program)
     yield from _input_contradictions(program)
     reached = {projection.target for projection in program.projections}
     for position, population in enumerate(program.populations):
@@ -70,7 +72,7 @@ def _out_of_reach(program: Program) -> Iterator[tuple[str | None, str]]:
         if _reach(program, population) >= EXACT:
             yield population.name, "potentials can leave the integers that every backend computes exactly, 2^53"
             continue
-        if program.window > program.timesteps:
+        if any(p.gated for p in program.populations):
             yield from _gate_contradictions(program, population)
 
 
@@ -82,6 +84,14 @@ def _gate_contradictions(program: Program, population: Population) -> Iterator[t
     saturates = reach.lowest.min() < program.state_minimum or reach.highest.max() > program.state_maximum
     if population.gated and saturates:
         yield population.name, "the potential of a gated population can leave the state, so its count is not exact"
+
+
+def _neuron_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
+    firing = tuple(p.name for p in program.populations if p.threshold is not None)
+    for fault in model_faults(program.neuron, firing):
+        yield None, fault
+    if program.neuron != PLAIN_IF and (program.schedule != "pipelined" or program.pulses):
+        yield None, f"the neuron model '{program.neuron.name}' runs pipelined, without gates and pulses"
 
 
 def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
@@ -137,7 +147,8 @@ def _pulse_contradictions(program: Program, pulse: Pulse, names: list[str]) -> I
         yield pulse.name, f"the pulse's target '{pulse.target}' does not exist"
         return
     population = program.population(pulse.target)
-    last = program.timesteps + 1 if population.gated else program.window
+    gated = any(p.gated for p in program.populations)
+    last = program.timesteps + 1 if population.gated else program.timesteps * (2 if gated else 1)
     if not 1 <= pulse.step <= last:
         yield pulse.name, f"the pulse comes at step {pulse.step} of the window, not 1 to {last}"
     if not _broadcasts(pulse.weight, population.shape):
@@ -176,7 +187,10 @@ def _projection_contradictions(
 
 
 def _reach(program: Program, population: Population) -> float:
-    """Bound of every potential and partial sum in a window; in floats, which cannot wrap around."""
+    """Bound of every potential and partial sum in a window; in floats, which cannot wrap around.
+
+    In weight units, or in 1/256 of one where the neuron model has fractions.
+    """
     drive = _largest(population.bias)
     for projection in program.incoming(population.name):
         weight = np.abs(projection.synapses.weight.astype(np.float64))
@@ -187,7 +201,15 @@ def _reach(program: Program, population: Population) -> float:
         _largest(p.weight) * 2.0**p.exponent * max(p.axons, 1) for p in program.pulses if p.target == population.name
     )
     threshold = 0.0 if population.threshold is None else _largest(population.threshold)
-    return _largest(population.initial_potential) + program.timesteps * drive + 2 * threshold
+    start, steps = _largest(population.initial_potential), max(program.timesteps, program.neuron.first_pass)
+    if program.neuron.name == COS:
+        # A shifted potential is the first one and what the first pass can reach.
+        start, steps, threshold = 2 * start, steps + program.neuron.first_pass, 2 * threshold
+    reach = start + steps * drive + 2 * threshold
+    if program.neuron.name == MSAT:
+        # The sum of potentials over the window is kept as well.
+        return reach * LARGEST_PAYLOAD * program.timesteps
+    return reach
 
 
 def _largest(values: IntArray) -> float:

@@ -14,7 +14,9 @@ import numpy as np
 
 from .execution import Execution
 from .kernels import pad_or_crop
+from .neuron_models import COS, IF, LARGEST_PAYLOAD, MSAT, SRP
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
+from .reference_neurons import AdaptiveThresholdNeurons, SecondPassNeurons
 
 
 def run_reference(
@@ -42,7 +44,7 @@ class _Machine:
     def __init__(self, program: Program, samples: IntArray) -> None:
         self.program = program
         self.samples = samples
-        self.potential = {p.name: np.zeros(p.shape, dtype=np.int64) for p in program.populations}
+        self.neurons = {p.name: NEURONS[program.neuron.name](program, p) for p in program.populations}
         self.lines = {
             p.name: deque([np.zeros(program.source_shape(p), dtype=np.int64)] * (1 + p.delay))
             for p in program.projections
@@ -53,7 +55,6 @@ class _Machine:
             if p.threshold is not None
         }
         self.readout = np.zeros((len(samples), program.readout.neurons), dtype=np.int64)
-        self.pulses = {p.name: program.potential_of_pulses(p.name) for p in program.populations}
 
     def advance(self, step: int) -> None:
         sent = {INPUT: self._graded_input(step)}
@@ -68,33 +69,59 @@ class _Machine:
             self.lines[projection.name].append(sent[projection.source])
 
     def _graded_input(self, step: int) -> IntArray:
-        sample, step_in_window = divmod(step - 1, self.program.window)
-        is_inside = sample < len(self.samples) and step_in_window < self.program.timesteps
-        return self.samples[sample] if is_inside else np.zeros(self.program.input.shape, dtype=np.int64)
+        program = self.program
+        sample, step_in_window = divmod(step - 1, program.window)
+        is_inside = sample < len(self.samples) and step_in_window < program.first_pass_steps + program.timesteps
+        graded = self.samples[sample] if is_inside else np.zeros(program.input.shape, dtype=np.int64)
+        return graded * LARGEST_PAYLOAD if program.neuron.name == MSAT else graded
 
     def _integrate_and_fire(self, population: Population, current: IntArray, step: int) -> IntArray:
-        timesteps = self.program.timesteps
+        """What the population sends; its train and read-out are kept at the steps that count."""
         sample, step_in_window = divmod(step - 1 - population.depth, self.program.window)
+        neurons = self.neurons[population.name]
+        sent = neurons.integrate_and_fire(current, sample, step_in_window)
+        first = self.program.first_pass_steps + self.program.fires_after(population.name)
+        step_of_train = step_in_window - first
+        if not (0 <= sample < len(self.samples) and 0 <= step_of_train < self.program.timesteps):
+            return sent
+        if population.threshold is not None:
+            self.trains[population.name][sample, step_of_train] = (sent > 0).ravel()
+        elif step_of_train == self.program.timesteps - 1:
+            self.readout[sample] = neurons.potential.ravel()
+        return sent
+
+
+class _PlainNeurons:
+    """The neurons of ``population``, one step after the other; ``potential`` is v."""
+
+    def __init__(self, program: Program, population: Population) -> None:
+        self.program = program
+        self.population = population
+        self.potential: IntArray = np.zeros(population.shape, dtype=np.int64)
+        self.pulses = program.potential_of_pulses(population.name)
+
+    def integrate_and_fire(self, current: IntArray, sample: int, step_in_window: int) -> IntArray:
+        population = self.population
         if step_in_window == 0:
-            self.potential[population.name] = np.broadcast_to(population.initial_potential, population.shape)
-        pulse = self.pulses[population.name].get(step_in_window + 1, 0)
+            self.potential = np.broadcast_to(population.initial_potential, population.shape)
+        pulse = self.pulses.get(step_in_window + 1, 0)
         u = np.clip(
-            self.potential[population.name] + current + population.bias + pulse,
-            self.program.state_minimum,
-            self.program.state_maximum,
+            self.potential + current + population.bias + pulse, self.program.state_minimum, self.program.state_maximum
         )
-        inside = 0 <= sample < len(self.samples)
         if population.threshold is None:
-            self.potential[population.name] = u
-            if inside and step_in_window == timesteps - 1:
-                self.readout[sample] = u.ravel()
+            self.potential = u
             return np.zeros_like(u)
         spikes = (u >= population.threshold).astype(np.int64)
-        self.potential[population.name] = u - population.threshold * spikes
-        step_of_train = step_in_window - self.program.fires_after(population.name)
-        if inside and 0 <= step_of_train < timesteps:
-            self.trains[population.name][sample, step_of_train] = spikes.ravel()
+        self.potential = u - population.threshold * spikes
         return spikes
+
+
+NEURONS: dict[str, type[_PlainNeurons] | type[SecondPassNeurons] | type[AdaptiveThresholdNeurons]] = {
+    IF: _PlainNeurons,
+    SRP: SecondPassNeurons,
+    COS: SecondPassNeurons,
+    MSAT: AdaptiveThresholdNeurons,
+}
 
 
 def synaptic_input(projection: Projection, sent: IntArray, target_shape: tuple[int, ...]) -> IntArray:

@@ -17,6 +17,7 @@ import numpy as np
 from ..targets.diagnostic import UnusableInput, refuse
 from .archive import DamagedArchive, read_archive
 from .geometry import ConvGeometry
+from .neuron_models import PLAIN_IF, MsatLayer, MsatParameters, NeuronModel
 from .program import (
     ConvSynapses,
     DenseSynapses,
@@ -33,6 +34,7 @@ from .program_rules import problems
 FORMAT = "spikec-program/2"
 PROGRAM_FILE = "program.json"
 TENSOR_FILE = "tensors.npz"
+_MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
 _RECOMPILE = "compile the model again with 'spikec compile'"
 
 
@@ -141,7 +143,24 @@ def _document(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
             }
             for p in program.pulses
         ],
+        # Left out for the plain neuron, so that its programs keep the bytes they had before there were others.
+        **({} if program.neuron == PLAIN_IF else {"neuron": _neuron_document(program.neuron)}),
     }
+
+
+def _neuron_document(neuron: NeuronModel) -> dict[str, Any]:
+    p = neuron.parameters
+    parameters = None
+    if p is not None:
+        parameters = {
+            **{name: float(getattr(p, name)).hex() for name in _MSAT_CONSTANTS},
+            "seed": p.seed,
+            "layers": [
+                {"name": e.name, "threshold_value": e.threshold_value.hex(), "confidence": e.confidence.hex()}
+                for e in p.layers
+            ],
+        }
+    return {"model": neuron.name, "first_pass": neuron.first_pass, "parameters": parameters}
 
 
 def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
@@ -169,7 +188,7 @@ def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
             sample_shape=_integers(encoding["sample_shape"]),
             axes=_integers(encoding["axes"]),
             shape=_integers(encoding["shape"]),
-            step=float.fromhex(_text(encoding["step"])),
+            step=_float(encoding["step"]),
             minimum=_integer(encoding["minimum"]),
             maximum=_integer(encoding["maximum"]),
         ),
@@ -207,7 +226,22 @@ def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
             )
             for p in _records(document["pulses"])
         ),
+        neuron=_neuron(document["neuron"]) if "neuron" in document else PLAIN_IF,
     )
+
+
+def _neuron(document: dict[str, Any]) -> NeuronModel:
+    given, parameters = document["parameters"], None
+    if given is not None:
+        parameters = MsatParameters(
+            **{name: _float(given[name]) for name in _MSAT_CONSTANTS},
+            layers=tuple(
+                MsatLayer(_text(e["name"]), _float(e["threshold_value"]), _float(e["confidence"]))
+                for e in _records(given["layers"])
+            ),
+            seed=_integer(given["seed"]),
+        )
+    return NeuronModel(_text(document["model"]), _integer(document["first_pass"]), parameters)
 
 
 def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
@@ -243,6 +277,10 @@ def _integer(value: Any) -> int:
     if type(value) is not int or abs(value) >= 1 << 63:
         raise ValueError(f"{value!r} is not an integer of 64 bits")
     return value
+
+
+def _float(value: Any) -> float:
+    return float.fromhex(_text(value))
 
 
 def _flag(value: Any) -> bool:

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from .loader import load, names
-from .schema import Choices, Fact, Flag, Number, Status, Target
+from .schema import Choices, Fact, Flag, Models, Number, Status, Target
 
-__all__ = ["Choices", "Fact", "Flag", "Number", "Status", "Target", "load", "names"]
+__all__ = ["Choices", "Fact", "Flag", "Models", "Number", "Status", "Target", "load", "names"]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .loader import load, names
-from .schema import Choices, Fact, Flag, Target
+from .schema import Choices, Fact, Flag, Models, Target
 
 
 @click.command()
@@ -61,7 +61,7 @@ def _print_target(target: Target) -> None:
     click.echo(f"backends: {', '.join(target.backends)}")
     table = Table("number", "value", "unit", "status", "source")
     for key, fact in target.facts():
-        unit = "" if isinstance(fact, Flag) else fact.unit
+        unit = "" if isinstance(fact, (Flag, Models)) else fact.unit
         table.add_row(key, _shown(fact), unit, fact.status.value, fact.source)
     _print_table(table)
     for note in target.notes:
@@ -71,7 +71,7 @@ def _print_target(target: Target) -> None:
 def _shown(fact: Fact) -> str:
     if isinstance(fact, Flag):
         return "yes" if fact.value else "no"
-    if isinstance(fact, Choices):
+    if isinstance(fact, (Choices, Models)):
         return ", ".join(map(str, fact.values))
     return str(fact.value)
 

@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from .diagnostic import Diagnostic, Place, UnusableInput, refuse
-from .schema import Choices, Flag, Number, Status, Target
+from .schema import FACTS, NEURON_MODELS, Choices, Flag, Models, Number, Status, Target
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,6 +23,7 @@ SHIPPED = Path(__file__).parent
 UNLIMITED = "unlimited"
 """Written instead of a number to drop the limit of the description that is extended."""
 
+_WITHOUT_UNIT = (Flag, Models)
 _ABOUT_THE_FILE = ("extends", "abstract")
 _STATUSES = tuple(status.value for status in Status)
 
@@ -124,7 +125,7 @@ class _Reader:
     def value(self, kind: Any, entry: Field[Any], value: Any, key: str, path: Path) -> Any:
         if value == UNLIMITED and entry.default is None:
             return None
-        if kind in (Number, Choices, Flag):
+        if kind in FACTS:
             return self.fact(kind, entry, value, key, path)
         if is_dataclass(kind):
             if isinstance(value, dict):
@@ -142,8 +143,9 @@ class _Reader:
         return _BAD
 
     def fact(self, kind: type, entry: Field[Any], value: Any, key: str, path: Path) -> Any:
-        value_key = "values" if kind is Choices else "value"
-        wanted = [value_key, "source", "status"] if kind is Flag else [value_key, "unit", "source", "status"]
+        value_key = "values" if kind in (Choices, Models) else "value"
+        unit_key = [] if kind in _WITHOUT_UNIT else ["unit"]
+        wanted = [value_key, *unit_key, "source", "status"]
         if not isinstance(value, dict):
             shape = ", ".join(f"{name} = ..." for name in wanted)
             self.report("E804", f"key {key!r} is {value!r} without unit and source", path, f"write {{ {shape} }}")
@@ -161,6 +163,8 @@ class _Reader:
         arguments = {**value, "status": Status(value["status"])}
         if kind is Choices:
             arguments["values"] = tuple(sorted(value["values"]))
+        if kind is Models:
+            arguments["values"] = tuple(name for name in NEURON_MODELS if name in value["values"])
         return kind(**arguments)
 
     def _check_fields(self, kind: type, entry: Field[Any], value: Mapping[str, Any], key: str, path: Path) -> None:
@@ -171,8 +175,11 @@ class _Reader:
             self.report("E804", f"'{key}.value' is {value['value']!r}, not a whole number in {least}..{most}", path)
         if kind is Choices and "values" in value and not _are_whole(value["values"], least, most):
             self.report("E804", f"'{key}.values' is {value['values']!r}, not a list of whole numbers", path)
+        if kind is Models and "values" in value and not _are_models(value["values"]):
+            known = ", ".join(NEURON_MODELS)
+            self.report("E804", f"'{key}.values' is {value['values']!r}, not a list of some of {known}", path)
         unit = entry.metadata.get("unit")
-        if kind is not Flag and "unit" in value and value["unit"] != unit:
+        if kind not in _WITHOUT_UNIT and "unit" in value and value["unit"] != unit:
             self.report("E806", f"'{key}.unit' is {value['unit']!r}", path, f"convert the number to {unit!r}")
         if "source" in value and not (isinstance(value["source"], str) and value["source"].strip()):
             self.report("E804", f"'{key}.source' is {value['source']!r}, not a text", path)
@@ -187,7 +194,7 @@ class _Reader:
         for entry in fields(schema):
             kind = _plain_type(hints[entry.name])
             optional = entry.default is not MISSING
-            if is_dataclass(kind) and kind not in (Number, Choices, Flag):
+            if is_dataclass(kind) and kind not in FACTS:
                 arguments[entry.name] = self.build(kind, values.get(entry.name, {}), f"{prefix}{entry.name}.", path)
                 complete = complete and arguments[entry.name] is not None
             elif entry.name in values:
@@ -242,3 +249,7 @@ def _is_whole(value: Any, least: int, most: int) -> bool:
 
 def _are_whole(values: Any, least: int, most: int) -> bool:
     return isinstance(values, list) and bool(values) and all(_is_whole(value, least, most) for value in values)
+
+
+def _are_models(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(value in NEURON_MODELS for value in values)

@@ -68,7 +68,26 @@ class Flag:
         return self.status is Status.ASSUMED
 
 
-Fact = Number | Choices | Flag
+NEURON_MODELS = ("if", "srp", "cos", "msat")
+"""Neuron models by name: plain integrate-and-fire, and those of ``spikec.runtime.neuron_models``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The neuron models a target has, of ``NEURON_MODELS``, and where that was read."""
+
+    values: tuple[str, ...]
+    source: str
+    status: Status
+
+    @property
+    def assumed(self) -> bool:
+        """No source states it."""
+        return self.status is Status.ASSUMED
+
+
+Fact = Number | Choices | Flag | Models
+FACTS = (Number, Choices, Flag, Models)
 
 
 _MOST = 2**53
@@ -117,13 +136,15 @@ class Neuron:
     The signed state has ``state_bits``; synaptic input, threshold and initial potential enter it shifted left by
     ``input_shift``, so one weight unit is ``1 << input_shift`` state units. ``input_bits_maximum`` are the signed
     bits of the summed synaptic input of one step in weight units. A bias is mantissa << exponent in state units.
-    With ``pulsed_bias`` it can be set for a single step of every window. None is no limit.
+    With ``pulsed_bias`` it can be set for a single step of every window. None is no limit, but for ``models``: there
+    it is plain integrate-and-fire alone.
     """
 
     state_bits: Number = _required("bits", 2, _WORD)
     input_shift: Number = _required("bits", 0, _WORD)
     compartments_per_neuron: Number = _required("compartments", 1)
     native_subtractive_reset: Flag
+    models: Models | None = field(default=None)
     input_bits_maximum: Number | None = _limit("bits", 1, _WORD)
     threshold_maximum: Number | None = _limit("weight units", 1)
     threshold_configurations: Number | None = _limit("thresholds", 1)
@@ -235,8 +256,12 @@ class Target:
                     fact = getattr(value, inner.name)
                     if fact is not None:
                         yield f"{entry.name}.{inner.name}", fact
-            elif isinstance(value, (Number, Choices, Flag)):
+            elif isinstance(value, FACTS):
                 yield entry.name, value
+
+    def has_neuron(self, model: str) -> bool:
+        """Whether the target's neurons can be of the ``model`` of that name."""
+        return model in (("if",) if self.neuron.models is None else self.neuron.models.values)
 
     def assumed(self) -> tuple[str, ...]:
         """Keys of the numbers that no source states."""

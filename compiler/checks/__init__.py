@@ -9,6 +9,7 @@ from ...runtime.program import Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..mapping import Placement
+from .neurons import neuron_model, neuron_state_range
 from .numbers import (
     bias_representable,
     delay_range,
@@ -39,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     single_neuron_resources,
     threshold_configurations,
     chip_cores,
+    neuron_model,
+    neuron_state_range,
 )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .applicability import applicable_methods
-from .evaluation import Evaluation, EvaluationRow, evaluate_model
+from .evaluation import ALL, Evaluation, EvaluationRow, evaluate_models
 from .table import DEFAULT_METHODS, METHODS
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "Evaluation", "EvaluationRow", "applicable_methods", "evaluate_model"]
+__all__ = ["ALL", "DEFAULT_METHODS", "METHODS", "Evaluation", "EvaluationRow", "evaluate_models"]

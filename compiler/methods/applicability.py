@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from ...targets.diagnostic import Diagnostic
+from ..compilation import Model
 from ..ir.network import Network
 from ..ir.operators import QuantizeClip, Relu
 from ..options import CompileOptions
@@ -11,9 +14,11 @@ from .method import Method
 from .table import METHODS
 
 
-def applicable_methods(network: Network, options: CompileOptions) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
-    """Names of the methods that apply to ``network``, and a remark (W637) for each that does not."""
-    reasons = {name: inapplicable(method, network, options) for name, method in METHODS.items()}
+def compared_methods(
+    models: Sequence[Model], options: CompileOptions
+) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+    """Names of the methods that a comparison on ``models`` has, and a remark (W637) for each that it has not."""
+    reasons = {name: _none_compared(method, models, options) for name, method in METHODS.items()}
     remarks = tuple(
         Diagnostic("W637", f"the method '{name}' is left out: {reason[0]}", hint=reason[1])
         for name, reason in reasons.items()
@@ -22,13 +27,33 @@ def applicable_methods(network: Network, options: CompileOptions) -> tuple[tuple
     return tuple(name for name, reason in reasons.items() if reason is None), remarks
 
 
-def inapplicable(method: Method, network: Network, options: CompileOptions) -> tuple[str, str] | None:
+def is_compared(method: Method, model: Model) -> bool:
+    """Whether a comparison of all methods has a row for ``method`` on such a network."""
+    return model.training is None or not method.compared_on or model.training.kind in method.compared_on
+
+
+def inapplicable(method: Method, model: Model, options: CompileOptions) -> tuple[str, str] | None:
     """Why ``method`` does not apply, and what to do about it; None where it applies."""
-    if method.needs_relu and not _has_activation_without_levels(recognised(network)):
-        return "every activation has levels and a threshold of its own", "use it on a ReLU network"
+    return next(_reasons(method, model, options), None)
+
+
+def _none_compared(method: Method, models: Sequence[Model], options: CompileOptions) -> tuple[str, str] | None:
+    reasons = [inapplicable(method, model, options) for model in models if is_compared(method, model)]
+    if not reasons:
+        return f"no network is of its kind ({', '.join(method.compared_on)})", "give one, or name the method"
+    return None if None in reasons else reasons[0]
+
+
+def _reasons(method: Method, model: Model, options: CompileOptions) -> Iterator[tuple[str, str]]:
+    if method.trained is not None and (model.training is None or model.training.kind != method.trained):
+        yield (
+            f"it is a way of training, and no network's record says '{method.trained}'",
+            "give a network that 'spikec train' or 'calibrate-weights' made so",
+        )
+    if method.needs_relu and not _has_activation_without_levels(recognised(model.network)):
+        yield "every activation has levels and a threshold of its own", "use it on a ReLU network"
     if method.needs_calibration and options.calibration is None:
-        return "there is no calibration data", "give --calibration FILE.npz with a few hundred training inputs"
-    return None
+        yield "there is no calibration data", "give --calibration FILE.npz with a few hundred training inputs"
 
 
 def _has_activation_without_levels(network: Network) -> bool:

@@ -41,5 +41,5 @@ def _potential(built: Built) -> Program:
     return correct_layer_by_layer(built, with_shifted_bias(built), corrected)
 
 
-BIAS = Method(uncalibrated, _bias, needs_calibration=True)
-POTENTIAL = Method(uncalibrated, _potential, needs_calibration=True)
+BIAS = Method(uncalibrated, _bias, needs_calibration=True, compared_on=("relu",))
+POTENTIAL = Method(uncalibrated, _potential, needs_calibration=True, compared_on=("relu",))

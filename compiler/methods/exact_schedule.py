@@ -17,4 +17,4 @@ def _gated(options: CompileOptions) -> CompileOptions:
     return replace(options, schedule="exact")
 
 
-EXACT = Method(_gated)
+EXACT = Method(_gated, compared_on=("round",))

@@ -4,64 +4,116 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Callable, Sequence
 
 from ...targets.diagnostic import refuse
-from .evaluation import Evaluation
+from .evaluation import Evaluation, EvaluationRow
 
-_HEADINGS = ("method", "T", "accuracy", "latency", "steps per sample", "plain IF")
+_HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
+_LEFT = 2
+"""Columns of words, which stand to the left."""
 
 
 def evaluation_text(result: Evaluation) -> str:
-    """Table of one row per method and T, in columns."""
-    cells = [_HEADINGS, *_cells(result)]
+    """Table of one row per method, training and T, in columns."""
+    cells = [_HEADINGS, *(_cells(row) for row in result.rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
     lines = [
-        "  ".join((row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))))
+        "  ".join(c.ljust(w) if i < _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in cells
     ]
-    return "\n".join((f"ANN (float): {result.ann_accuracy:.2%}", *lines))
+    return "\n".join((f"ANN (float): {result.ann_accuracy:.2%}, {result.samples} samples", *lines))
 
 
 def evaluation_markdown(result: Evaluation) -> str:
-    """The same table in Markdown, with a newline at its end."""
-    rows = [_HEADINGS, ("---", *["---:"] * (len(_HEADINGS) - 1)), *_cells(result)]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return f"ANN (float): {result.ann_accuracy:.2%}\n\n{table}"
+    """Accuracies in %, of a method and training per row and a T per column, then latencies; in Markdown."""
+    parts = [
+        "Accuracy in % of the integer programs, simulated: mean ± standard deviation over networks.",
+        _matrix(result, lambda row: _percent(row.accuracy, row.spread)),
+    ]
+    if any(row.float_accuracy is not None for row in result.rows):
+        parts += [
+            "The same without rounding (weights of 20 bits, as good as float).",
+            _matrix(result, lambda row: _percent(row.float_accuracy, row.float_spread)),
+        ]
+    parts += [
+        "Time steps from a sample's first input to its result / from one sample to the next.",
+        _matrix(result, lambda row: f"{row.latency} / {row.steps_per_sample}"),
+    ]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def evaluation_plot(result: Evaluation) -> bytes:
-    """SVG of accuracy against T, one line per method; ``UnusableInput`` (E636) where matplotlib is not installed."""
+    """SVG of accuracy against T, a line per method; ``UnusableInput`` (E636) where matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise refuse("E636", "plots are drawn by matplotlib, which is not installed", hint="pip install 'spikec[plot]'")
-    from matplotlib import rc_context
+    from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
 
+    series = _series(result)
     # A fixed salt and no date: the same figures give the same bytes.
     with rc_context({"svg.hashsalt": "spikec", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
         axes.axhline(100 * result.ann_accuracy, color="0.6", linestyle="--", label="ANN (float)")
-        for method in dict.fromkeys(r.method for r in result.rows):
-            points = sorted((r.timesteps, 100 * r.accuracy) for r in result.rows if r.method == method)
-            axes.plot([t for t, _ in points], [a for _, a in points], "o-", label=method)
+        for index, (name, rows) in enumerate(series.items()):
+            axes.errorbar(
+                [row.timesteps for row in rows],
+                [100 * row.accuracy for row in rows],
+                yerr=[100 * (row.spread or 0) for row in rows],
+                fmt="o-" if rows[0].plain_if else "s:",
+                color=colormaps["tab20"](index % 20),
+                label=name,
+                markersize=3,
+                linewidth=1,
+            )
         axes.set_xscale("log", base=2)
-        axes.set_xlabel("time steps T")
+        axes.set_xlabel("time steps T (dotted: more than a plain integrate-and-fire neuron)")
         axes.set_ylabel("accuracy (%)")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return picture.getvalue()
 
 
-def _cells(result: Evaluation) -> list[tuple[str, ...]]:
-    return [
-        (
-            r.method,
-            str(r.timesteps),
-            f"{r.accuracy:.2%}",
-            str(r.latency),
-            str(r.steps_per_sample),
-            "yes" if r.plain_if else "no",
+def _series(result: Evaluation) -> dict[str, list[EvaluationRow]]:
+    """Rows by method, and by its training where a method has several."""
+    pairs = dict.fromkeys((row.method, row.training) for row in result.rows)
+    methods = [method for method, _ in pairs]
+    return {
+        f"{method} ({training})" if methods.count(method) > 1 else method: sorted(
+            (r for r in result.rows if (r.method, r.training) == (method, training)), key=lambda r: r.timesteps
         )
-        for r in result.rows
-    ]
+        for method, training in pairs
+    }
+
+
+def _matrix(result: Evaluation, shown: Callable[[EvaluationRow], str]) -> str:
+    timesteps = sorted({row.timesteps for row in result.rows})
+    headings = ("method", "trained", "plain IF", *(f"T = {steps}" for steps in timesteps))
+    lines = [headings, ("---", "---", "---", *["---:"] * len(timesteps))]
+    for rows in _series(result).values():
+        at = {row.timesteps: shown(row) for row in rows}
+        first = rows[0]
+        words = (first.method, first.training, "yes" if first.plain_if else "no")
+        lines.append((*words, *(at.get(steps, "") for steps in timesteps)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _percent(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value:.2f}" if spread is None else f"{100 * value:.2f} ± {100 * spread:.2f}"
+
+
+def _cells(row: EvaluationRow) -> Sequence[str]:
+    return (
+        row.method,
+        row.training or "-",
+        str(row.timesteps),
+        _percent(row.accuracy, row.spread),
+        _percent(row.float_accuracy, row.float_spread) or "-",
+        str(row.latency),
+        str(row.steps_per_sample),
+        "yes" if row.plain_if else "no",
+    )

@@ -21,7 +21,9 @@ class Method:
     """``options`` sets what the passes do; ``finish`` gives the program to run from what they left.
 
     ``needs_calibration`` and ``needs_relu`` (a network with an activation without levels) say where the method
-    applies; ``plain_if`` whether the neuron needs nothing beyond v, theta, W, b and v0.
+    applies; ``plain_if`` whether the neuron needs nothing beyond v, theta, W, b and v0. A method that is a way of
+    training as well applies to networks ``trained`` so alone (kinds of ``TrainingRecord``). Of others,
+    ``compared_on`` are the kinds of network for which a comparison of all methods has a row, where it knows the kind.
     """
 
     options: Callable[[CompileOptions], CompileOptions]
@@ -29,6 +31,8 @@ class Method:
     needs_calibration: bool = False
     needs_relu: bool = False
     plain_if: bool = True
+    trained: str | None = None
+    compared_on: tuple[str, ...] = ()
 
 
 def uncalibrated(options: CompileOptions) -> CompileOptions:

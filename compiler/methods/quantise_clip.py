@@ -9,4 +9,4 @@ from __future__ import annotations
 
 from .method import Method, uncalibrated
 
-QUANTISE_CLIP = Method(uncalibrated)
+QUANTISE_CLIP = Method(uncalibrated, compared_on=("floor", "clip"))

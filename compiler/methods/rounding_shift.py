@@ -33,5 +33,5 @@ def with_shifted_bias(built: Built) -> Program:
     return change_firing(from_zero(built.program), shifted)
 
 
-POTENTIAL_SHIFT = Method(largest_activation_uncalibrated, with_half_threshold)
-BIAS_SHIFT = Method(largest_activation_uncalibrated, with_shifted_bias)
+POTENTIAL_SHIFT = Method(largest_activation_uncalibrated, with_half_threshold, compared_on=("relu", "floor"))
+BIAS_SHIFT = Method(largest_activation_uncalibrated, with_shifted_bias, compared_on=("relu", "floor"))

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from .calibration import BIAS, POTENTIAL
-from .exact_schedule import EXACT
-from .membrane_potential import LMPC, LMPC_AS_PRINTED
+from . import (
+    adaptive_threshold,
+    calibration,
+    exact_schedule,
+    membrane_potential,
+    offset_spikes,
+    quantise_clip,
+    rounding_shift,
+    spike_masking,
+    threshold_norm,
+    trained,
+)
 from .method import Method
-from .quantise_clip import QUANTISE_CLIP
-from .rounding_shift import BIAS_SHIFT, POTENTIAL_SHIFT
-from .threshold_norm import MAX_NORM, ROBUST_NORM
 
 METHODS: dict[str, Method] = {
-    "qc-ann": QUANTISE_CLIP,
-    "lmpc": LMPC,
-    "lmpc-paper": LMPC_AS_PRINTED,
-    "opi": POTENTIAL_SHIFT,
-    "opt": BIAS_SHIFT,
-    "max-norm": MAX_NORM,
-    "robust-norm": ROBUST_NORM,
-    "calibration-bias": BIAS,
-    "calibration-potential": POTENTIAL,
-    "exact": EXACT,
+    "max-norm": threshold_norm.MAX_NORM,
+    "robust-norm": threshold_norm.ROBUST_NORM,
+    "rate-norm": trained.RATE_NORM,
+    "opt": rounding_shift.BIAS_SHIFT,
+    "opi": rounding_shift.POTENTIAL_SHIFT,
+    "calibration-bias": calibration.BIAS,
+    "calibration-potential": calibration.POTENTIAL,
+    "calibration-weights": trained.CALIBRATED_WEIGHTS,
+    "msat": adaptive_threshold.MSAT,
+    "qc-ann": quantise_clip.QUANTISE_CLIP,
+    "lmpc": membrane_potential.LMPC,
+    "lmpc-paper": membrane_potential.LMPC_AS_PRINTED,
+    "lwc": trained.LWC,
+    "lmpc-lwc": trained.LMPC_LWC,
+    "qcfs": trained.QCFS,
+    "srp": spike_masking.SRP,
+    "cos": offset_spikes.COS,
+    "noise": trained.NOISE,
+    "local-noise": trained.LOCAL_NOISE,
+    "deploy": trained.DEPLOY,
+    "exact": exact_schedule.EXACT,
 }
 
 DEFAULT_METHODS = ("qc-ann", "lmpc", "exact")

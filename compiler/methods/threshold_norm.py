@@ -24,5 +24,7 @@ def _from_zero(built: Built) -> Program:
     return from_zero(built.program)
 
 
-MAX_NORM = Method(largest_activation_uncalibrated, _from_zero, needs_calibration=True, needs_relu=True)
-ROBUST_NORM = Method(_robust, _from_zero, needs_calibration=True, needs_relu=True)
+MAX_NORM = Method(
+    largest_activation_uncalibrated, _from_zero, needs_calibration=True, needs_relu=True, compared_on=("relu",)
+)
+ROBUST_NORM = Method(_robust, _from_zero, needs_calibration=True, needs_relu=True, compared_on=("relu",))

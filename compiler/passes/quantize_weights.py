@@ -5,7 +5,9 @@
 One Theta per output channel where the target has a threshold for each, a few classes of them where it limits
 distinct thresholds, one for the read-out, whose potentials are compared with each other. Exponents are spent where
 projections of unlike size meet in one population. Nothing is clipped: Theta shrinks until every weight fits, every
-state stays inside its width (see ``scales``), and what that costs in bits is the pass's effect.
+state stays inside its width (see ``scales``), and what that costs in bits is the pass's effect. With calibration
+data a weight is rounded up or down so that the errors of a neuron's weights cancel (see ``error_feedback``), and its
+bias takes out the mean of what is left; without, every weight goes to the nearest.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, InputSignal, Population, Projection, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level
+from .fan_in_moments import Block, calibration_messages, fan_in_blocks
+from .rounding import Rounding, candidate_thresholds, round_against, round_to_nearest
 from .scales import (
     Ceiling,
     Drive,
@@ -32,8 +36,6 @@ from .scales import (
     largest_weight,
     leaves_ranges,
     limit_configurations,
-    rounded_weight,
-    rounding_error,
 )
 
 _CALIBRATION_SAMPLES = 64
@@ -66,15 +68,20 @@ class QuantizeWeights:
         spiking = replace(spiking, input=_choose_input(spiking, context, activity))
         spiking = _in_input_steps(spiking)
         populations, projections, effects, remarks = [], [], {}, []
+        calibration = context.calibration
+        messages = None if calibration is None else calibration_messages(state.network, spiking, calibration)
         for population in spiking.populations:
             drives = _drives(spiking, population, activity)
             choice = _choose(population, drives, context)
-            threshold = _fitting_thresholds(population, drives, choice, context)
-            remarks += _remarks(population, drives, choice, threshold, context)
-            populations.append(replace(population, integer_threshold=_shaped(threshold, population)))
-            step = context.target.weights.step.value
-            projections += [_rounded(d, e, threshold, step) for d, e in zip(drives, choice.exponents, strict=True)]
-            effects[population.name] = _effect(drives, choice, threshold, step)
+            incoming = spiking.incoming(population.name)
+            blocks = None if messages is None else fan_in_blocks(incoming, population, messages)
+            rounding = _fitting_rounding(population, drives, choice, blocks, context)
+            remarks += _remarks(population, drives, choice, rounding.threshold, context)
+            scaled = replace(population, integer_threshold=_shaped(rounding.threshold, population))
+            populations.append(rounding.corrected(scaled))
+            projections += [_on_grid(d, e) for d, e in zip(rounding.drives, choice.exponents, strict=True)]
+            method = "nearest" if blocks is None else "error feedback"
+            effects[population.name] = {"rounding": method, **_effect(drives, choice, rounding, context)}
         errors = tuple(d for d in remarks if d.code[0] == "E")
         if errors:
             raise UnusableInput(errors)
@@ -214,17 +221,44 @@ def _grid_error(population: Population, choice: _Choice) -> float:
     return float(np.mean(np.square(1 / np.maximum(resolved, 1e-100)))) / 12
 
 
-def _fitting_thresholds(population: Population, drives: list[Drive], choice: _Choice, context: Context) -> FloatArray:
-    """Thresholds at which the rounded weights keep the ranges too; few bits of equal sign add up when rounded up."""
-    target, highest = context.target, choice.ceiling.threshold
+def _fitting_rounding(
+    population: Population, drives: list[Drive], choice: _Choice, blocks: list[Block] | None, context: Context
+) -> Rounding:
+    """Round at thresholds that keep the ranges afterwards too; few bits of equal sign add up when rounded up."""
+    highest = choice.ceiling.threshold
     while True:
-        threshold = _thresholds(population, drives, choice.exponents, highest, target)
-        leaves = leaves_ranges(target, population, drives, choice.exponents, threshold, context.timesteps)
+        rounding = _rounding(population, drives, choice, highest, blocks, context)
+        threshold, corrected = rounding.threshold, rounding.corrected(population)
+        leaves = leaves_ranges(context.target, corrected, rounding.drives, threshold, context.timesteps)
         if population.threshold is not None:
             leaves &= threshold > 1
         if not leaves.any():
-            return threshold
+            return rounding
         highest = np.where(leaves, threshold * _SMALLER, highest)
+
+
+def _rounding(
+    population: Population,
+    drives: list[Drive],
+    choice: _Choice,
+    highest: FloatArray,
+    blocks: list[Block] | None,
+    context: Context,
+) -> Rounding:
+    step = context.target.weights.step.value
+    if blocks is None:
+        threshold = _thresholds(population, drives, choice.exponents, highest, context.target)
+        return round_to_nearest(drives, choice.exponents, threshold, step)
+    if _has_free_thresholds(population, context.target):
+        candidates = candidate_thresholds(drives, highest)
+    else:
+        candidates = _thresholds(population, drives, choice.exponents, highest, context.target)[None]
+    return round_against(blocks, drives, choice.exponents, candidates, (step, _weight_maximum(context)))
+
+
+def _has_free_thresholds(population: Population, target: Target) -> bool:
+    configurations = target.neuron.threshold_configurations
+    return population.threshold is not None and (configurations is None or population.shape[0] <= configurations.value)
 
 
 def _thresholds(
@@ -233,7 +267,7 @@ def _thresholds(
     if population.threshold is None:
         return np.full_like(highest, highest.min())
     configurations = target.neuron.threshold_configurations
-    if configurations is not None and len(highest) > configurations.value:
+    if configurations is not None and not _has_free_thresholds(population, target):
         return limit_configurations(np.maximum(np.floor(highest), 1.0), configurations.value)
     return choose_thresholds(drives, exponents, highest, target.weights.step.value)
 
@@ -242,8 +276,8 @@ def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
     return threshold.reshape(-1, *(1,) * (len(population.shape) - 1))
 
 
-def _rounded(drive: Drive, exponent: int, threshold: FloatArray, step: int) -> Projection:
-    weight = rounded_weight(drive, exponent, threshold, step).reshape(drive.projection.map.weight.shape)
+def _on_grid(drive: Drive, exponent: int) -> Projection:
+    weight = drive.weight.reshape(drive.projection.map.weight.shape)
     return replace(drive.projection, map=replace(drive.projection.map, weight=weight), exponent=exponent)
 
 
@@ -256,16 +290,12 @@ def _levels_used(drives: list[Drive], choice: _Choice, threshold: FloatArray, st
     return max(used, default=0.0)
 
 
-def _effect(drives: list[Drive], choice: _Choice, threshold: FloatArray, step: int) -> dict[str, Any]:
-    error = rounding_error(drives, choice.exponents, threshold, step)
+def _effect(drives: list[Drive], choice: _Choice, rounding: Rounding, context: Context) -> dict[str, Any]:
+    threshold = rounding.threshold
     worst = max(
-        (
-            float(np.abs(rounded_weight(d, e, threshold, step) - d.weight).max())
-            for d, e in zip(drives, choice.exponents, strict=True)
-        ),
-        default=0.0,
+        (float(np.abs(r.weight - d.weight).max()) for r, d in zip(rounding.drives, drives, strict=True)), default=0.0
     )
-    used = np.log2(_levels_used(drives, choice, threshold, step) + 1) + 1
+    used = np.log2(_levels_used(drives, choice, threshold, context.target.weights.step.value) + 1) + 1
     return {
         "weight_bits": float(f"{used:.3g}"),
         "bits_gained_per_channel": float(f"{np.mean(np.log2(threshold / threshold.min())):.3g}"),
@@ -273,7 +303,8 @@ def _effect(drives: list[Drive], choice: _Choice, threshold: FloatArray, step: i
         "limited_by": dict(sorted(choice.ceiling.binding.items())),
         "exponents": list(choice.exponents),
         "worst_rounding": float(f"{worst:.3g}"),
-        "rms_input_error": float(f"{np.sqrt(error.mean()):.3g}"),
+        "rms_input_error": float(f"{np.sqrt(rounding.square_error.mean()):.3g}"),
+        "bias_correction": float(f"{np.abs(rounding.mean_error).max():.3g}"),
         "clipped": 0,
     }
 

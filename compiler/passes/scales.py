@@ -11,7 +11,7 @@ integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -73,7 +73,6 @@ def ceiling(
     """Largest Theta per channel; ``limits`` are the window's steps and the largest integer weight."""
     timesteps, weight_maximum = limits
     channels = population.shape[0]
-    bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
     rules: dict[str, FloatArray] = {"ceiling": np.full(channels, THRESHOLD_CEILING / _unit(population, drives))}
     for drive, exponent in zip(drives, exponents, strict=True):
         largest = largest_weight(drive)
@@ -82,9 +81,7 @@ def ceiling(
         )
     if population.threshold is not None:
         rules["threshold range"] = np.full(channels, float(target.threshold_limit.value))
-    if target.neuron.bias_mantissa_maximum is not None:
-        largest_bias = int(target.nearest_bias(np.array([1 << 40]))[0])
-        rules["bias range"] = _ratio(largest_bias, np.abs(bias).max(axis=1))
+    rules |= _bias_rule(target, population)
     rules |= _range_rules(target, population, drives, timesteps, _MARGIN_BEFORE_ROUNDING)
     stacked = np.stack(list(rules.values()))
     names = list(rules)
@@ -95,6 +92,14 @@ def ceiling(
 def largest_weight(drive: Drive) -> FloatArray:
     """Largest magnitude of each channel's weights (O,), in thresholds per message."""
     return np.asarray(np.maximum(drive.weight.max(axis=(1, 2)), -drive.weight.min(axis=(1, 2))))
+
+
+def _bias_rule(target: Target, population: Population) -> dict[str, FloatArray]:
+    if target.neuron.bias_mantissa_maximum is None:
+        return {}
+    bias = np.broadcast_to(population.bias, population.shape).reshape(population.shape[0], -1)
+    largest = int(target.nearest_bias(np.array([1 << 40]))[0])
+    return {"bias range": _ratio(largest, np.abs(bias).max(axis=1))}
 
 
 def _range_rules(
@@ -132,17 +137,11 @@ def _gated_range(
 
 
 def leaves_ranges(
-    target: Target,
-    population: Population,
-    drives: list[Drive],
-    exponents: tuple[int, ...],
-    threshold: FloatArray,
-    timesteps: int,
+    target: Target, population: Population, rounded: list[Drive], threshold: FloatArray, timesteps: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Whether rounding made a channel's weights add up to more than the input or the state holds, (O,)."""
-    step = target.weights.step.value
-    rounded = [replace(d, weight=rounded_weight(d, e, threshold, step)) for d, e in zip(drives, exponents, strict=True)]
+    """Whether a channel's rounded weights and bias are more than the input, the state or the bias holds, (O,)."""
     rules = _range_rules(target, population, rounded, timesteps, _MARGIN_AFTER_ROUNDING)
+    rules |= _bias_rule(target, population)
     return np.asarray(np.stack(list(rules.values())).min(axis=0) < threshold)
 
 

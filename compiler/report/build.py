@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ...runtime.neuron_models import PLAIN_IF
 from ...runtime.program import Population, Program, latency_with_gates
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
@@ -14,6 +15,7 @@ from .content import (
     LayerRow,
     LedgerRow,
     ModelSection,
+    NeuronSection,
     NumbersRow,
     PassRow,
     ProgramSection,
@@ -57,6 +59,7 @@ def build_report(
         agreement=agreement,
         passes=tuple(passes),
         diagnostics=found,
+        neuron=_neuron_section(program) if program and program.neuron != PLAIN_IF else None,
     )
 
 
@@ -74,6 +77,11 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         cores=placement.cores,
         cores_shared=placement.cores_shared,
     )
+
+
+def _neuron_section(program: Program) -> NeuronSection:
+    model = program.neuron
+    return NeuronSection(model.name, model.extra_state, model.first_pass, program.first_pass_steps)
 
 
 def _layer_rows(

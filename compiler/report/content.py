@@ -36,7 +36,7 @@ class ProgramSection:
 
     In time steps: ``window`` from one sample to the next, ``latency`` from a sample's first input to its read-out,
     ``depth`` from the input to the read-out's window; ``pipelined_latency`` and the window T are what the same
-    network takes without gates.
+    network takes without gates and first passes.
     """
 
     schedule: str
@@ -50,6 +50,19 @@ class ProgramSection:
     synapses: int
     cores: int
     cores_shared: int
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronSection:
+    """The neuron model, where it is not the plain one: what each neuron keeps beyond the plain one's state.
+
+    ``first_pass`` are its tau or rho steps, ``first_pass_steps`` all steps that they add to latency and window.
+    """
+
+    model: str
+    state: tuple[str, ...]
+    first_pass: int
+    first_pass_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +181,5 @@ class Report:
     agreement: AgreementSection | None
     passes: tuple[PassRow, ...]
     diagnostics: tuple[Diagnostic, ...]
+    neuron: NeuronSection | None = None
+    """Absent, in JSON too, for plain neurons."""

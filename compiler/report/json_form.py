@@ -21,7 +21,8 @@ class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diag
 
 def report_dict(report: Report) -> dict[str, Any]:
     """JSON object of a report."""
-    return {**asdict(report), "diagnostics": [diagnostic_json(each) for each in report.diagnostics]}
+    content = {**asdict(report), "diagnostics": [diagnostic_json(each) for each in report.diagnostics]}
+    return content if report.neuron else {key: value for key, value in content.items() if key != "neuron"}
 
 
 def report_json(report: Report) -> str:
@@ -80,13 +81,13 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
         raise _Misfit(f"{where} is not an object")
     hints = get_type_hints(kind)
     names = [entry.name for entry in fields(kind)]
-    missing = [name for name in names if name not in value]
+    missing = [e.name for e in fields(kind) if e.name not in value and not (kind is Report and e.name == "neuron")]
     derived = {"severity"} if kind is Diagnostic else set()
     unknown = sorted(set(value) - set(names) - derived)
     if missing or unknown:
         found = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
         raise _Misfit(f"{where} {found}")
-    record = kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in names})
+    record = kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in names if name in value})
     if isinstance(record, Diagnostic) and record.code not in CODES:
         raise _Misfit(f"{where}.code is {record.code!r}, which is no diagnostic of this version")
     return record

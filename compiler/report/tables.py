@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diagnostics.render import format_number, node_names
-from .content import AgreementSection, LayerRow, LedgerRow, NumbersRow, ProgramSection, Report, ResourceRow
+from .content import (
+    AgreementSection,
+    LayerRow,
+    LedgerRow,
+    NeuronSection,
+    NumbersRow,
+    ProgramSection,
+    Report,
+    ResourceRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ def summary_rows(report: Report) -> tuple[tuple[str, str], ...]:
         each = report.program
         rows += [
             ("schedule", schedule_text(each)),
+            *([("neuron", neuron_text(report.neuron))] if report.neuron else []),
             ("latency", latency_text(each)),
             ("size", f"{each.neurons} neurons, {each.synapses} synapses"),
             ("cores", f"{each.cores}, or {each.cores_shared} with shared kernels"),
@@ -64,9 +74,17 @@ def schedule_text(program: ProgramSection) -> str:
 def latency_text(program: ProgramSection) -> str:
     """Steps per sample and until the result, against the pipelined schedule where a gate adds to them."""
     text = f"{program.latency} steps from the first input to the result, a sample every {program.window}"
-    if program.window == program.timesteps:
+    if not program.gated_layers:
         return text
     return f"{text} (pipelined: {program.pipelined_latency} steps, a sample every {program.timesteps})"
+
+
+def neuron_text(neuron: NeuronSection) -> str:
+    """The neuron model, what it needs beyond plain neurons, and what its first pass adds to the latency."""
+    needs = "; ".join(neuron.state)
+    if not neuron.first_pass:
+        return f"{neuron.model}, needs {needs}"
+    return f"{neuron.model}, needs {needs}; a first pass of {neuron.first_pass} steps, {neuron.first_pass_steps} in all"
 
 
 def agreement_text(agreement: AgreementSection | None) -> str:

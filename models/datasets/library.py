@@ -10,17 +10,14 @@ import numpy as np
 
 from ...targets.diagnostic import refuse
 from ..libraries import require_libraries
-from .idx import read_idx
+from .cifar import holds_packed_cifar10, read_cifar10, read_cifar100, read_packed_cifar10
+from .fashion_mnist import read_fashion_mnist
+from .imagenet import HINT as IMAGENET_HINT
+from .imagenet import read_imagenet
 from .images import DataSet, ImageSet, split
-from .packed_jpeg import read_packed_jpeg
 
-DATASETS = ("digits", "fashion-mnist", "cifar10")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-FASHION_CLASSES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS_TEST_IMAGES = 360
 
 
@@ -33,19 +30,26 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
     """Return a data set.
 
     ``digits`` (1x8x8) comes with scikit-learn; ``fashion-mnist`` (1x28x28) from IDX files in ``folder`` or from
-    Debian's package dataset-fashion-mnist; ``cifar10`` (3x32x32) from torchvision's layout or packed JPEG files in
-    ``folder``. ``download`` lets torchvision fetch the latter two into ``folder``, or into the cache folder.
+    Debian's package dataset-fashion-mnist; ``cifar10`` (3x32x32) from torchvision's layout (cifar-10-batches-py) or
+    packed JPEG files in ``folder``; ``cifar100`` (3x32x32) from torchvision's layout (cifar-100-python); ``imagenet``
+    (3x224x224, lazy) from train/CLASS/ and val/CLASS/ in ``folder``. ``download`` lets torchvision fetch Fashion-MNIST
+    and both CIFAR into ``folder``, or into the cache folder.
     Errors: E701 not found, E702 damaged, E705 no such data set, E708 library missing, E709 download failed.
     """
     if name not in DATASETS:
         raise refuse("E705", f"there is no data set '{name}'", hint=f"choose one of {', '.join(DATASETS)}")
+    if download and name == "imagenet":
+        hint = "get it from image-net.org, which asks for an account, and give its folder as --data"
+        raise refuse("E709", "ImageNet cannot be downloaded", hint=hint)
     if folder is not None and not folder.is_dir() and not download:
         raise refuse("E701", "the data folder does not exist", file=folder, hint="check the path given as --data")
     if name == "digits":
         return _digits()
     if name == "fashion-mnist":
         return _fashion_mnist(folder, download)
-    return _cifar10(folder, download)
+    if name == "imagenet":
+        return _imagenet(folder)
+    return _cifar(name, folder, download)
 
 
 def _digits() -> DataSet:
@@ -68,70 +72,22 @@ def _fashion_mnist(folder: Path | None, download: bool) -> DataSet:
     if base is None:
         hint = "give its folder as --data, allow --download, or install Debian's package dataset-fashion-mnist"
         raise refuse("E701", "Fashion-MNIST was not found", hint=hint)
-    torchvision_layout = base / "FashionMNIST" / "raw"
-    found = torchvision_layout if torchvision_layout.is_dir() else base
-    return DataSet(
-        "fashion-mnist",
-        _idx_pair(found, "train"),
-        _idx_pair(found, "t10k"),
-        FASHION_CLASSES,
-        shift=2,
-        flip=True,
-    )
+    return read_fashion_mnist(base)
 
 
-def _idx_pair(folder: Path, stem: str) -> ImageSet:
-    image_file, label_file = (_idx_file(folder, f"{stem}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
-    images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
-    if len(images) != len(labels) or not len(images):
-        message = f"{len(images)} images do not go with {len(labels)} labels"
-        raise refuse("E702", message, file=label_file, hint="fetch both files again")
-    if images.shape[1:] != (28, 28) or labels.max() >= len(FASHION_CLASSES):
-        message = f"images of shape {images.shape[1:]} with labels up to {labels.max()} are not Fashion-MNIST"
-        raise refuse("E702", message, file=image_file, hint="check the path given as --data")
-    return ImageSet(images[:, None], labels.astype(np.int64))
-
-
-def _idx_file(folder: Path, name: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    hint = f"the folder must hold {name} or {name}.gz"
-    raise refuse("E701", f"{name} was not found", file=folder, hint=hint)
-
-
-def _cifar10(folder: Path | None, download: bool) -> DataSet:
-    if folder is not None and (folder / "train.npz").is_file():
-        train, test = (_packed_cifar10(folder / f"{part}.npz") for part in ("train", "test"))
-        return DataSet("cifar10-jpeg", train, test, CIFAR10_CLASSES, shift=4, flip=True)
+def _cifar(name: str, folder: Path | None, download: bool) -> DataSet:
+    if name == "cifar10" and folder is not None and holds_packed_cifar10(folder):
+        return read_packed_cifar10(folder, cache_folder())
     base = folder or cache_folder()
     if download:
-        _download("CIFAR10", base)
-    if not (base / "cifar-10-batches-py").is_dir():
-        hint = "the folder must hold cifar-10-batches-py, or train.npz and test.npz of packed JPEG files; or --download"
-        raise refuse("E701", "CIFAR-10 was not found", file=base, hint=hint)
-    train, test = (_torchvision_cifar10(base, training) for training in (True, False))
-    return DataSet("cifar10", train, test, CIFAR10_CLASSES, shift=4, flip=True)
+        _download({"cifar10": "CIFAR10", "cifar100": "CIFAR100"}[name], base)
+    return read_cifar10(base) if name == "cifar10" else read_cifar100(base)
 
 
-def _packed_cifar10(path: Path) -> ImageSet:
-    if not path.is_file():
-        raise refuse("E701", f"{path.name} was not found", file=path.parent, hint="train.npz and test.npz go together")
-    return read_packed_jpeg(path, 32, len(CIFAR10_CLASSES), cache_folder())
-
-
-def _torchvision_cifar10(base: Path, training: bool) -> ImageSet:
-    require_libraries("torchvision")
-    from torchvision.datasets import CIFAR10
-
-    try:
-        # torchvision compares checksums before it unpickles, so a foreign file is never executed.
-        part = CIFAR10(str(base), train=training)
-    except (OSError, RuntimeError, EOFError) as error:
-        hint = "a file is missing or its checksum is wrong: fetch CIFAR-10 again (python version), or use --download"
-        raise refuse("E702", f"torchvision does not accept the files: {error}", file=base, hint=hint) from error
-    images = np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))
-    return ImageSet(images, np.asarray(part.targets, np.int64))
+def _imagenet(folder: Path | None) -> DataSet:
+    if folder is None:
+        raise refuse("E701", "no folder was given for ImageNet", hint=f"give it as --data: {IMAGENET_HINT}")
+    return read_imagenet(folder)
 
 
 def _download(name: str, folder: Path) -> None:

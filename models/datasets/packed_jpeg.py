@@ -19,7 +19,8 @@ from ...runtime.artefact import write_file
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
 from ..libraries import require_libraries
-from .images import ByteImages, ImageSet
+from .images import ImageSet
+from .lazy_images import ByteImages
 
 KEYS = ("jpeg", "offsets", "labels")
 

@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .images import ImageSet
+from .lazy_images import LazyImages
+
+TEST_SAMPLE = 1000
+"""Images of a lazy test set that a file holds: all of ImageNet's would take 7.5 GB."""
 
 
 def draw(images: ImageSet, count: int, seed: int) -> ImageSet:
@@ -17,9 +21,14 @@ def draw(images: ImageSet, count: int, seed: int) -> ImageSet:
     return images.take(np.random.default_rng(seed).permutation(len(images))[:count])
 
 
+def written_test_set(images: ImageSet) -> ImageSet:
+    """Return what a file of test images holds: all, of lazy ones the same 1000 drawn at random in every training."""
+    return draw(images, TEST_SAMPLE, seed=0) if isinstance(images.images, LazyImages) else images
+
+
 def sample_file(images: ImageSet) -> bytes:
     """Return the bytes of a sample file; equal images give equal bytes."""
-    return npz_bytes({"inputs": images.images, "labels": images.labels})
+    return npz_bytes({"inputs": images.images[:], "labels": images.labels})
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

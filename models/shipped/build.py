@@ -35,9 +35,9 @@ def build(run: Path) -> None:
     save_checkpoint(shipped_checkpoint(), checkpoint)
     write_file(shipped_model(), export_onnx(trained))
     arrays: dict[str, npt.NDArray[Any]] = {
-        "test_inputs": test.images,
+        "test_inputs": test.images[:],
         "test_labels": test.labels,
-        "calibration_inputs": calibration.images,
+        "calibration_inputs": calibration.images[:],
         "calibration_labels": calibration.labels,
     }
     write_file(shipped_samples(), npz_bytes(arrays))

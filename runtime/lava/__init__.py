@@ -18,7 +18,7 @@ from .availability import Availability, availability, require_lava
 from .deadline import default_deadline
 from .guard import run_guarded
 from .job import collect, prepare_job
-from .limits import find_problems
+from .limits import find_problems, require_plain_neurons
 from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
 from .sections import Section, available_cores, choose_lanes, cut
 
@@ -52,10 +52,11 @@ def run_lava(
     as many as are fastest); each sample is computed as if it were alone, and ``Execution.steps`` stays the chip's.
     Otherwise every process of the stock graph runs, one sample after the other: with exact fast models of Conv and
     Dense or, where ``stock``, with Lava's own (slow). ``deadline`` in seconds defaults to a generous estimate.
-    ``progress`` is called with (samples done, samples). Raises ``UnusableInput``: E501 where Lava cannot run, E504
-    and E505 for programs that Lava would compute wrongly, E506 for samples that are not the program's, E502 when a
-    Lava process fails, E503 at the deadline, E510 without room for temporary files.
+    ``progress`` is called with (samples done, samples). Raises ``UnusableInput``: E501 where Lava cannot run, E512 for
+    other neurons than plain ones, E504 and E505 for programs that Lava would compute wrongly, E506 for samples that are
+    not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for temporary files.
     """
+    require_plain_neurons(program)
     require_lava()
     if problems := [*find_problems(program, stock=stock), *_sample_problems(program, samples)]:
         raise UnusableInput(problems)
@@ -94,6 +95,7 @@ def run_loihi2(
     Raises ``UnusableInput``: E501 or E508 where Lava or the chip was not found (and what was looked for), E509 for
     every process that Lava would silently run on the host instead, the recorder of the read-out among them.
     """
+    require_plain_neurons(program)
     require_loihi2(program)
     raise refuse(
         "E509",
@@ -151,6 +153,7 @@ def build_process(program: Program, *, stock: bool = False, name: str | None = N
     Lava's own models of Conv and Dense would compute wrongly.
     Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.
     """
+    require_plain_neurons(program)
     require_lava()
     if problems := find_problems(program, stock=stock):
         raise UnusableInput(problems)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...targets.diagnostic import Diagnostic, Place
+from ...targets.diagnostic import Diagnostic, Place, refuse
+from ..neuron_models import PLAIN_IF
 from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection, Pulse
 from .encoding import ConvEncoding, encode_convolution, encode_dense
 
@@ -33,6 +34,18 @@ def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
     low, high = message_bounds(program, projection.source)
     return int((excitation * low + inhibition * high).min()), int((excitation * high + inhibition * low).max())
+
+
+def require_plain_neurons(program: Program) -> None:
+    """Raise ``UnusableInput`` (E512) for a neuron model that no Lava process of ours has."""
+    if program.neuron == PLAIN_IF:
+        return
+    state = "; ".join(program.neuron.extra_state)
+    raise refuse(
+        "E512",
+        f"Lava has no neuron of the model '{program.neuron.name}', which needs {state}",
+        hint="run it with --backend simulator or reference, or compile with --schedule exact and plain neurons",
+    )
 
 
 def find_problems(program: Program, *, stock: bool) -> list[Diagnostic]:

@@ -27,7 +27,8 @@ def keep_freed_pages() -> None:
 
 def batch_for_memory(program: Program) -> int:
     """Samples for which the currents of the largest population in a window, as 32-bit floats, take up to 16 MB."""
-    return max(1, _LARGEST_BYTES // (4 * program.timesteps * max(p.neurons for p in program.populations)))
+    steps = program.timesteps + program.neuron.first_pass
+    return max(1, _LARGEST_BYTES // (4 * steps * max(p.neurons for p in program.populations)))
 
 
 class BatchSizes:

@@ -60,22 +60,26 @@ def _added(total: Floats | None, received: Floats, layer: Layer) -> Floats:
     return given if total is None else np.add(total, given, out=total)
 
 
-def fire(layer: Layer, received: LayerInput) -> Messages:
-    """Spikes (T, n, H, W, C) uint8 of a population that fires as it integrates."""
+def fire(layer: Layer, received: LayerInput, initial: Floats | None = None) -> Messages:
+    """Spikes (T, n, H, W, C) uint8 of a population that fires as it integrates.
+
+    ``initial`` are potentials (rows, row) of the state's type to start from instead of the population's own.
+    """
     assert layer.neurons.threshold is not None, "a read-out does not fire"
     spikes = np.empty((layer.timesteps, received.samples, *layer.map), dtype=np.uint8)
     rows = spikes.reshape(layer.timesteps, -1, layer.neurons.row)
-    operands = _operands(layer, received, steps=layer.timesteps)
+    operands = input_rows(layer, received, steps=layer.timesteps)
+    start = layer.neurons.initial[None] if initial is None else initial
     limits = layer.bounds.state(layer.bounds.lowest), layer.bounds.state(layer.bounds.highest)
     loops = loops_for(spikes.size)
     if loops is not None:
         with loops.LOCK:
-            loops.fire(*operands, layer.neurons.bias, layer.neurons.threshold, layer.neurons.initial, *limits, rows)
+            loops.fire(*operands, layer.neurons.bias, layer.neurons.threshold, start, *limits, rows)
         return spikes
     v: Floats = np.empty(rows.shape[1:], dtype=layer.bounds.state)
-    v[...] = layer.neurons.initial
+    v[...] = start
     for step in range(layer.timesteps):
-        _integrate(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
+        add_input(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
         np.clip(v, *limits, out=v)
         fired = v >= layer.neurons.threshold
         v -= layer.neurons.threshold * fired
@@ -92,7 +96,7 @@ def count(layer: Layer, received: LayerInput) -> Messages:
     assert layer.neurons.threshold is not None, "a read-out is not gated"
     counts = np.empty((received.samples, *layer.map), dtype=narrowest_unsigned(layer.timesteps))
     rows = counts.reshape(-1, layer.neurons.row)
-    operands = _operands(layer, received, steps=1)
+    operands = input_rows(layer, received, steps=1)
     loops = loops_for(counts.size)
     if loops is not None:
         varying, constant, direct, factor = operands
@@ -107,7 +111,7 @@ def count(layer: Layer, received: LayerInput) -> Messages:
 
 def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
     """Potential (n, neurons) of a read-out after the T steps."""
-    operands = _operands(layer, received, steps=1 if layer.by_counts else layer.timesteps)
+    operands = input_rows(layer, received, steps=1 if layer.by_counts else layer.timesteps)
     shape = (received.samples * int(np.prod(layer.map)) // layer.neurons.row, layer.neurons.row)
     if layer.by_counts:
         v = _final(layer, operands, shape)
@@ -115,7 +119,7 @@ def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
         v = np.empty(shape, dtype=layer.bounds.state)
         v[...] = layer.neurons.initial
         for step in range(layer.timesteps):
-            _integrate(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
+            add_input(v, operands, layer.neurons.bias[step % len(layer.neurons.bias)], step)
             np.clip(v, layer.bounds.lowest, layer.bounds.highest, out=v)
     by_place = v.reshape(received.samples, *layer.map).transpose(0, 3, 1, 2)
     return by_place.reshape(received.samples, -1).astype(np.int64)
@@ -124,8 +128,8 @@ def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
 Operands = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
 
-def _operands(layer: Layer, received: LayerInput, *, steps: int) -> Operands:
-    """Input as rows of neurons; an operand that is not there has no rows."""
+def input_rows(layer: Layer, received: LayerInput, *, steps: int) -> Operands:
+    """Varying, constant and direct input as rows of neurons, and its factor; one that is not there has no rows."""
     row, state = layer.neurons.row, layer.bounds.state
 
     def rows(values: npt.NDArray[Any] | None, kind: npt.DTypeLike, leading: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -145,7 +149,8 @@ def _operands(layer: Layer, received: LayerInput, *, steps: int) -> Operands:
     )
 
 
-def _integrate(v: Floats, operands: Operands, bias: Floats, step: int) -> None:
+def add_input(v: Floats, operands: Operands, bias: Floats, step: int) -> None:
+    """Add to ``v`` all input of ``step`` (from 0)."""
     varying, constant, direct, factor = operands
     v += bias
     if len(varying):
@@ -159,5 +164,5 @@ def _integrate(v: Floats, operands: Operands, bias: Floats, step: int) -> None:
 def _final(layer: Layer, operands: Operands, shape: tuple[int, ...]) -> Floats:
     v: Floats = np.empty(shape, dtype=layer.bounds.state)
     v[...] = layer.neurons.offset
-    _integrate(v, operands, np.zeros((), dtype=layer.bounds.state), 0)
+    add_input(v, operands, np.zeros((), dtype=layer.bounds.state), 0)
     return v

@@ -90,14 +90,14 @@ def plan_layers(program: Program, choose: ChooseKernel = choose_kernel) -> tuple
     return tuple(plan_layer(program, population, choose) for population in program.populations)
 
 
-def plan_layer(program: Program, population: Population, choose: ChooseKernel = choose_kernel) -> Layer:
-    """Plan one population."""
+def plan_layer(program: Program, population: Population, choose: ChooseKernel = choose_kernel, spike: int = 1) -> Layer:
+    """Plan one population; ``spike`` is the largest message that a spike can be."""
     reduced = [
         (p, reduce_synapses(p.synapses, program.source_shape(p), population.shape))
         for p in program.incoming(population.name)
     ]
     drive = int(np.abs(population.bias).max()) + sum(
-        largest_sum(r.form, p.exponent, largest_message(program, p) * r.pool[0] * r.pool[1]) for p, r in reduced
+        largest_sum(r.form, p.exponent, _message(program, p, spike) * r.pool[0] * r.pool[1]) for p, r in reduced
     )
     bounds = plan_bounds(program, population, drive)
     steps = program.timesteps if bounds.by_counts else 1
@@ -106,7 +106,7 @@ def plan_layer(program: Program, population: Population, choose: ChooseKernel = 
         map_shape(population.shape),
         program.timesteps,
         bounds,
-        tuple(_connection(program, p, r, steps, choose) for p, r in reduced),
+        tuple(_connection(p, r, steps, choose, _message(program, p, spike)) for p, r in reduced),
         arrange_neurons(program, population, bounds.state),
     )
 
@@ -158,11 +158,12 @@ def _as_rows(arrays: list[IntArray], population: Population, state: FloatType) -
     return [row.astype(state) for row in rows]
 
 
-def _connection(
-    program: Program, projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel
-) -> Connection:
+def _message(program: Program, projection: Projection, spike: int) -> int:
+    return largest_message(program, projection) * (1 if projection.source == INPUT else spike)
+
+
+def _connection(projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel, one: int) -> Connection:
     graded = projection.source == INPUT
-    one = largest_message(program, projection)
     # Graded input is the same at every step, so its sum is taken after the kernel.
     largest = one * reduced.pool[0] * reduced.pool[1] * (1 if graded else steps)
     kernel = choose(reduced.form, projection.exponent, largest, graded)

@@ -14,13 +14,16 @@ from dataclasses import replace
 from ...targets.diagnostic import refuse
 from .. import kernels
 from ..execution import Execution, SpikeTrains
+from ..neuron_models import IF, MSAT
 from ..program import INPUT, IntArray, Program
+from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes, keep_freed_pages
 from .loops import exact_threads
 from .messages import Sent, encoded_input
 from .neurons import count, fire, integrate, layer_input
 from .plan import plan_layers
 from .results import ChunkResult, joined_results, last_readers
+from .second_pass import SecondPassSimulator
 from .tensors import TensorSimulator
 
 Progress = Callable[[int, int], None]
@@ -41,8 +44,8 @@ def simulate(
 
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
     goes, within a memory budget. ``threads`` is by default torch's number, and numba's where there is no torch.
-    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one. E511 for what cannot be had of
-    these, E506 for samples of another shape or range than the program's input.
+    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one and neurons are plain. E511
+    for what cannot be had of these, E506 for samples of another shape or range than the program's input.
     """
     started = time.perf_counter()
     simulator = Simulator(program, device=device)
@@ -55,11 +58,10 @@ class Simulator:
 
     def __init__(self, program: Program, *, device: str | None = None) -> None:
         self.program = program
-        self.device = _chosen_device(device)
+        self.device = _chosen_device(device, program)
         keep_freed_pages()
         self._values = program.timesteps * max(p.neurons for p in program.populations)
-        chunks = ProcessorSimulator(program) if self.device == "cpu" else TensorSimulator(program, self.device)
-        self._run_chunk = chunks.run_chunk
+        self._run_chunk = _layers_of(program, self.device).run_chunk
 
     def run(
         self,
@@ -83,7 +85,7 @@ class Simulator:
             while done < len(samples):
                 chunk = samples[done : done + sizes.next()]
                 began = time.perf_counter()
-                parts.append(self._run_chunk(chunk, record))
+                parts.append(self._run_chunk(chunk, record, done))
                 sizes.measured(len(chunk), time.perf_counter() - began)
                 done += len(chunk)
                 if progress is not None:
@@ -92,7 +94,19 @@ class Simulator:
         return joined_results(self.program, parts, len(samples), record=record, seconds=seconds)
 
 
-def _chosen_device(device: str | None) -> str:
+def _layers_of(
+    program: Program, device: str
+) -> ProcessorSimulator | TensorSimulator | SecondPassSimulator | AdaptiveThresholdSimulator:
+    if program.neuron.name == MSAT:
+        return AdaptiveThresholdSimulator(program)
+    if program.neuron.name != IF:
+        return SecondPassSimulator(program)
+    return ProcessorSimulator(program) if device == "cpu" else TensorSimulator(program, device)
+
+
+def _chosen_device(device: str | None, program: Program) -> str:
+    if program.neuron.name != IF and device in (None, "cpu"):
+        return "cpu"
     torch = kernels.installed_torch()
     has_gpu = torch is not None and torch.cuda.is_available()
     if device is None:
@@ -101,6 +115,9 @@ def _chosen_device(device: str | None) -> str:
         raise refuse("E511", f"the simulator has no device '{device}'", hint=f"choose from {', '.join(DEVICES)}")
     if device == "cuda" and not has_gpu:
         raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
+    if program.neuron.name != IF:
+        message = f"neurons of the model '{program.neuron.name}' run on the processor only"
+        raise refuse("E511", message, hint="leave the device out, or use 'cpu'")
     return device
 
 
@@ -122,8 +139,8 @@ class ProcessorSimulator:
         self._layers = plan_layers(program)
         self._last_reader = last_readers(program)
 
-    def run_chunk(self, samples: IntArray, record: bool) -> ChunkResult:
-        """Run ``samples`` (n, *input shape), all layers one after the other."""
+    def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
+        """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
         timesteps = self._program.timesteps
         sent = {INPUT: encoded_input(samples, self._program.input.shape, timesteps)}
         counts: dict[str, int] = {}

@@ -35,8 +35,8 @@ class TensorSimulator:
         self._device = device
         self._layers = plan_layers(program, self._kernel)
 
-    def run_chunk(self, samples: IntArray, record: bool) -> ChunkResult:
-        """Run ``samples`` (n, *input shape), all layers one after the other."""
+    def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
+        """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
         program, torch = self._program, self._torch
         graded = encoded_input(samples, program.input.shape, program.timesteps).graded
         sent: dict[str, Tensor] = {INPUT: torch.from_numpy(graded).to(self._device)}

@@ -100,7 +100,7 @@ def images_of(run: Path | None) -> Samples:
     from spikec.models.datasets.library import load_dataset
 
     data = load_dataset("fashion-mnist").test
-    return Samples(data.images, data.labels)
+    return Samples(data.images[:], data.labels)
 
 
 def spread_out(data: Samples) -> Samples:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import pickle
 import struct
@@ -69,16 +70,16 @@ def test_digits_are_bytes_with_one_fixed_test_set() -> None:
     data = load_dataset("digits")
     assert data.train.images.shape == (1437, 1, 8, 8)
     assert data.test.images.shape == (360, 1, 8, 8)
-    assert data.train.images.dtype == np.uint8
-    assert data.train.images.max() == 255
-    np.testing.assert_array_equal(data.test.images, load_dataset("digits").test.images)
+    assert data.train.images[:].dtype == np.uint8
+    assert data.train.images[:].max() == 255
+    np.testing.assert_array_equal(data.test.images[:], load_dataset("digits").test.images[:])
 
 
 def test_split_is_a_partition_that_the_seed_fixes() -> None:
     images = ImageSet(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), np.arange(50))
     rest, held_out = split(images, 10, seed=3)
     assert sorted([*rest.labels, *held_out.labels]) == list(range(50))
-    np.testing.assert_array_equal(rest.images.flatten(), rest.labels)
+    np.testing.assert_array_equal(rest.images[:].flatten(), rest.labels)
     np.testing.assert_array_equal(held_out.labels, split(images, 10, seed=3)[1].labels)
     assert set(held_out.labels) != set(split(images, 10, seed=4)[1].labels)
 
@@ -102,7 +103,7 @@ def test_idx_files_plain_zipped_and_in_torchvisions_layout(fashion: Path) -> Non
     for path in list(fashion.glob("*ubyte")):
         (raw / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     zipped = load_dataset("fashion-mnist", fashion / "deep")
-    np.testing.assert_array_equal(zipped.test.images, plain.test.images)
+    np.testing.assert_array_equal(zipped.test.images[:], plain.test.images[:])
     np.testing.assert_array_equal(zipped.test.labels, plain.test.labels)
 
 
@@ -148,8 +149,10 @@ def test_missing_files_and_folders_are_named(fashion: Path) -> None:
         load_dataset("cifar10", fashion / "nowhere")
     with pytest.raises(UnusableInput, match="E701 CIFAR-10 was not found"):
         load_dataset("cifar10", fashion)
-    with pytest.raises(UnusableInput, match="E705 there is no data set 'imagenet'"):
-        load_dataset("imagenet")
+    with pytest.raises(UnusableInput, match="E701 CIFAR-100 was not found"):
+        load_dataset("cifar100", fashion)
+    with pytest.raises(UnusableInput, match="E705 there is no data set 'mnist'"):
+        load_dataset("mnist")
 
 
 def test_fashion_mnist_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -161,17 +164,17 @@ def test_packed_jpeg_is_decoded_once(packed: Path, monkeypatch: pytest.MonkeyPat
     data = load_dataset("cifar10", packed)
     assert data.name == "cifar10-jpeg"
     assert data.train.images.shape == (12, 3, 32, 32)
-    for index, image in enumerate(data.train.images):
+    for index, image in enumerate(data.train.images[:]):
         assert abs(int(image.mean()) - index * 10) <= 1  # JPEG rounds a flat image by at most one
     monkeypatch.setattr(packed_jpeg, "_decode", None)
-    np.testing.assert_array_equal(load_dataset("cifar10", packed).test.images, data.test.images)
+    np.testing.assert_array_equal(load_dataset("cifar10", packed).test.images[:], data.test.images[:])
 
 
 def test_damaged_cache_is_decoded_again(packed: Path, tmp_path: Path) -> None:
-    expected = load_dataset("cifar10", packed).train.images
+    expected = load_dataset("cifar10", packed).train.images[:]
     for cached in (tmp_path / "cache" / "spikec").iterdir():
         cached.write_bytes(cached.read_bytes()[:50])
-    np.testing.assert_array_equal(load_dataset("cifar10", packed).train.images, expected)
+    np.testing.assert_array_equal(load_dataset("cifar10", packed).train.images[:], expected)
 
 
 def test_cache_that_cannot_be_written_is_told(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,12 +227,61 @@ def test_foreign_pickles_in_torchvisions_layout_are_not_loaded(tmp_path: Path) -
     assert code_of(lambda: load_dataset("cifar10", tmp_path)) == "E702"
 
 
-def test_failed_download_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Torchvision's layout with other images, and torchvision's list of checksums changed to go with them."""
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    random, names = np.random.default_rng(0), [f"class {index}" for index in range(100)]
+    contents = {
+        "train": {"data": random.integers(0, 256, (200, 3072), np.uint8), "fine_labels": [*range(100)] * 2},
+        "test": {"data": random.integers(0, 256, (9, 3072), np.uint8), "fine_labels": [*range(91, 100)]},
+        "meta": {"fine_label_names": names},
+    }
+    checksums = {}
+    for name, content in contents.items():
+        (folder / name).write_bytes(pickle.dumps(content))
+        checksums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    reader = "torchvision.datasets.CIFAR100"
+    monkeypatch.setattr(f"{reader}.train_list", [["train", checksums["train"]]])
+    monkeypatch.setattr(f"{reader}.test_list", [["test", checksums["test"]]])
+    meta = {"filename": "meta", "key": "fine_label_names", "md5": checksums["meta"]}
+    monkeypatch.setattr(f"{reader}.meta", meta)
+    return tmp_path
+
+
+def test_cifar100_in_torchvisions_layout(cifar100: Path) -> None:
+    data = load_dataset("cifar100", cifar100)
+    assert (data.name, data.shift, data.flip, data.channels, data.size) == ("cifar100", 4, True, 3, 32)
+    assert data.classes == tuple(f"class {index}" for index in range(100))
+    assert data.train.images.shape == (200, 3, 32, 32)
+    stored = pickle.loads((cifar100 / "cifar-100-python" / "test").read_bytes())
+    for image, row in zip(data.test.images[:], stored["data"], strict=True):
+        # Red, then green, then blue, each row by row: as the publisher describes the files.
+        np.testing.assert_array_equal(image[1, 2], row[1024 + 2 * 32 :][:32])
+    np.testing.assert_array_equal(data.test.labels, np.arange(91, 100))
+
+
+@pytest.mark.parametrize("name", ["train", "test", "meta"])
+def test_altered_cifar100_is_refused(cifar100: Path, name: str) -> None:
+    path = cifar100 / "cifar-100-python" / name
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    assert code_of(lambda: load_dataset("cifar100", cifar100)) == "E702"
+
+
+@pytest.mark.parametrize(("name", "asked"), [("cifar10", "CIFAR10"), ("cifar100", "CIFAR100")])
+def test_download_fetches_what_was_asked_for(
+    name: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
     def unreachable(root: str, download: bool) -> None:
+        fetched.append(root)
         raise OSError("no route to host")
 
-    monkeypatch.setattr("torchvision.datasets.CIFAR10", unreachable)
-    assert code_of(lambda: load_dataset("cifar10", tmp_path, download=True)) == "E709"
+    monkeypatch.setattr(f"torchvision.datasets.{asked}", unreachable)
+    assert code_of(lambda: load_dataset(name, tmp_path / "new", download=True)) == "E709"
+    assert fetched == [str(tmp_path / "new")]
 
 
 def test_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def test_a_network_trained_for_its_spikes_is_a_program_of_plain_neurons(
         compiled = spikec.compile_model(tmp_path / model, options)
         assert compiled.program.schedule == "pipelined"
         assert not compiled.program.pulses
-    execution = spikec.simulate(compiled.program, digits.test.images)
+    execution = spikec.simulate(compiled.program, digits.test.images[:])
     in_program = float((execution.predictions == digits.test.labels).mean())
     test = torch.from_numpy(digits.test.images), torch.from_numpy(digits.test.labels)
     # Two 8-bit roundings of one network: 360 images, of which some lie between two classes.
@@ -183,7 +183,10 @@ def test_a_network_trained_for_its_spikes_is_a_program_of_plain_neurons(
 def test_ratenorm_trains_thresholds_alone(digits: DataSet, relu: Checkpoint, tmp_path: Path) -> None:
     result = trained(replace(RATENORM, epochs_qc=3, learning_rate_qc=1.0), digits, tmp_path, relu)
     assert result.activation.kind == "clip"
-    assert result.training["rounds"][-1]["round"] == "ratenorm"
+    last = result.training["rounds"][-1]
+    assert last["round"] == "ratenorm"
+    # Its best epoch by the ANN's accuracy would be the first, which has the ReLU network's thresholds.
+    assert last["best_epoch"] == last["epochs"]
     assert all(torch.equal(result.weights[name], relu.weights[name]) for name in relu.weights)
     starting = trained(replace(RATENORM, epochs_qc=0), digits, tmp_path / "start", relu)
     before, after = (one.training["rounds"][-1]["thresholds"] for one in (starting, result))

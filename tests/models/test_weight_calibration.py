@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from spikec.models import weight_calibration
 from spikec.models.activation import Activation
 from spikec.models.checkpoint import Checkpoint
+from spikec.models.layer_calibration import LayerFit
 from spikec.models.layers import INPUT, layers_of
 from spikec.models.networks import NetworkSpec
-from spikec.models.spiking import IntegrateAndFire
-from spikec.models.weight_calibration import WeightCalibration, calibrate_weights
+from spikec.models.spiking import IntegrateAndFire, SpikingNetwork
+from spikec.models.weight_calibration import Gradient, WeightCalibration, calibrate_weights
 from spikec.targets.diagnostic import UnusableInput
 
 CONVNET = NetworkSpec("convnet", 1, 8, 10, width=2)
@@ -30,72 +33,6 @@ def test_layers_together_are_the_network(spec: NetworkSpec) -> None:
             current = layer.linear(*(values[source] for source in layer.sources))
             values[layer.activation] = network.get_submodule(layer.activation)(current) if layer.activation else current
         torch.testing.assert_close(values[""], network(images))
-
-
-def neuron_gradients(
-    weight: list[float], trains: list[list[int]], target: float, *, printed: bool
-) -> tuple[list[float], list[int]]:
-    """Gradient of (phi - target)^2 by one neuron's weights, in plain Python; theta 1, v0 1/2; and its spikes."""
-    steps = len(trains)
-    v, potentials, spikes = 0.5, [], []
-    for train in trains:
-        u = v + sum(w * x for w, x in zip(weight, train, strict=True))
-        potentials.append(u)
-        spikes.append(int(u >= 1))
-        v = u - spikes[-1]
-    slope = [max(0.0, 1 - abs(u - 1)) for u in potentials]
-    error = 2 * (sum(spikes) / steps - target)
-    gradient = [0.0] * len(weight)
-    for t in range(steps):
-        for earlier in range(t + 1):
-            # ds(t)/du(t'): the surrogate at t, through the resets in between; as printed that at t', where s(t) = 1.
-            through = float(np.prod([1 - slope[k] for k in range(earlier, t)]))
-            each = slope[earlier] * spikes[t] if printed else slope[t] * through
-            for j, x in enumerate(trains[earlier]):
-                gradient[j] += error / steps * each * x
-    return gradient, spikes
-
-
-def gradient_in_torch(weight: list[float], trains: list[list[int]], target: float, *, printed: bool) -> list[float]:
-    linear = nn.Linear(len(weight), 1, bias=False).double()
-    linear.weight.data = torch.tensor([weight], dtype=torch.float64)
-    neuron = IntegrateAndFire(4, 0.5, len(trains), printed=printed).double()
-    neuron.threshold.data.fill_(1.0)
-    sent = neuron(linear(torch.tensor(trains, dtype=torch.float64)))
-    (sent.mean() - target).square().backward()
-    assert linear.weight.grad is not None
-    return [float(value) for value in linear.weight.grad[0]]
-
-
-TRAINS = [[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]]
-
-
-@pytest.mark.parametrize("printed", [False, True])
-@pytest.mark.parametrize("weight", [[0.4, -0.2, 0.3], [0.9, 0.6, 0.5], [0.1, 0.05, -0.3]])
-def test_gradient_is_that_of_one_neuron_by_hand(weight: list[float], printed: bool) -> None:
-    wanted, _ = neuron_gradients(weight, TRAINS, 0.6, printed=printed)
-    assert gradient_in_torch(weight, TRAINS, 0.6, printed=printed) == pytest.approx(wanted, abs=1e-12)
-
-
-def test_printed_gradient_leaves_silent_neurons_untrained() -> None:
-    """Eq. 17 is zero where s(t) = 0: a neuron that should fire and does not would stay silent for ever."""
-    silent = [0.1, 0.1, 0.02]
-    _, spikes = neuron_gradients(silent, TRAINS, 0.6, printed=False)
-    assert sum(spikes) == 0
-    assert gradient_in_torch(silent, TRAINS, 0.6, printed=True) == [0, 0, 0]
-    mended = gradient_in_torch(silent, TRAINS, 0.6, printed=False)
-    assert max(mended) < 0  # descent raises every weight, so the neuron comes closer to firing
-
-
-def test_eq_16_as_printed_moves_all_weights_of_a_neuron_alike() -> None:
-    """Without x_j(t') the weight of a synapse that never got a spike changes as much as any other."""
-    trains = [[1, 0], [1, 0], [0, 0], [1, 0]]
-    without_input = [[1, 1]] * 4
-    as_printed, _ = neuron_gradients([0.5, 0.5], trains, 0.9, printed=True)
-    assert as_printed[1] == 0  # x_j(t') restored
-    factor_dropped, _ = neuron_gradients([0.25, 0.25], without_input, 0.9, printed=True)
-    assert factor_dropped[0] == factor_dropped[1] != 0
-    assert gradient_in_torch([0.5, 0.5], trains, 0.9, printed=False)[1] == 0
 
 
 def checkpoint(spec: NetworkSpec, kind: str = "round") -> Checkpoint:
@@ -125,7 +62,8 @@ def test_calibration_lowers_the_error_of_its_layers(spec: NetworkSpec) -> None:
     assert (errors[:, 1] <= errors[:, 0]).all()
     assert errors[:, 1].sum() < errors[:, 0].sum()
     assert result.training["seed"] == 3
-    assert record["kept"] == (record["divergence"][1] < record["divergence"][0])
+    assert record["kept"] == (record["divergences"][1] < record["divergences"][0])
+    assert (record["timesteps"], record["gradient"], record["potentials"]) == (2, "mended", True)
     result.build()
     again = calibrate_weights(given, IMAGES, OPTIONS)
     assert all(torch.equal(result.weights[name], again.weights[name]) for name in result.weights)
@@ -173,6 +111,114 @@ def test_the_callers_generator_and_checkpoint_are_left_alone() -> None:
 
 def test_everything_impossible_is_told_at_once() -> None:
     with pytest.raises(UnusableInput, match="E705") as caught:
-        calibrate_weights(checkpoint(CONVNET, "clip"), IMAGES[:4], WeightCalibration(0, -1, 0.0, 0))
-    assert len(caught.value.diagnostics) == 6
+        calibrate_weights(checkpoint(CONVNET, "clip"), IMAGES[:4], WeightCalibration(0, -1, 0.0, 0, seed=-1))
+    assert len(caught.value.diagnostics) == 7
     assert {problem.code for problem in caught.value.diagnostics} == {"E705"}
+
+
+@pytest.mark.parametrize("kind", ["relu", "clip"])
+def test_a_network_without_levels_becomes_one_with_t_levels(kind: str) -> None:
+    given = checkpoint(CONVNET, kind)
+    result = calibrate_weights(given, IMAGES, replace(OPTIONS, timesteps=4, gradient="straight-through"))
+    record = result.training["weight_calibration"]
+    assert result.activation == Activation("round", 4)
+    errors = np.array(list(record["errors"].values()))
+    assert (errors[:, 1] <= errors[:, 0]).all()
+    assert errors[:, 1].sum() < errors[:, 0].sum()
+    thresholds = {n: float(t) for n, t in result.weights.items() if n.endswith(".threshold")}
+    assert len(thresholds) == 6
+    if kind == "clip":
+        assert set(thresholds.values()) == {1.0}
+    else:
+        network, fitted = given.build(), IMAGES[np.arange(100) % 5 != 0].float() / 255
+        with torch.no_grad():
+            a = nn.Sequential(*list(network.children())[:3])(fitted).flatten().double()
+        grid = a.max() * torch.arange(1, 101) / 100
+        missed = [float(((a * 4 / g + 0.5).floor().clip(0, 4) * g / 4 - a).square().mean()) for g in grid]
+        # Two neighbours on the grid may be as good as each other in float32.
+        assert thresholds["2.threshold"] == pytest.approx(float(grid[int(np.argmin(missed))]), rel=0.02)
+    result.build()
+
+
+def test_targets_of_a_relu_network_are_its_relus(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    calibrate = LayerFit.calibrate
+
+    def watched(fit: LayerFit) -> list[float]:
+        seen.append(fit.target)
+        return calibrate(fit)
+
+    monkeypatch.setattr(LayerFit, "calibrate", watched)
+    given = checkpoint(CONVNET, "relu")
+    calibrate_weights(given, IMAGES, replace(OPTIONS, epochs=0, gradient="straight-through"))
+    network, value = given.build(), IMAGES.float() / 255
+    wanted = []
+    with torch.no_grad():
+        for module in network.children():
+            value = module(value)
+            if isinstance(module, nn.ReLU):
+                wanted.append(value)
+    assert len(seen) == 2 * len(wanted)
+    for target, activation in zip(seen, wanted * 2, strict=True):
+        torch.testing.assert_close(target, activation, rtol=1e-4, atol=1e-5)  # float32 sums in another order
+
+
+def test_without_potentials_the_activation_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[SpikingNetwork] = []
+    divergence = weight_calibration._divergence
+
+    def seen(ann: nn.Module, spiking: SpikingNetwork, inputs: Tensor) -> float:
+        judged.append(spiking)
+        return divergence(ann, spiking, inputs)
+
+    monkeypatch.setattr(weight_calibration, "_divergence", seen)
+    given = checkpoint(CONVNET, "floor")
+    shares = {}
+    for potentials in (False, True):
+        record = calibrate_weights(given, IMAGES, replace(OPTIONS, potentials=potentials)).training
+        assert record["weight_calibration"]["potentials"] is potentials
+        pair, judged[:] = list(judged), []
+        shares[potentials] = [
+            [m.initial.flatten().tolist() for m in network.modules() if isinstance(m, IntegrateAndFire)]
+            for network in pair
+        ]
+    assert shares[False] == [[[0.25]] * 6] * 2  # floor, T = 2, L = 4: 1/2 - T/(2L)
+    assert all(len(share) > 1 for network in shares[True] for share in network)
+
+
+def test_float_images_are_taken_as_they_are() -> None:
+    given = checkpoint(CONVNET)
+    records = [
+        calibrate_weights(given, images, replace(OPTIONS, epochs=1)).training["weight_calibration"]
+        for images in (IMAGES, IMAGES.float() / 255)
+    ]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("gradient", ["mended", "straight-through"])
+def test_a_learning_rate_that_ruins_every_weight_leaves_the_given_ones(gradient: Gradient) -> None:
+    given = checkpoint(CONVNET)
+    result = calibrate_weights(given, IMAGES, replace(OPTIONS, learning_rate=100.0, gradient=gradient))
+    record = result.training["weight_calibration"]
+    assert all(after <= before for before, after in record["errors"].values())
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in result.weights.values())
+    with pytest.raises(UnusableInput, match=r"E705 the learning rate is 1e\+38"):
+        calibrate_weights(given, IMAGES, replace(OPTIONS, learning_rate=1e38, gradient=gradient))
+
+
+@pytest.mark.parametrize(("kind", "gradient"), [("relu", "mended"), ("clip", "printed"), ("round", "steep")])
+def test_gradients_that_do_not_go_with_the_network(kind: str, gradient: Any) -> None:
+    with pytest.raises(UnusableInput, match=f"E705.*{gradient}") as caught:
+        calibrate_weights(checkpoint(CONVNET, kind), IMAGES, replace(OPTIONS, gradient=gradient))
+    assert len(caught.value.diagnostics) == 1
+
+
+def test_gradients_train_different_weights() -> None:
+    gradients: tuple[Gradient, ...] = ("mended", "printed", "straight-through")
+    records = [
+        calibrate_weights(checkpoint(CONVNET), IMAGES, replace(OPTIONS, gradient=gradient)).training
+        for gradient in gradients
+    ]
+    assert [record["weight_calibration"]["gradient"] for record in records] == list(gradients)
+    errors = {tuple(map(tuple, record["weight_calibration"]["errors"].values())) for record in records}
+    assert len(errors) == 3

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ EXTENDED = 'name = "mine"\ntitle = "My chip"\nbackends = ["simulator"]\nextends 
 
 
 def test_families_are_not_targets() -> None:
-    assert targets.names() == ("lava", "loihi1", "loihi2")
+    assert targets.names() == ("lava", "loihi1", "loihi2", "programmable")
 
 
 @pytest.mark.parametrize("name", targets.names())
@@ -224,3 +224,28 @@ def test_every_bias_is_representable_without_a_limit() -> None:
     biases = np.array([[-(10**9), 12345], [0, 10**9]])
     assert target.bias_representable(biases).all()
     assert (target.nearest_bias(biases) == biases).all()
+
+
+def test_neuron_models_are_read_and_plain_where_nothing_is_said(tmp_path: Path) -> None:
+    assert [name for name in targets.names() if targets.load(name).has_neuron("srp")] == ["programmable"]
+    assert all(targets.load(name).has_neuron("if") for name in targets.names())
+    silent = replace(targets.load("lava"), neuron=replace(targets.load("lava").neuron, models=None))
+    assert silent.has_neuron("if")
+    assert not silent.has_neuron("msat")
+    known = '[neuron]\nmodels = { values = ["cos", "if"], source = "data sheet", status = "published" }\n'
+    mine = targets.load(_written(tmp_path, EXTENDED + known))
+    assert mine.neuron.models is not None
+    assert mine.neuron.models.values == ("if", "cos")
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ('{ values = ["lif"], source = "x", status = "published" }', "E804"),
+        ('{ values = [], source = "x", status = "published" }', "E804"),
+        ('{ values = ["if"], status = "published" }', "E805"),
+        ('["if"]', "E804"),
+    ],
+)
+def test_neuron_models_that_are_wrong(value: str, code: str, tmp_path: Path) -> None:
+    assert _codes(_problems(_written(tmp_path, f"{EXTENDED}[neuron]\nmodels = {value}\n"))) == [code]

@@ -182,6 +182,23 @@ CODES: tuple[Code, ...] = (
         "Give what the hint names where that is possible.",
     ),
     Code(
+        "E638",
+        "unusable journal",
+        "The file given as --journal does not hold measurements of 'spikec evaluate', or cannot be written.",
+        "Figures of another file would be taken for those of this evaluation.",
+        "error E638: this is not a journal of measurements: Expecting value  --> notes.txt",
+        "Give the file that an earlier evaluation wrote, or the name of a new one.",
+    ),
+    Code(
+        "E639",
+        "profile needs plain neurons",
+        "A program was to be profiled whose neurons are not plain integrate-and-fire ones.",
+        "What is left in a masked, restarted or adaptive neuron does not tell whether its count is right, and eq. 18 "
+        "knows neither first passes nor spikes with a payload.",
+        "error E639: residual potentials of the neuron model 'srp' say nothing about its counts",
+        "Profile a program of plain integrate-and-fire neurons.",
+    ),
+    Code(
         "E640",
         "unknown backend",
         "The name is not one of the backends.",

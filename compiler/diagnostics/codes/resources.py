@@ -164,4 +164,15 @@ CODES: tuple[Code, ...] = (
         "error E318: out/report.json: the report is not JSON: Unterminated string at line 40, column 9",
         "Compile again; do not edit report.json by hand.",
     ),
+    Code(
+        "E319",
+        "target has no such neuron",
+        "The program's neurons (--neuron srp, cos or msat) keep state that the target's neurons do not have.",
+        "A chip with plain integrate-and-fire neurons has a membrane potential, a threshold and an initial potential; "
+        "what it cannot keep it would silently leave out.",
+        "error E319: the target has no neuron of the model 'srp', with 1 mask bit per neuron and sample, which gates "
+        "its output",
+        "Compile for the target 'programmable' to simulate the method, or use plain neurons: --schedule exact needs "
+        "no more state and no first pass.",
+    ),
 )

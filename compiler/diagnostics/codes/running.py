@@ -100,4 +100,14 @@ CODES: tuple[Code, ...] = (
         fix="Leave the argument out: the simulator then takes what the machine has. For 'cuda' install a torch that "
         "was built for the GPU's driver.",
     ),
+    Code(
+        id="E512",
+        title="Lava has no such neuron",
+        what="The program's neurons keep more state than the integrate-and-fire processes on Lava have.",
+        why="Plain neurons in their place would give other spikes, without anything looking wrong.",
+        example="E512 Lava has no neuron of the model 'srp', which needs 1 mask bit per neuron and sample, which gates "
+        "its output",
+        fix="Run the program on the backends simulator or reference; for Lava compile with plain neurons (--neuron if),"
+        " with --schedule exact where counts have to be exact.",
+    ),
 )

@@ -12,7 +12,7 @@ CODES: tuple[Code, ...] = (
         "unknown target",
         "The name given as target is neither a shipped description nor a path ending in .toml.",
         "Every limit that is checked comes from the target.",
-        "error E801: there is no target 'loihi3'; hint: did you mean 'loihi1'? targets: lava, loihi1, loihi2",
+        "error E801: there is no target 'loihi3'; hint: did you mean 'loihi1'?",
         "Take a name that 'spikec targets' lists, or give the path of your own .toml file.",
     ),
     Code(

@@ -12,7 +12,8 @@ CODES: tuple[Code, ...] = (
         why="Training, evaluation and calibration need the real images; nothing is put in their place.",
         example="E701 train-images-idx3-ubyte was not found (data/fashion)",
         fix="Check the path given as --data or as the model. For Fashion-MNIST the folder holds the four IDX files, "
-        "for CIFAR-10 cifar-10-batches-py or train.npz and test.npz; --download lets torchvision fetch both.",
+        "for CIFAR-10 cifar-10-batches-py or train.npz and test.npz, for CIFAR-100 cifar-100-python; --download lets "
+        "torchvision fetch these. For ImageNet it holds train/CLASS/*.JPEG and val/CLASS/*.JPEG.",
     ),
     Code(
         id="E702",
@@ -91,5 +92,15 @@ CODES: tuple[Code, ...] = (
         example="E710 the checkpoint was trained with seed = 0, so other images were held out than by 1",
         fix="Repeat the network, data set, seed and held-out share of the checkpoint's training, and ask for a further "
         "round, such as --noise or --deploy-timesteps.",
+    ),
+    Code(
+        id="E711",
+        title="unusable list of networks",
+        what="A zoo, the TOML file that lists networks to train, is not there, is not understood, or lacks what was "
+        "asked for.",
+        why="A network that starts from another must come after it, and an option that is not understood would be "
+        "trained without.",
+        example="E711 networks.noise starts from 'qcfs', which no network above it is (zoo.toml)",
+        fix="Mend the file as the message says; models/zoo/README.md describes it, and the shipped ones are examples.",
     ),
 )

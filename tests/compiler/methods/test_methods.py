@@ -194,10 +194,15 @@ def test_all_leaves_out_what_does_not_apply_and_says_so(
     assert run([*command, "--methods", "all", "--json", "--markdown", str(tmp_path / "table.md")]) == 0
     out, err = capsys.readouterr()
     rows = json.loads(out)["rows"]
-    assert [r["method"] for r in rows] == ["qc-ann", "lmpc", "opi", "opt", "exact"]
-    assert [(r["latency"], r["steps_per_sample"], r["plain_if"]) for r in rows[:1]] == [(4, 2, True)]
-    assert err.count("warning W637: ") == 5
-    assert len((tmp_path / "table.md").read_text().splitlines()) == 2 + 2 + len(rows)
+    assert [r["method"] for r in rows] == ["opt", "opi", "qc-ann", "lmpc", "srp", "cos", "exact"]
+    costs = {r["method"]: (r["latency"], r["steps_per_sample"], r["plain_if"]) for r in rows}
+    assert costs["qc-ann"] == (4, 2, True)
+    # Four steps of first pass, in each of one layers.
+    assert costs["srp"] == (8, 6, False)
+    assert costs["cos"] == (8, 6, False)
+    assert err.count("warning W637: ") == len(METHODS) - len(rows)
+    # Two tables, each with a caption, a heading and an empty line.
+    assert len((tmp_path / "table.md").read_text().splitlines()) == 2 * (2 + 2 + len(rows)) + 1
     assert run([*command, "--methods", "max-norm,lmpc-paper"]) == 2
     assert capsys.readouterr().err.count("error E637: ") == 2
 

@@ -1,0 +1,46 @@
+"""Rules on a program's neuron model: whether the target has such neurons, and whether their state is wide enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...runtime.neuron_models import PLAIN_IF
+from ...runtime.neuron_range import neuron_range
+from ...runtime.program import Program
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic, Place
+from ..mapping import Placement
+
+
+def neuron_model(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
+    """E319: the target has neurons of the program's model."""
+    if target.has_neuron(program.neuron.name):
+        return
+    models = target.neuron.models
+    yield Diagnostic(
+        "E319",
+        f"the target has no neuron of the model '{program.neuron.name}', with {'; '.join(program.neuron.extra_state)}",
+        hint="compile for the target 'programmable', which is simulated, or plain neurons with --schedule exact",
+        source=None if models is None else models.source,
+    )
+
+
+def neuron_state_range(program: Program, _: Target, __: Placement) -> Iterator[Diagnostic]:
+    """E212: no potential of another neuron than the plain one, which a pass has proven, can leave the state."""
+    if program.neuron == PLAIN_IF:
+        return
+    for population in program.populations:
+        low, high = neuron_range(program, population)
+        lowest, highest = int(low.min()), int(high.max())
+        if lowest >= program.state_minimum and highest <= program.state_maximum:
+            continue
+        above = highest > program.state_maximum
+        yield Diagnostic(
+            "E212",
+            f"potentials of the neuron model '{program.neuron.name}' can leave the state's range",
+            Place(layer=population.name),
+            measured=highest if above else lowest,
+            limit=program.state_maximum if above else program.state_minimum,
+            unit="weight units",
+            hint="lower --timesteps, --first-pass or --weight-bits, or choose a target with a wider state",
+        )

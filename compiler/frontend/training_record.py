@@ -1,0 +1,48 @@
+"""How a network was trained, carried by its ONNX file: what a comparison of conversion methods sorts by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnx
+
+_KEY = "spikec.training"
+"""Entry of the model's metadata that holds the record as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """``kind`` of the last thing that was trained, with the T it was trained for (0: none) and the ``seed``.
+
+    Kinds: relu, clip, ratenorm; floor and round (quantise-and-clip); noise, local-noise and deploy, which follow
+    them; and the calibrations of weights, lwc, lmpc-lwc and calibration-weights. Others are kept as they are.
+    """
+
+    kind: str
+    timesteps: int = 0
+    seed: int = 0
+
+
+def with_training_record(model: bytes, record: TrainingRecord) -> bytes:
+    """Return the ONNX file ``model`` with ``record`` in its metadata."""
+    parsed = onnx.load_model_from_string(model)
+    entry = parsed.metadata_props.add()
+    entry.key, entry.value = _KEY, json.dumps(asdict(record), sort_keys=True)
+    written: bytes = parsed.SerializeToString(deterministic=True)
+    return written
+
+
+def read_training_record(model: Path | bytes) -> TrainingRecord | None:
+    """Return the record of an ONNX file that ``read_onnx`` accepts; None where there is none, or a foreign one."""
+    content = model if isinstance(model, bytes) else model.read_bytes()
+    entries = {e.key: e.value for e in onnx.load_model_from_string(content).metadata_props}
+    try:
+        found = json.loads(entries[_KEY])
+        record = TrainingRecord(found["kind"], found["timesteps"], found["seed"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    numbers = (record.timesteps, record.seed)
+    is_sound = isinstance(record.kind, str) and all(isinstance(n, int) and n >= 0 for n in numbers)
+    return record if is_sound else None

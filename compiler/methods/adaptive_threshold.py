@@ -1,0 +1,30 @@
+"""MSAT: a threshold per neuron and step that follows potential and input, and spikes that carry it.
+
+    theta(t) = theta_max sigmoid(DET + DTT),    DET = tau_rd exp(-x / C)
+    DTT = tau_mp (alpha (v - V_m) - theta_max + k_a ln(1 + exp((v - V_m) / k_i)))
+
+theta_max is the largest activation, v0 = 0. Needs that arithmetic, a running mean and graded spikes in every neuron.
+See ``runtime.neuron_models.msat``. Confidences, which the authors fitted to their networks, are 1. Source: He et al.,
+Neural Comput. Appl. 2024.
+"""
+
+from __future__ import annotations
+
+from ...runtime.program import Program
+from ..compilation import Built
+from ..neuron_choice import with_adaptive_thresholds
+from .method import Method, largest_activation_uncalibrated
+
+
+def _adaptive(built: Built) -> Program:
+    return with_adaptive_thresholds(built.program, built.spiking)
+
+
+MSAT = Method(
+    largest_activation_uncalibrated,
+    _adaptive,
+    needs_calibration=True,
+    needs_relu=True,
+    plain_if=False,
+    compared_on=("relu",),
+)

@@ -1,0 +1,44 @@
+"""A chip without rounding, to tell what a method loses by itself from what the chip's integers cost it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...targets import Target
+from ...targets.schema import Chip, Core, Neuron, Number, SynapseFormat, Weights
+
+WEIGHT_BITS = 20
+"""Rounding at 2^-20 of a channel's largest weight: in single precision sums over a fan-in err by as much."""
+_STATE_BITS = 53
+
+
+def unrounded(target: Target) -> Target:
+    """Return ``target`` with 20-bit weights, a threshold per channel, wide states and no limit on resources.
+
+    A program for it is the float network, spike for spike, but where a potential comes within a millionth of the
+    threshold.
+    """
+
+    def number(value: int, unit: str) -> Number:
+        return replace(target.neuron.state_bits, value=value, unit=unit)
+
+    return replace(
+        target,
+        weights=Weights(
+            maximum=number((1 << WEIGHT_BITS - 1) - 1, "weight units"),
+            step=number(1, "weight units"),
+            exponent_maximum=number(0, "bits"),
+        ),
+        neuron=Neuron(
+            state_bits=number(_STATE_BITS, "bits"),
+            input_shift=number(0, "bits"),
+            compartments_per_neuron=target.neuron.compartments_per_neuron,
+            native_subtractive_reset=target.neuron.native_subtractive_reset,
+            pulsed_bias=target.neuron.pulsed_bias,
+        ),
+        synapses=SynapseFormat(),
+        core=Core(),
+        chip=Chip(),
+        delay_maximum=None,
+        graded_input=None,
+    )

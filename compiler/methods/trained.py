@@ -1,0 +1,39 @@
+"""Methods that are a way of training: what is left to the compiler is to run the network as it was trained to run.
+
+    rate-norm            thresholds m sigmoid(p) found by training alone, v0 = 0          (Ding et al. 2021)
+    qcfs                 a = theta clip(floor(z L / theta + 1/2) / L, 0, 1), v0 = theta/2  (Bu et al. 2022)
+    noise                QCFS with the residual error as noise in its activations          (Huang et al. 2024)
+    local-noise          the same with errors per level, measured on equal input           (ours)
+    deploy               the spiking network trained through time at its T                 (ours)
+    calibration-weights  weights and biases fitted layer by layer, b + theta/(2T)          (Li et al. 2021)
+    lwc, lmpc-lwc        weights fitted layer by layer through time, without and with LMPC (Xiong et al. 2025)
+
+The equations stand where the training is: ``models/rate_norm.py``, ``noise.py``, ``objectives.py`` and
+``weight_calibration.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...runtime.program import Program
+from ..compilation import Built
+from .membrane_potential import LMPC as SIGNED_POTENTIALS
+from .method import Method, from_zero, largest_activation_uncalibrated, uncalibrated
+from .rounding_shift import with_shifted_bias
+
+
+def _from_zero(built: Built) -> Program:
+    return from_zero(built.program)
+
+
+RATE_NORM = Method(largest_activation_uncalibrated, _from_zero, needs_calibration=True, trained="ratenorm")
+"""The clipped activations reach their thresholds on calibration data, so the largest one is the threshold."""
+
+QCFS = Method(uncalibrated, trained="round")
+NOISE = Method(uncalibrated, trained="noise")
+LOCAL_NOISE = Method(uncalibrated, trained="local-noise")
+DEPLOY = Method(uncalibrated, trained="deploy")
+CALIBRATED_WEIGHTS = Method(uncalibrated, with_shifted_bias, trained="calibration-weights")
+LWC = Method(uncalibrated, trained="lwc")
+LMPC_LWC = replace(SIGNED_POTENTIALS, trained="lmpc-lwc")

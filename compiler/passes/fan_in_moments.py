@@ -1,0 +1,156 @@
+"""What neurons receive on calibration data: mean and covariance of the messages in a fan-in.
+
+Messages are the ANN's activations over their clipping thresholds, the rates that spike counts approach, and for the
+input its encoded integers. A convolution's fan-in is what its kernel sees at output positions drawn at random over
+samples and map, padding included. A fan-in is taken in blocks, whose messages count as uncorrelated, because a
+covariance costs its square in memory and its cube in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...runtime.kernels import kernel_windows, pad_or_crop
+from ...runtime.samples import Samples
+from ..ir.network import Network, evaluate
+from ..ir.operators import FloatArray
+from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
+
+_SAMPLES = 512
+_KEPT_VALUES = 1 << 26
+"""Values of all messages together that are kept at most (256 MiB); larger maps are met on fewer samples."""
+_BATCH = 32
+_BLOCK = 768
+_FEWEST_POSITIONS = 1 << 12
+_MOST_POSITIONS = 1 << 14
+_SAMPLED_VALUES = 1 << 24
+
+Messages = dict[str, npt.NDArray[np.float32]]
+"""Per source (N, *its shape): rates in 0..1, for ``INPUT`` multiples of its step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Columns ``pieces`` (index of the projection, first, end) of the fan-in of output channels ``rows``.
+
+    ``mean`` (F,) and ``covariance`` (F, F) are those of the messages in these columns, in the pieces' order.
+    """
+
+    rows: slice
+    pieces: tuple[tuple[int, int, int], ...]
+    mean: FloatArray
+    covariance: FloatArray
+
+
+def calibration_messages(network: Network, spiking: SpikingNetwork, calibration: Samples) -> Messages:
+    """What every source sends for the first samples of ``calibration``; ``spiking`` has its input's step."""
+    firing = spiking.populations[:-1]
+    size = prod(spiking.input.shape) + sum(prod(p.shape) for p in firing)
+    inputs = calibration.first(int(np.clip(_KEPT_VALUES // size, 1, _SAMPLES))).as_float()
+    messages: Messages = {p.name: np.empty((len(inputs), *p.shape), dtype=np.float32) for p in firing}
+    for first in range(0, len(inputs), _BATCH):
+        batch = slice(first, first + _BATCH)
+        values = evaluate(network, inputs[batch], frozenset(p.activation for p in firing))
+        for p in firing:
+            messages[p.name][batch] = (values[p.activation] / p.spike_value).reshape(-1, *p.shape)
+    messages[INPUT] = _encoded(inputs, spiking.input)
+    return messages
+
+
+def _encoded(inputs: npt.NDArray[np.float32], signal: InputSignal) -> npt.NDArray[np.float32]:
+    arranged = inputs.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(inputs), *signal.shape)
+    return np.asarray(np.clip(np.rint(arranged / signal.step), signal.minimum, signal.maximum), dtype=np.float32)
+
+
+def fan_in_blocks(projections: tuple[Projection, ...], population: Population, messages: Messages) -> list[Block]:
+    """Moments of everything that ``population`` receives through ``projections``.
+
+    Projections whose fan-ins a row of weights can be laid over together (convolutions with the same number of
+    groups; matrices) share blocks; others count as uncorrelated.
+    """
+    random = np.random.default_rng(0)
+    together: dict[int, list[int]] = {}
+    for index, projection in enumerate(projections):
+        together.setdefault(_groups(projection), []).append(index)
+    blocks = []
+    for groups, members in sorted(together.items()):
+        fan_ins = {i: _FanIn(projections[i], messages[projections[i].source]) for i in members}
+        where = _positions(population, groups, sum(f.size for f in fan_ins.values()), messages, random)
+        outputs = population.shape[0] // max(groups, 1)
+        for group in range(max(groups, 1)):
+            rows = slice(group * outputs, (group + 1) * outputs)
+            for pieces in _pieces(fan_ins):
+                seen = [fan_ins[i].seen(where, group, first, end) for i, first, end in pieces]
+                blocks.append(_block(rows, pieces, np.concatenate(seen, axis=1)))
+    return blocks
+
+
+def _groups(projection: Projection) -> int:
+    return projection.map.geometry.groups if isinstance(projection.map, ConvMap) else 0
+
+
+def _block(rows: slice, pieces: tuple[tuple[int, int, int], ...], seen: npt.NDArray[np.float32]) -> Block:
+    mean = seen.mean(axis=0, dtype=np.float64)
+    centred = seen - mean.astype(np.float32)
+    # Single precision is some 1e-6 of a variance off, far below the damping that every user of it adds.
+    covariance = (centred.T @ centred).astype(np.float64) / len(seen)
+    return Block(rows, pieces, mean, covariance)
+
+
+def _positions(
+    population: Population, groups: int, fan_in: int, messages: Messages, random: np.random.Generator
+) -> tuple[npt.NDArray[Any], ...]:
+    """Indices (sample, row, column) of the neurons looked at; (sample,) for matrices, which all neurons share."""
+    samples = len(messages[INPUT])
+    grid = (samples, *population.shape[1:]) if groups else (samples,)
+    wanted = int(np.clip(_SAMPLED_VALUES // fan_in, _FEWEST_POSITIONS, _MOST_POSITIONS))
+    total = prod(grid)
+    chosen = np.arange(total) if total <= wanted else np.sort(random.choice(total, wanted, replace=False))
+    return tuple(np.unravel_index(chosen, grid))
+
+
+def _pieces(fan_ins: dict[int, _FanIn]) -> list[tuple[tuple[int, int, int], ...]]:
+    """Columns of all fan-ins, in blocks of at most ``_BLOCK``, cut between channels where these are small."""
+    blocks: list[list[tuple[int, int, int]]] = [[]]
+    room = _BLOCK
+    for index, fan_in in fan_ins.items():
+        width = _BLOCK - _BLOCK % fan_in.area if fan_in.area <= _BLOCK else _BLOCK
+        for first in range(0, fan_in.size, width):
+            end = min(first + width, fan_in.size)
+            if end - first > room and blocks[-1]:
+                blocks.append([])
+                room = _BLOCK
+            blocks[-1].append((index, first, end))
+            room -= end - first
+    return [tuple(block) for block in blocks if block]
+
+
+class _FanIn:
+    """The columns of one projection's fan-in, as messages at chosen positions."""
+
+    def __init__(self, projection: Projection, messages: npt.NDArray[np.float32]) -> None:
+        linear = projection.map
+        if isinstance(linear, ConvMap):
+            kernel = (linear.weight.shape[2], linear.weight.shape[3])
+            self.area, self.size = prod(kernel), linear.weight.shape[1] * prod(kernel)
+            self._seen = kernel_windows(pad_or_crop(messages, linear.geometry.padding), kernel, linear.geometry)
+            self._channels = linear.weight.shape[1]
+        else:
+            self.area, self.size = 1, linear.weight.shape[1]
+            self._seen = messages.reshape(len(messages), -1)
+            self._channels = self.size
+
+    def seen(self, where: tuple[npt.NDArray[Any], ...], group: int, first: int, end: int) -> npt.NDArray[np.float32]:
+        """Columns ``first`` to ``end`` of ``group`` at the positions ``where``, (positions, columns)."""
+        if len(where) == 1:
+            return self._seen[where[0], first:end]
+        before, after = first // self.area, -(-end // self.area)
+        channels = self._seen[:, group * self._channels + before : group * self._channels + after]
+        sample, row, column = where
+        flat: npt.NDArray[np.float32] = channels[sample, :, row, column].reshape(len(sample), -1)
+        return flat[:, first - before * self.area : end - before * self.area]

@@ -1,0 +1,102 @@
+"""Round all weights into one population, to nearest or with error feedback against calibration data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..ir.operators import FloatArray
+from ..ir.spiking import Population
+from .error_feedback import error_variance, round_with_feedback
+from .fan_in_moments import Block
+from .scales import Drive, rounded_weight, rounding_error
+
+_CANDIDATE_WEIGHTS = 1 << 12
+_MOST_CANDIDATES = 256
+_CANDIDATE_VALUES = 1 << 24
+_LOWEST_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rounding:
+    """``drives`` with weights on the grid of ``threshold`` (O,).
+
+    ``mean_error`` (O, R), in thresholds per step, is what a bias has to take out; ``square_error`` (O,), in
+    thresholds squared, is the mean square error of the input per step that is left then.
+    """
+
+    threshold: FloatArray
+    drives: list[Drive]
+    mean_error: FloatArray
+    square_error: FloatArray
+
+    def corrected(self, population: Population) -> Population:
+        """Return ``population`` with the mean error taken out by its bias."""
+        if not self.mean_error.any():
+            return population
+        rest = population.shape[1:] if self.mean_error.shape[1] > 1 else (1,) * (len(population.shape) - 1)
+        return replace(population, bias=population.bias - self.mean_error.reshape(-1, *rest))
+
+
+def round_to_nearest(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> Rounding:
+    """Every weight to the nearest multiple of its grid, as good as can be done without calibration data."""
+    rounded = [replace(d, weight=rounded_weight(d, e, threshold, step)) for d, e in zip(drives, exponents, strict=True)]
+    error = rounding_error(drives, exponents, threshold, step)
+    return Rounding(threshold, rounded, np.zeros((len(threshold), 1)), error)
+
+
+def candidate_thresholds(drives: list[Drive], highest: FloatArray) -> FloatArray:
+    """Integer thresholds in the upper quarter below ``highest`` (O,), (candidates, O); many where weights are few.
+
+    The fewer weights a neuron has, the more their rounding errors depend on the one number that scales them all.
+    """
+    fan_in = max(sum(d.weight.shape[2] for d in drives), 1)
+    values = max(sum(d.weight.size for d in drives), 1)
+    count = int(np.clip(min(_CANDIDATE_WEIGHTS // fan_in, _CANDIDATE_VALUES // values), 1, _MOST_CANDIDATES))
+    shares = 1 - (1 - _LOWEST_SHARE) * np.arange(count) / count
+    return np.asarray(np.maximum(np.floor(highest * shares[:, None]), 1.0))
+
+
+def round_against(
+    blocks: list[Block],
+    drives: list[Drive],
+    exponents: tuple[int, ...],
+    candidates: FloatArray,
+    limits: tuple[int, int],
+) -> Rounding:
+    """Round with error feedback at each of ``candidates`` (K, O), and keep the best threshold per channel.
+
+    ``limits`` are the step and the largest magnitude of an integer weight.
+    """
+    step, maximum = limits
+    count, channels = candidates.shape
+    rows = max((d.weight.shape[1] for d in drives), default=1)
+    mean, square = np.zeros((count, channels, rows)), np.zeros((count, channels))
+    rounded = [np.zeros((count, *d.weight.shape)) for d in drives]
+    for block in blocks:
+        weight = np.concatenate([drives[i].weight[block.rows, :, a:b] for i, a, b in block.pieces], axis=2)
+        steps = np.concatenate([np.full(b - a, float(step << exponents[i])) for i, a, b in block.pieces])
+        flat, grid = _columns(weight, steps, candidates[:, block.rows])
+        limit = np.full((len(flat), 1), float(maximum // step))
+        chosen = round_with_feedback(flat, grid, limit, block.covariance)
+        error = chosen - flat
+        shape = (count, *weight.shape[:2])
+        mean[:, block.rows] += (block.mean @ error).reshape(shape)
+        square[:, block.rows] += error_variance(error, block.covariance).reshape(shape).mean(axis=2)
+        first = 0
+        for i, a, b in block.pieces:
+            part = chosen[first : first + b - a].reshape(b - a, *shape)
+            rounded[i][:, block.rows, :, a:b] = np.moveaxis(part, 0, -1)
+            first += b - a
+    best, channel = square.argmin(axis=0), np.arange(channels)
+    kept = [replace(d, weight=r[best, channel]) for d, r in zip(drives, rounded, strict=True)]
+    return Rounding(candidates[best, channel], kept, mean[best, channel], square[best, channel])
+
+
+def _columns(weight: FloatArray, steps: FloatArray, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weights (F, K O R) repeated for each of K candidates (K, O), and their grids."""
+    count = len(candidates)
+    repeated = np.broadcast_to(np.moveaxis(weight, 2, 0)[:, None], (len(steps), count, *weight.shape[:2]))
+    grid = np.broadcast_to(steps[:, None, None, None] / candidates[None, :, :, None], repeated.shape)
+    return repeated.reshape(len(steps), -1), grid.reshape(len(steps), -1)

@@ -1,0 +1,114 @@
+"""``--neuron``: what is compiled, what a target without such neurons answers, what report and backends make of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spikec.compiler.compilation import compile_model
+from spikec.compiler.methods.adaptive_threshold import MSAT
+from spikec.compiler.methods.offset_spikes import COS
+from spikec.compiler.methods.spike_masking import SRP
+from spikec.compiler.options import CompileOptions
+from spikec.compiler.report import report_from_json, report_html, report_json, report_text
+from spikec.runtime.neuron_models import PLAIN_IF, NeuronModel, cos, srp
+from spikec.runtime.program import Program
+
+Cli = Callable[..., tuple[int, str, str]]
+MODELS = ("srp", "cos", "msat")
+
+
+def _options(**changes: Any) -> CompileOptions:
+    return CompileOptions(target="programmable", **changes)
+
+
+@pytest.mark.parametrize("neuron", MODELS)
+def test_a_plain_target_answers_no_and_names_the_state(neuron: str, bench: Path, cli: Cli) -> None:
+    code, out, err = cli("check", bench / "net.onnx", "--neuron", neuron)
+    assert code == 1
+    assert out.startswith("verdict: does-not-fit")
+    assert f"E319: the target has no neuron of the model '{neuron}'" in err
+    assert "'programmable'" in err
+    assert "--schedule exact" in err
+    code, out, _ = cli("check", bench / "net.onnx", "--neuron", neuron, "--target", "programmable", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["neuron"]["model"] == neuron
+
+
+@pytest.mark.parametrize("neuron", MODELS)
+def test_backends_agree_and_lava_refuses(neuron: str, bench: Path, cli: Cli, tmp_path: Path) -> None:
+    arguments = ("--target", "programmable", "--neuron", neuron, "--first-pass", 3, "--timesteps", 2)
+    assert cli("compile", bench / "net.onnx", "-o", tmp_path / "a", *arguments)[0] == 0
+    code, out, _ = cli("verify", tmp_path / "a", "--data", bench / "data.npz", "--backends", "reference,simulator")
+    assert (code, out.split(":")[0]) == (0, "equal")
+    code, out, err = cli("run", tmp_path / "a", "--data", bench / "data.npz", "--backend", "lava")
+    assert (code, out) == (2, "")
+    assert f"E512: Lava has no neuron of the model '{neuron}'" in err
+    program = Program.load(tmp_path / "a")
+    assert program.latency - program.depth == 2 + (0 if neuron == "msat" else 3)
+
+
+def test_the_report_tells_the_neuron_model_and_its_first_pass(bench: Path) -> None:
+    compiled = compile_model(bench / "net.onnx", _options(neuron="cos", first_pass=3))
+    text = report_text(compiled.report)
+    assert "cos, needs 1 initial membrane potential per neuron and sample" in text
+    assert "a first pass of 3 steps, 3 in all" in text
+    assert "9 steps from the first input to the result, a sample every 7" in text
+    assert "initial membrane potential per neuron and sample" in report_html(compiled.report)
+    assert report_from_json(report_json(compiled.report)) == compiled.report
+    plain = compile_model(bench / "net.onnx", _options())
+    assert plain.report.neuron is None
+    assert "neuron" not in json.loads(report_json(plain.report))
+    assert report_from_json(report_json(plain.report)) == plain.report
+
+
+def test_a_state_too_narrow_for_shifted_potentials_is_named(bench: Path, tmp_path: Path) -> None:
+    target = tmp_path / "narrow.toml"
+    target.write_text(
+        'name = "narrow"\ntitle = "Narrow"\nextends = "programmable"\nbackends = ["simulator"]\n[neuron]\n'
+        'state_bits = { value = 14, unit = "bits", source = "a test", status = "measured" }\n'
+    )
+    plain, long = (
+        compile_model(bench / "net.onnx", CompileOptions(target=str(target), neuron=neuron, first_pass=400)).report
+        for neuron in ("if", "srp")
+    )
+    assert plain.verdict == "fits"
+    assert [d.code for d in long.diagnostics] == ["E212"]
+    assert not long.numbers[0].overflow.proven
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--neuron", "lif"), ("--neuron", "srp", "--first-pass", 0), ("--neuron", "cos", "--schedule", "exact")],
+)
+def test_options_out_of_range(arguments: tuple[object, ...], bench: Path, refused: Callable[..., list[str]]) -> None:
+    (line,) = refused("check", bench / "net.onnx", *arguments)
+    assert line.startswith("error E630")
+
+
+@pytest.mark.parametrize(("method", "model"), [(SRP, srp()), (COS, cos())])
+def test_methods_keep_the_potentials_that_were_trained(method: Any, model: NeuronModel, bench: Path) -> None:
+    from spikec.compiler.compilation import build_program
+
+    built = build_program(bench / "net.onnx", method.options(CompileOptions(timesteps=2)))
+    program = method.finish(built)
+    assert program.neuron == model
+    assert built.program.neuron == PLAIN_IF
+    assert program.populations is built.program.populations
+    assert not method.plain_if
+
+
+def test_msat_starts_from_zero_at_the_largest_activation(bench: Path) -> None:
+    from spikec.compiler.compilation import build_program
+
+    built = build_program(bench / "net.onnx", MSAT.options(CompileOptions(timesteps=2)))
+    program = MSAT.finish(built)
+    first = program.populations[0]
+    assert not first.initial_potential.any()
+    # The net's activation is clipped at 4 levels of 0.25.
+    assert program.neuron.msat.layer(first.name).threshold_value == pytest.approx(1.0)
+    assert program.neuron == compile_model(bench / "net.onnx", _options(neuron="msat")).program.neuron
