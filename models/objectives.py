@@ -24,7 +24,7 @@ from .noise import (
 )
 from .options import Round, TrainingOptions
 from .rate_norm import RateNormClip, measure_running_maximum, rate_norm_layers, regulariser
-from .spiking import SpikingNetwork, fold_batch_norm
+from .spiking import SpikingNetwork
 from .thresholds import set_thresholds
 
 THRESHOLD_IMAGES = 512
@@ -203,20 +203,17 @@ class Deploy:
 
         loss = CE(f_T, y) + d tau^2 KL(softmax(g / tau) || softmax(f_T / tau))
 
-    f_T are the spiking network's logits with rounded weights (see ``round_weights``), g the ANN's. Batch norm is folded
-    (see ``fold_batch_norm``): what is trained are the folded weights, a bias per channel and the thresholds.
+    f_T are the spiking network's logits with rounded weights (see ``round_weights``), g the ANN's. Batch norm is
+    trained along: it follows the currents of all steps, and the compiler folds it into the weights as ever.
     """
 
     spiking: SpikingNetwork
     teacher: nn.Module
     options: TrainingOptions
-    updates_statistics: bool = False
+    updates_statistics: bool = True
     keeps_last: bool = False
 
     def __post_init__(self) -> None:
-        for module in self.spiking.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.requires_grad_(False)
         self.teacher.eval().requires_grad_(False)
 
     @property
@@ -230,8 +227,7 @@ class Deploy:
         return self.spiking.timesteps
 
     def initialise(self, images: DeviceImages) -> None:
-        """Fold batch norm."""
-        fold_batch_norm(self.network)
+        """Nothing to prepare."""
 
     def begin_epoch(self, epoch: int, held_out: DeviceImages) -> dict[str, Any]:
         """Nothing to measure."""

@@ -234,7 +234,7 @@ def _fitting_rounding(
             leaves &= threshold > 1
         if not leaves.any():
             return rounding
-        highest = np.where(leaves, threshold * _SMALLER, highest)
+        highest = np.where(leaves, np.minimum(threshold, highest) * _SMALLER, highest)
 
 
 def _rounding(
@@ -249,11 +249,12 @@ def _rounding(
     if blocks is None:
         threshold = _thresholds(population, drives, choice.exponents, highest, context.target)
         return round_to_nearest(drives, choice.exponents, threshold, step)
+    thresholds: tuple[FloatArray, FloatArray | None]
     if _has_free_thresholds(population, context.target):
-        candidates = candidate_thresholds(drives, highest)
+        thresholds = candidate_thresholds(drives, highest), highest
     else:
-        candidates = _thresholds(population, drives, choice.exponents, highest, context.target)[None]
-    return round_against(blocks, drives, choice.exponents, candidates, (step, _weight_maximum(context)))
+        thresholds = _thresholds(population, drives, choice.exponents, highest, context.target)[None], None
+    return round_against(blocks, drives, choice.exponents, thresholds, (step, _weight_maximum(context)))
 
 
 def _has_free_thresholds(population: Population, target: Target) -> bool:

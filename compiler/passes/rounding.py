@@ -62,14 +62,19 @@ def round_against(
     blocks: list[Block],
     drives: list[Drive],
     exponents: tuple[int, ...],
-    candidates: FloatArray,
+    thresholds: tuple[FloatArray, FloatArray | None],
     limits: tuple[int, int],
 ) -> Rounding:
-    """Round with error feedback at each of ``candidates`` (K, O), and keep the best threshold per channel.
+    """Round with error feedback at each of several thresholds, and keep the best one per channel.
 
-    ``limits`` are the step and the largest magnitude of an integer weight.
+    ``thresholds`` are the candidates (K, O) and, where a channel's own can be had, the highest (O,), not an integer:
+    weights that were trained on a grid of as many steps are kept as they are, at the integer next to it. ``limits``
+    are the step and the largest magnitude of an integer weight.
     """
-    step, maximum = limits
+    (candidates, own), (step, maximum) = thresholds, limits
+    if own is not None:
+        own = np.maximum(own, 1.0)
+        candidates = np.concatenate([candidates, np.rint(own)[None]])
     count, channels = candidates.shape
     rows = max((d.weight.shape[1] for d in drives), default=1)
     mean, square = np.zeros((count, channels, rows)), np.zeros((count, channels))
@@ -80,6 +85,9 @@ def round_against(
         flat, grid = _columns(weight, steps, candidates[:, block.rows])
         limit = np.full((len(flat), 1), float(maximum // step))
         chosen = round_with_feedback(flat, grid, limit, block.covariance)
+        if own is not None:
+            on_own = _on_own_grid(weight, steps, own[block.rows], limit)
+            chosen[:, -on_own.shape[1] :] = on_own
         error = chosen - flat
         shape = (count, *weight.shape[:2])
         mean[:, block.rows] += (block.mean @ error).reshape(shape)
@@ -92,6 +100,13 @@ def round_against(
     best, channel = square.argmin(axis=0), np.arange(channels)
     kept = [replace(d, weight=r[best, channel]) for d, r in zip(drives, rounded, strict=True)]
     return Rounding(candidates[best, channel], kept, mean[best, channel], square[best, channel])
+
+
+def _on_own_grid(weight: FloatArray, steps: FloatArray, own: FloatArray, limit: FloatArray) -> FloatArray:
+    """Weights (F, O R) in whole steps at the threshold ``own``, counted in steps at the nearest integer threshold."""
+    flat, grid = _columns(weight, steps, own[None])
+    _, nearest = _columns(weight, steps, np.rint(own)[None])
+    return np.asarray(np.clip(np.rint(flat / grid), -limit, limit) * nearest)
 
 
 def _columns(weight: FloatArray, steps: FloatArray, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:

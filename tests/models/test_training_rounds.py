@@ -160,8 +160,10 @@ def test_loss_of_the_last_round_is_cross_entropy_and_divergence_from_the_teacher
     cross = np.log(np.exp(spiking).sum(1)) - spiking[np.arange(20), labels]
     wanted = cross.mean() + 0.7 * 9 * (p * np.log(p / q)).sum(1).mean()
     assert float(given.detach()) == pytest.approx(wanted, rel=1e-4)  # float32
-    scales = [m.weight for m in objective.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert not any(scale.requires_grad for scale in scales)
+    norms = [m for m in objective.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms
+    # Trained along, on the currents of the spiking network: folding it first was worth 0.4 points less at T = 2.
+    assert all(norm.weight.requires_grad and norm.training for norm in norms)
 
 
 def test_a_network_trained_for_its_spikes_is_a_program_of_plain_neurons(

@@ -1,0 +1,55 @@
+"""Rounding a population's weights: which threshold is taken, and that a trained grid is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikec.compiler.passes.fan_in_moments import Block
+from spikec.compiler.passes.rounding import candidate_thresholds, round_against
+from spikec.compiler.passes.scales import Drive
+
+_CHANNELS, _FAN_IN, _LARGEST = 5, 40, 127
+
+
+def _block(random: np.random.Generator) -> Block:
+    factor = random.normal(size=(_FAN_IN, _FAN_IN))
+    covariance = factor @ factor.T / _FAN_IN
+    return Block(slice(0, _CHANNELS), ((0, 0, _FAN_IN),), random.uniform(size=_FAN_IN), covariance)
+
+
+def _drive(weight: Any) -> Drive:
+    projection: Any = None
+    return Drive(projection, weight[:, None, :], np.ones((1, 1, _FAN_IN)), 0, 1)
+
+
+def test_weights_on_a_grid_of_their_own_stay_on_it() -> None:
+    """Trained with 8 bits: whole steps up to 127, at a threshold that is not whole. Only the threshold is rounded."""
+    random = np.random.default_rng(3)
+    steps = random.integers(-_LARGEST, _LARGEST + 1, size=(_CHANNELS, _FAN_IN)).astype(float)
+    steps[:, 0] = _LARGEST
+    own = random.uniform(150, 400, size=_CHANNELS)
+    drive, block = _drive(steps / own[:, None]), _block(random)
+    candidates = candidate_thresholds([drive], own)
+    kept = round_against([block], [drive], (0,), (candidates, own), (1, _LARGEST))
+    np.testing.assert_array_equal(kept.threshold, np.rint(own))
+    np.testing.assert_allclose(kept.drives[0].weight[:, 0] * kept.threshold[:, None], steps, rtol=0, atol=1e-9)
+    without = round_against([block], [drive], (0,), (candidates, None), (1, _LARGEST))
+    # Feedback alone finds the grid again where the nearest whole threshold lies below.
+    assert (kept.square_error <= without.square_error).all()
+    assert (kept.square_error < without.square_error).any()
+
+
+def test_other_weights_take_the_threshold_with_the_least_error() -> None:
+    random = np.random.default_rng(4)
+    weight = random.normal(size=(_CHANNELS, _FAN_IN))
+    own = _LARGEST / np.abs(weight).max(axis=1)
+    drive, block = _drive(weight), _block(random)
+    candidates = candidate_thresholds([drive], own)
+    found = round_against([block], [drive], (0,), (candidates, own), (1, _LARGEST))
+    each = [round_against([block], [drive], (0,), (c[None], None), (1, _LARGEST)).square_error for c in candidates]
+    np.testing.assert_allclose(found.square_error, np.min(each, axis=0), rtol=1e-9)
+    counts = found.drives[0].weight[:, 0] * found.threshold[:, None]
+    np.testing.assert_allclose(counts, np.rint(counts), rtol=0, atol=1e-9)
+    assert np.abs(counts).max() <= _LARGEST + 1e-9
