@@ -194,3 +194,9 @@ def test_one_object_has_every_measurement(tmp_path: Path, data: Samples, capsys:
     table = (tmp_path / "table.md").read_text()
     assert table.count("| qcfs | round | yes |") == 3
     assert "±" in table
+
+
+def test_a_way_of_training_is_compared_on_networks_trained_so() -> None:
+    """Another restriction would leave the method out of every comparison."""
+    assert all(not method.compared_on for method in METHODS.values() if method.trained is not None)
+    assert len([method for method in METHODS.values() if method.trained is not None]) > 5
