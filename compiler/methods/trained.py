@@ -17,17 +17,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...runtime.program import Program
-from ..compilation import Built
 from .membrane_potential import LMPC as SIGNED_POTENTIALS
-from .method import Method, from_zero, largest_activation_uncalibrated, uncalibrated
+from .method import Method, uncalibrated
+from .threshold_norm import MAX_NORM
 
-
-def _from_zero(built: Built) -> Program:
-    return from_zero(built.program)
-
-
-RATE_NORM = Method(largest_activation_uncalibrated, _from_zero, needs_calibration=True, trained="ratenorm")
+RATE_NORM = replace(MAX_NORM, needs_relu=False, trained="ratenorm", compared_on=())
 """The clipped activations reach their thresholds on calibration data, so the largest one is the threshold."""
 
 QCFS = Method(uncalibrated, trained="round")

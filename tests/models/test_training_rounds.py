@@ -162,7 +162,7 @@ def test_loss_of_the_last_round_is_cross_entropy_and_divergence_from_the_teacher
     assert float(given.detach()) == pytest.approx(wanted, rel=1e-4)  # float32
     norms = [m for m in objective.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms
-    # Trained along, on the currents of the spiking network: folding it first was worth 0.4 points less at T = 2.
+    # Trained along, on the currents of the spiking network.
     assert all(norm.weight.requires_grad and norm.training for norm in norms)
 
 
