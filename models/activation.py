@@ -28,6 +28,11 @@ def quantise_and_clip(z: Tensor, threshold: Tensor, levels: int, shift: float) -
     return torch.clip(torch.floor(shifted) / levels, 0.0, 1.0) * threshold
 
 
+def at_least_single(values: Tensor) -> Tensor:
+    """Return ``values`` in float32 where they are less precise: levels and potentials need more than eight bits."""
+    return values.float() if values.dtype == torch.bfloat16 else values
+
+
 class _StraightThrough(torch.autograd.Function):
     """`quantise_and_clip` with d floor(x) / dx = 1 (Xiong 2025, eq. 10), so that only the clip stops the gradient.
 
@@ -38,7 +43,9 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
         """Quantise and clip."""
-        activation = quantise_and_clip(z, threshold, levels, shift)
+        # As `quantise_and_clip`, in place: layers are larger than the cache, so passes over memory are what costs.
+        activation = z / threshold
+        activation.mul_(levels).add_(shift).floor_().div_(levels).clamp_(0.0, 1.0).mul_(threshold)
         ctx.save_for_backward(z, activation, threshold)
         return activation
 
@@ -47,9 +54,10 @@ class _StraightThrough(torch.autograd.Function):
         """Gradients for ``z`` and ``threshold``."""
         (gradient,) = gradients
         z, activation, threshold = ctx.saved_tensors
-        inside = (z > 0) & (z < threshold)
-        slope = torch.where(inside, (activation - z) / threshold, (z >= threshold).to(z.dtype))
-        return gradient * inside, (gradient * slope).sum().reshape(threshold.shape), None, None
+        above = gradient * (z >= threshold)
+        inside = (gradient * (z > 0)).sub_(above)
+        slope = above.sum() + torch.sub(activation, z).mul_(inside).sum() / threshold
+        return inside, slope.reshape(threshold.shape), None, None
 
 
 class QuantiseClip(nn.Module):
@@ -70,9 +78,9 @@ class QuantiseClip(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Activation of ``z``, any shape."""
+        """Activation of ``z``, any shape; in float32 where ``z`` is bfloat16."""
         if torch.is_grad_enabled() and not torch.onnx.is_in_onnx_export():
-            return cast(Tensor, _StraightThrough.apply(z, self.threshold, self.levels, self.shift))
+            return cast(Tensor, _StraightThrough.apply(at_least_single(z), self.threshold, self.levels, self.shift))
         return self.clipped_at(self.threshold, z)
 
     def clipped_at(self, threshold: Tensor, z: Tensor) -> Tensor:

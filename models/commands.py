@@ -17,6 +17,7 @@ NETWORKS = ("convnet", "resnet20", "vgg16")
 DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
+PRECISIONS = ("float32", "bfloat16")
 THRESHOLD_RULES = ("mmse", "percentile")
 SHORTCUTS = ("projection", "identity")
 
@@ -70,6 +71,13 @@ SHORTCUTS = ("projection", "identity")
 @click.option("--distillation", type=float, default=1.0, show_default=True, help="Share of the ANN as its teacher.")
 @click.option("--temperature", type=float, default=2.0, show_default=True, help="Of the logits that are compared.")
 @click.option("--batch-size", type=int, default=128, show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Of convolutions while training; bfloat16 is faster on many machines.",
+)
 @click.option("--weight-decay", type=float, default=5e-4, show_default=True)
 @click.option("--threshold-decay", type=float, default=0.0, show_default=True, help="Weight decay of the thresholds.")
 @click.option("--threshold-rule", type=click.Choice(THRESHOLD_RULES), default="mmse", show_default=True)

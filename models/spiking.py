@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .activation import Activation, QuantiseClip
+from .activation import Activation, QuantiseClip, at_least_single
 from .networks import NetworkSpec
 
 GAMMA = 1.0
@@ -70,34 +70,40 @@ class _IntegrateAndFire(torch.autograd.Function):
         (gradient,) = gradients
         carried = torch.zeros_like(gradient[:samples])
         to_threshold = torch.zeros_like(threshold)
-        to_current = []
-        pairs = zip(torch.split(potentials, samples), torch.split(gradient, samples), strict=True)
-        for u, arriving in reversed(list(pairs)):
-            received, carried, part = step(u, arriving, carried, threshold)
-            to_current.append(received)
+        to_current = torch.empty_like(gradient)
+        parts = (torch.split(each, samples) for each in (potentials, gradient, to_current))
+        for u, arriving, received in reversed(list(zip(*parts, strict=True))):
+            carried, part = step(u, arriving, carried, threshold, received)
             to_threshold = to_threshold + part
-        start = to_current[-1]
+        start = to_current[:samples]
         to_threshold = to_threshold + (start * initial).sum()
         to_initial = (start * threshold).sum_to_size(initial.shape)
-        summed = torch.stack(to_current).sum(0) if ctx.constant else torch.cat(to_current[::-1])
+        summed = torch.unflatten(to_current, 0, (ctx.timesteps, samples)).sum(0) if ctx.constant else to_current
         return summed, to_threshold, to_initial, None, None, None
 
 
-def _step_back(u: Tensor, arriving: Tensor, carried: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of current and earlier potential (equal), and of the threshold; ``carried`` is dLoss/dv(t)."""
+def _step_back(
+    u: Tensor, arriving: Tensor, carried: Tensor, threshold: Tensor, received: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Write the current's gradient to ``received``; return those of the earlier potential (equal) and the threshold.
+
+    ``carried`` is dLoss/dv(t). Works in place as far as it can: passes over memory are what costs.
+    """
     ratio = u / threshold
-    slope = GAMMA * (1 - (ratio - 1).abs()).clamp_(min=0)
-    to_spike = arriving - carried
-    to_threshold = (((u >= threshold).to(u.dtype) - ratio * slope) * to_spike).sum()
-    received = torch.addcmul(carried, slope, to_spike)
-    return received, received, to_threshold
+    to_spike = torch.sub(arriving, carried)
+    by_slope = torch.sub(ratio, 1).abs_().neg_().add_(1).clamp_(min=0).mul_(GAMMA).mul_(to_spike)
+    torch.add(carried, by_slope, out=received)
+    to_threshold = to_spike.mul_(u >= threshold).sum() - ratio.mul_(by_slope).sum()
+    return received, to_threshold
 
 
-def _step_as_printed(u: Tensor, arriving: Tensor, carried: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _step_as_printed(
+    u: Tensor, arriving: Tensor, carried: Tensor, threshold: Tensor, received: Tensor
+) -> tuple[Tensor, Tensor]:
     """As `_step_back`; ``carried`` sums dLoss/ds of the later steps that fired. Thresholds are not trained."""
     carried = carried + arriving * threshold * (u >= threshold)
-    slope = GAMMA * (1 - (u - threshold).abs()).clamp_(min=0)
-    return slope * carried, carried, torch.zeros_like(threshold)
+    torch.mul(carried, GAMMA * (1 - (u - threshold).abs()).clamp_(min=0), out=received)
+    return carried, torch.zeros_like(threshold)
 
 
 def _steps(current: Tensor, timesteps: int, constant: bool) -> tuple[Tensor, ...]:
@@ -134,7 +140,7 @@ class IntegrateAndFire(QuantiseClip):
     def forward(self, z: Tensor) -> Tensor:
         """Spikes times threshold, (T*N, ...)."""
         spikes = _IntegrateAndFire.apply(
-            z, self.threshold, self.initial, self.timesteps, self.constant_input, self.printed
+            at_least_single(z), self.threshold, self.initial, self.timesteps, self.constant_input, self.printed
         )
         return cast(Tensor, spikes)
 

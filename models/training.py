@@ -191,7 +191,8 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
             for group in optimiser.param_groups:
                 group["lr"] = current.learning_rate * (1 + math.cos(math.pi * share)) / 2
             batch = augment(pixels, task.data.shift, task.data.flip, random, margin)
-            loss = objective.loss(as_input(batch), labels[chosen])
+            with torch.autocast(task.device.type, torch.bfloat16, enabled=task.options.precision == "bfloat16"):
+                loss = objective.loss(as_input(batch), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

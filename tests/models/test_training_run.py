@@ -61,6 +61,27 @@ def test_two_rounds_learn_and_leave_all_files(digits: DataSet, tmp_path: Path) -
     assert load_checkpoint(tmp_path / "model.pt").training == record
 
 
+def test_bfloat16_trains_as_well_and_leaves_single_precision(digits: DataSet, tmp_path: Path) -> None:
+    options = replace(OPTIONS, width=8, epochs_relu=6, epochs_qc=2, epochs_deploy=1, deploy_timesteps=4)
+    seen: set[torch.dtype] = set()
+
+    def remember(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if module.training:
+            seen.add(output.dtype)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, output: remember(module, inputs, output) if isinstance(module, torch.nn.Conv2d) else None
+    )
+    try:
+        record = training.train(replace(options, precision="bfloat16"), digits, tmp_path, device="cpu")
+    finally:
+        hook.remove()
+    assert seen == {torch.bfloat16}
+    assert min(done["test_accuracy"] for done in record["rounds"]) > 0.8
+    weights = load_checkpoint(tmp_path / "model.pt").weights.values()
+    assert {tensor.dtype for tensor in weights if tensor.is_floating_point()} == {torch.float32}
+
+
 def accuracy_in_onnxruntime(folder: Path) -> float:
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     with np.load(folder / "test.npz") as file:
