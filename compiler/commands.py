@@ -53,6 +53,12 @@ def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--calibrate/--no-calibrate", default=True, help="Calibrate initial potentials on the calibration data."
         ),
+        click.option(
+            "--reference",
+            metavar="MODEL",
+            help="Network whose activations the calibration aims at, if not MODEL's own: the one that weights were "
+            "calibrated from.",
+        ),
         click.option("--granularity", type=click.Choice(get_args(Granularity)), default="channel", show_default=True),
         click.option("--iterations", type=int, default=3, show_default=True, help="Of the calibration."),
         click.option(

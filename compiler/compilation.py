@@ -31,6 +31,7 @@ from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
 from .passes.contract import Context, program_level, spiking_level
 from .pipeline import Pipeline
+from .reference import matching_reference
 from .report import (
     AgreementSection,
     FirstDifference,
@@ -59,6 +60,8 @@ class Model:
     remarks: tuple[Diagnostic, ...]
     section: ModelSection
     training: TrainingRecord | None = None
+    onnx_digest: str = ""
+    """SHA-256 of the network as ONNX file, whatever kind of file it was read from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +120,10 @@ def read_model(
     network, remarks = read_onnx(source, output=output)
     network = replace(network, name=file.stem)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    onnx_digest = digest if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
     operators = Counter(o.operator for node in network.nodes for o in node.origins)
     section = ModelSection(file.stem, digest, _parameters(network), dict(sorted(operators.items())))
-    return Model(network, remarks, section, read_training_record(source))
+    return Model(network, remarks, section, read_training_record(source), onnx_digest)
 
 
 def compile_model(
@@ -153,13 +157,17 @@ def build_program(
     target = usable_target(options)
     read = read_model(model, output=options.output, readers=readers)
     try:
-        return build_from(read, target, options, report)
+        return build_from(read, target, options, report, readers)
     except UnusableInput as refusal:
         raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
 
 
 def build_from(
-    read: Model, target: Target, options: CompileOptions, report: Callable[[str], None] | None = None
+    read: Model,
+    target: Target,
+    options: CompileOptions,
+    report: Callable[[str], None] | None = None,
+    readers: Mapping[str, ModelReader] | None = None,
 ) -> Built:
     """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above."""
     context = Context(
@@ -169,6 +177,7 @@ def build_from(
         options.weight_bits,
         options.schedule,
         frozenset(options.exact_layers or ()),
+        _reference(options, read.network, readers),
     )
     pipeline = scheduled(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options))
@@ -230,6 +239,13 @@ def _calibration(options: CompileOptions, network: Network) -> Samples | None:
     if isinstance(data, Samples):
         return checked_samples(data.inputs, data.labels, network.input_shape, classes=classes)
     return load_samples(data, network.input_shape, classes=classes)
+
+
+def _reference(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:
+    given = options.reference
+    if given is None or isinstance(given, Network):
+        return None if given is None else matching_reference(given, network)
+    return matching_reference(read_model(given, readers=readers).network, network, given)
 
 
 def _in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:

@@ -12,6 +12,7 @@ from ..runtime.program_rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic
 from ..targets.schema import NEURON_MODELS
+from .ir.network import Network
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
@@ -27,12 +28,13 @@ class CompileOptions:
     networks get thresholds, weights are rounded against real activity and initial potentials are calibrated; with
     labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's own limit. ``strict`` turns
     warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
-    ``calibrate``, ``granularity`` and ``iterations`` to initial potentials. ``output`` chooses one of several
-    ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing of spikes; "mixed"
-    gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the calibration data
-    that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is the model of the
-    firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps before the T that
-    count; any but "if" runs pipelined and from potentials that are not calibrated.
+    ``calibrate``, ``granularity`` and ``iterations`` to initial potentials, which aim at the activations of
+    ``reference``, a network or its file, where the model's own are not what its spikes should stand for. ``output``
+    chooses one of several ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing
+    of spikes; "mixed" gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the
+    calibration data that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is
+    the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps
+    before the T that count; any but "if" runs pipelined and from potentials that are not calibrated.
     """
 
     target: str = "lava"
@@ -51,6 +53,7 @@ class CompileOptions:
     latency_budget: int | None = None
     neuron: str = IF
     first_pass: int = 4
+    reference: Network | str | Path | None = None
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:

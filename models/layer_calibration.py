@@ -14,7 +14,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .evaluation import EVALUATION_BATCH
 from .layers import INPUT, Layer
 from .spiking import IntegrateAndFire
 
@@ -61,8 +60,6 @@ class Recorded:
 
     ann: dict[str, Tensor]
     """Activations (images, ...) that are wanted."""
-    quantised: dict[str, Tensor]
-    """Activations (images, ...) of the network with calibrated weights, without spikes."""
     spikes: dict[str, Tensor]
     """Spike trains (T, images, ...), bool."""
     thresholds: dict[str, Tensor]
@@ -80,23 +77,16 @@ class LayerFit:
     options: WeightCalibration
 
     def calibrate(self) -> list[float]:
-        """Calibrate initial potential, weights, and the initial potential again as the compiler will, in place.
+        """Calibrate initial potential, weights, and the initial potential again, in place.
 
         Returns the held-out errors before and after the weights.
         """
         if self.options.potentials:
-            self._calibrate_initial_potential(self.target)
+            self._calibrate_initial_potential()
         errors = self._calibrate_weights()
         if self.options.potentials:
-            self._calibrate_initial_potential(self.quantised())
+            self._calibrate_initial_potential()
         return errors
-
-    @torch.no_grad()
-    def quantised(self) -> Tensor:
-        """Activations (images, ...) that the network with its present weights has without spikes."""
-        values = [torch.split(self.recorded.quantised[source], EVALUATION_BATCH) for source in self.layer.sources]
-        currents = (self.layer.linear(*parts) for parts in zip(*values, strict=True))
-        return torch.cat([self.neurons.clipped_at(self.neurons.threshold, current) for current in currents])
 
     @torch.no_grad()
     def spikes(self) -> Tensor:
@@ -155,7 +145,7 @@ class LayerFit:
             yield chosen, len(batches)
 
     @torch.no_grad()
-    def _calibrate_initial_potential(self, wanted: Tensor) -> None:
+    def _calibrate_initial_potential(self) -> None:
         """v0 <- v0 + T mean(a - phi) per channel, within -theta..theta, from theta/2."""
         fitted = (~self.held_out).nonzero()[:, 0]
         channels = (self.target.shape[1], *(1,) * (self.target.dim() - 2))
@@ -163,7 +153,7 @@ class LayerFit:
         for _ in range(LMPC_ITERATIONS):
             missed = torch.zeros(channels)
             for part in torch.split(fitted, self._part):
-                missed += _over_positions(wanted[part] - self._values(part)).sum(0).reshape(channels)
+                missed += _over_positions(self.target[part] - self._values(part)).sum(0).reshape(channels)
             change = self.options.timesteps * missed / len(fitted) / self.neurons.threshold
             self.neurons.initial = (self.neurons.initial + change).clamp(-1.0, 1.0)
 

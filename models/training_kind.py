@@ -25,7 +25,8 @@ def training_kind(activation: str, record: dict[str, Any]) -> TrainingRecord:
     seed = _count(options, "seed")
     calibrated = record.get("weight_calibration")
     if calibrated is not None:
-        return TrainingRecord(_calibration_kind(calibrated), _count(calibrated, "timesteps"), seed)
+        kind, start = _calibration_kind(calibrated), str(calibrated.get("start", ""))
+        return TrainingRecord(kind, _count(calibrated, "timesteps"), seed, start)
     rounds = record.get("rounds", [])
     last = rounds[-1]["round"] if rounds else ""
     if last == "ratenorm":

@@ -25,9 +25,9 @@ the activation round, L = T and the thresholds of least squared error (their cho
 its thresholds, or of a quantised one.
 
 Order: LMPC -> LWC -> LMPC. Before and after a layer's weights its initial potential is calibrated per channel (signed
-LMPC from theta/2; without ``potentials`` it is what the activation says). A checkpoint holds no potentials: the
-compiler's ``calibrate-initial-potential`` finds the last ones again, for the activations of the network with the new
-weights. So does the last LMPC here, and the network judged is the one that will run.
+LMPC from theta/2; without ``potentials`` it is what the activation says), each time for the activations of the network
+that was given. A checkpoint holds no potentials: the compiler's ``calibrate-initial-potential`` finds the last ones
+again, with the network that was given as its reference, which the record names.
 Held-out images decide three times: when a layer's training ends (its error has not fallen by
 0.2 % in three epochs), which of its epochs is taken (the given weights, if none is better), and by ``kept`` whether the
 whole is: only if the spiking network's class probabilities come closer to the ANN's than those of the same network
@@ -36,6 +36,7 @@ with the weights as given, its potentials calibrated in the same way.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import get_args
 
@@ -46,7 +47,7 @@ from torch import Tensor, nn
 from ..runtime.progress import Report, progress_bar
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from .activation import Activation
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, onnx_of
 from .evaluation import EVALUATION_BATCH, as_input
 from .layer_calibration import LARGEST_LEARNING_RATE, Gradient, LayerFit, Recorded, WeightCalibration
 from .layers import INPUT, Layer, layers_of
@@ -68,9 +69,10 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
     ``checkpoint`` has a quantise-and-clip activation or, for the gradient straight-through, any: without levels it
     comes back with the activation round and L = T. ``images`` (N, C, H, W) uint8, or floats in 0..1, are training
     images that chose nothing (the paper: 1024); every fifth is held out, N >= 5. The record's ``weight_calibration``
-    holds timesteps, gradient, potentials, ``kept``, the ``divergences`` (mean KL from the ANN's class probabilities to
-    the spiking network's, in nats, before and after) and per layer the held-out ``errors`` before and after. Where it
-    is not kept, the weights are the given ones. Runs on the CPU.
+    holds timesteps, gradient, potentials, ``start`` (SHA-256 of the given network's ONNX file), ``kept``, the
+    ``divergences`` (mean KL from the ANN's class probabilities to the spiking network's, in nats, before and after)
+    and per layer the held-out ``errors`` before and after. Where it is not kept, the weights are the given ones. Runs
+    on the CPU.
     Errors: E705 an activation that the gradient does not go with, too few images, or options out of range.
     """
     _refuse_impossible(checkpoint, images, options)
@@ -89,6 +91,7 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
         "timesteps": options.timesteps,
         "gradient": options.gradient,
         "potentials": options.potentials,
+        "start": hashlib.sha256(onnx_of(checkpoint)).hexdigest(),
         "kept": kept,
         "divergences": [before, after],
         "errors": errors,
@@ -154,7 +157,7 @@ def _calibrated(
     ann = checkpoint.build().requires_grad_(False)
     spiking = _spiking_network(converted, options)
     errors: dict[str, list[float]] = {}
-    recorded = Recorded({INPUT: inputs}, {INPUT: inputs}, {}, {})
+    recorded = Recorded({INPUT: inputs}, {}, {})
     pairs = list(zip(_linear_layers(checkpoint), layers_of(spiking.network), strict=True))[:-1]
     last_reader = {source: layer.activation for _, layer in pairs for source in layer.sources}
     neurons = spiking_layers(spiking.network)
@@ -164,11 +167,10 @@ def _calibrated(
         fit = LayerFit(layer, neurons[name], recorded, target, held_out, options)
         errors[name] = fit.calibrate()
         recorded.ann[name] = target
-        recorded.quantised[name] = fit.quantised()
         recorded.spikes[name] = fit.spikes()
         recorded.thresholds[name] = neurons[name].threshold.detach()
         for source in [s for s, reader in last_reader.items() if reader == name and s != INPUT]:
-            del recorded.ann[source], recorded.quantised[source], recorded.spikes[source]
+            del recorded.ann[source], recorded.spikes[source]
         if progress is not None:
             progress(done, len(pairs))
     return spiking, errors

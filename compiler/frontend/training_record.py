@@ -16,6 +16,8 @@ _KEY = "spikec.training"
 class TrainingRecord:
     """``kind`` of the last thing that was trained, with the T it was trained for (0: none) and the ``seed``.
 
+    ``start`` is the SHA-256 of the ONNX file of the network that a calibration of weights started from.
+
     Kinds: relu, clip, ratenorm; floor and round (quantise-and-clip); noise, local-noise and deploy, which follow
     them; and the calibrations of weights, lwc, lmpc-lwc and calibration-weights. Others are kept as they are.
     """
@@ -23,13 +25,15 @@ class TrainingRecord:
     kind: str
     timesteps: int = 0
     seed: int = 0
+    start: str = ""
 
 
 def with_training_record(model: bytes, record: TrainingRecord) -> bytes:
     """Return the ONNX file ``model`` with ``record`` in its metadata."""
     parsed = onnx.load_model_from_string(model)
     entry = parsed.metadata_props.add()
-    entry.key, entry.value = _KEY, json.dumps(asdict(record), sort_keys=True)
+    known = {name: value for name, value in asdict(record).items() if name != "start" or value}
+    entry.key, entry.value = _KEY, json.dumps(known, sort_keys=True)
     written: bytes = parsed.SerializeToString(deterministic=True)
     return written
 
@@ -40,9 +44,9 @@ def read_training_record(model: Path | bytes) -> TrainingRecord | None:
     entries = {e.key: e.value for e in onnx.load_model_from_string(content).metadata_props}
     try:
         found = json.loads(entries[_KEY])
-        record = TrainingRecord(found["kind"], found["timesteps"], found["seed"])
+        record = TrainingRecord(found["kind"], found["timesteps"], found["seed"], found.get("start", ""))
     except (KeyError, TypeError, ValueError):
         return None
-    numbers = (record.timesteps, record.seed)
-    is_sound = isinstance(record.kind, str) and all(isinstance(n, int) and n >= 0 for n in numbers)
+    texts, numbers = (record.kind, record.start), (record.timesteps, record.seed)
+    is_sound = all(isinstance(t, str) for t in texts) and all(isinstance(n, int) and n >= 0 for n in numbers)
     return record if is_sound else None

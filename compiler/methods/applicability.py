@@ -32,23 +32,53 @@ def is_compared(method: Method, model: Model) -> bool:
     return model.training is None or not method.compared_on or model.training.kind in method.compared_on
 
 
-def inapplicable(method: Method, model: Model, options: CompileOptions) -> tuple[str, str] | None:
-    """Why ``method`` does not apply, and what to do about it; None where it applies."""
-    return next(_reasons(method, model, options), None)
+def inapplicable(
+    method: Method, model: Model, models: Sequence[Model], options: CompileOptions
+) -> tuple[str, str] | None:
+    """Why ``method`` does not apply to one of ``models``, and what to do about it; None where it applies."""
+    return next(_reasons(method, model, models, options), None)
+
+
+def applies_to_none(
+    method: Method, candidates: Sequence[Model], models: Sequence[Model], options: CompileOptions
+) -> tuple[str, str] | None:
+    """Why ``method`` applies to none of ``candidates`` among ``models``; None where it applies to one.
+
+    The reason told is that of a network that was trained for the method, where there is one.
+    """
+    reasons = {model: inapplicable(method, model, models, options) for model in candidates}
+    if None in reasons.values():
+        return None
+    trained_so = [m for m in candidates if m.training is not None and m.training.kind == method.trained]
+    return reasons[(*trained_so, *candidates)[0]]
+
+
+def reference_for(method: Method, model: Model, models: Sequence[Model]) -> Model | None:
+    """Return the one of ``models`` that calibrations by ``method`` aim at; None for ``model`` itself."""
+    if not method.aims_at_start or model.training is None:
+        return None
+    return next((m for m in models if m.onnx_digest == model.training.start), None)
 
 
 def _none_compared(method: Method, models: Sequence[Model], options: CompileOptions) -> tuple[str, str] | None:
-    reasons = [inapplicable(method, model, options) for model in models if is_compared(method, model)]
-    if not reasons:
+    compared = [model for model in models if is_compared(method, model)]
+    if not compared:
         return f"no network is of its kind ({', '.join(method.compared_on)})", "give one, or name the method"
-    return None if None in reasons else reasons[0]
+    return applies_to_none(method, compared, models, options)
 
 
-def _reasons(method: Method, model: Model, options: CompileOptions) -> Iterator[tuple[str, str]]:
+def _reasons(
+    method: Method, model: Model, models: Sequence[Model], options: CompileOptions
+) -> Iterator[tuple[str, str]]:
     if method.trained is not None and (model.training is None or model.training.kind != method.trained):
         yield (
             f"it is a way of training, and no network's record says '{method.trained}'",
             "give a network that 'spikec train' or 'calibrate-weights' made so",
+        )
+    elif method.aims_at_start and reference_for(method, model, models) is None:
+        yield (
+            "the network that weights were calibrated from is not among those compared",
+            "give it as well, or calibrate the weights anew",
         )
     if method.needs_relu and not _has_activation_without_levels(recognised(model.network)):
         yield "every activation has levels and a threshold of its own", "use it on a ReLU network"

@@ -20,7 +20,7 @@ from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..compilation import Model, ModelReader, build_from, read_model, usable_target
 from ..ledger import predictions_of
 from ..options import CompileOptions
-from .applicability import compared_methods, inapplicable, is_compared
+from .applicability import applies_to_none, compared_methods, inapplicable, is_compared, reference_for
 from .journal import Figures, Journal, digest_of
 from .method import Method
 from .resolution import unrounded
@@ -122,9 +122,9 @@ def evaluate_models(
     _require_applicable(names, found, options)
     if data.labels is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
-    bench = _Bench(data, options, target, with_float, Journal(journal))
+    bench = _Bench(data, options, target, with_float, Journal(journal), found)
     subjects = [Subject(file, model, bench.ann_accuracy(model)) for file, model in read]
-    cells = tuple(_cells(names, subjects, options, timesteps, every=methods == ALL))
+    cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
     rows = []
     for done, cell in enumerate(cells, 1):
         rows.append(bench.row(cell))
@@ -151,6 +151,7 @@ class _Bench:
     target: Target
     with_float: bool
     journal: Journal
+    models: Sequence[Model]
 
     def ann_accuracy(self, model: Model) -> float:
         def measure() -> Figures:
@@ -186,7 +187,9 @@ class _Bench:
         )
 
     def _figures(self, cell: _Cell, subject: Subject, target: Target) -> Figures:
-        options = replace(self.options, timesteps=cell.timesteps)
+        reference = reference_for(METHODS[cell.method], subject.model, self.models)
+        aim = self.options.reference if reference is None else reference.network
+        options = replace(self.options, timesteps=cell.timesteps, reference=aim)
 
         def measure() -> Figures:
             program = convert(subject.model, METHODS[cell.method], target, options)
@@ -194,11 +197,13 @@ class _Bench:
             accuracy = self._accuracy(simulate(program, encoded).predictions)
             return {"accuracy": accuracy, "latency": program.latency, "steps_per_sample": program.window}
 
-        return self.journal.figures(self._measured(cell, subject, target), measure)
+        return self.journal.figures(self._measured(cell, subject, target, reference), measure)
 
-    def _measured(self, cell: _Cell, subject: Subject, target: Target) -> dict[str, Any]:
+    def _measured(self, cell: _Cell, subject: Subject, target: Target, reference: Model | None) -> dict[str, Any]:
         calibration = self.options.calibration
+        aim = {} if reference is None else {"reference": reference.section.digest}
         return {
+            **aim,
             "model": subject.model.section.digest,
             "data": digest_of(self.data),
             "calibration": digest_of(calibration) if isinstance(calibration, Samples) else str(calibration),
@@ -215,12 +220,18 @@ class _Bench:
 
 
 def _cells(
-    names: Sequence[str], subjects: Sequence[Subject], options: CompileOptions, timesteps: Sequence[int], *, every: bool
+    names: Sequence[str],
+    subjects: Sequence[Subject],
+    models: Sequence[Model],
+    options: CompileOptions,
+    timesteps: Sequence[int],
+    *,
+    every: bool,
 ) -> Iterator[_Cell]:
     for name in names:
         for kind, members in by_kind(subjects).items():
             method = METHODS[name]
-            able = [s for s in members if inapplicable(method, s.model, options) is None]
+            able = [s for s in members if inapplicable(method, s.model, models, options) is None]
             if able and not (every and not is_compared(method, able[0].model)):
                 for steps in timesteps:
                     yield _Cell(name, kind, steps, trained_for(able, steps))
@@ -242,8 +253,7 @@ def _require_known(names: Sequence[str]) -> None:
 def _require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:
     found = []
     for name in names:
-        reasons = [inapplicable(METHODS[name], model, options) for model in models]
-        reason = None if None in reasons else reasons[0]
+        reason = applies_to_none(METHODS[name], models, models, options)
         if reason is not None:
             found.append(Diagnostic("E637", f"the method '{name}' does not apply: {reason[0]}", hint=reason[1]))
     if found:

@@ -24,6 +24,8 @@ class Method:
     applies; ``plain_if`` whether the neuron needs nothing beyond v, theta, W, b and v0. A method that is a way of
     training as well applies to networks ``trained`` so alone (kinds of ``TrainingRecord``). Of others,
     ``compared_on`` are the kinds of network for which a comparison of all methods has a row, where it knows the kind.
+    ``aims_at_start`` says that initial potentials are calibrated for the activations of the network whose weights were
+    calibrated, which must be among those that are compared.
     """
 
     options: Callable[[CompileOptions], CompileOptions]
@@ -33,6 +35,7 @@ class Method:
     plain_if: bool = True
     trained: str | None = None
     compared_on: tuple[str, ...] = ()
+    aims_at_start: bool = False
 
 
 def uncalibrated(options: CompileOptions) -> CompileOptions:

@@ -10,7 +10,7 @@ printed eq. 13 (Xiong et al. 2025) takes an absolute value and a running index, 
 is not used. Layers are calibrated in order on the real integer dynamics, each on the spikes of those before it,
 starting from theta/2; v0 stays within -theta..theta and on the integer grid. Gated populations, whose counts have no
 timing error, keep their potentials. The result is kept only if the spiking network comes closer to the ANN on a
-held-out part of the calibration data.
+held-out part of the calibration data. The ANN is the network that is compiled, or the context's reference.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ from ...runtime.simulator import (
 )
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
-from ..ir.operators import AnyFloat
+from ..reference import names_in_reference
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
 _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
 _KEPT_VALUES = 1 << 27
+_EVALUATED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class CalibrateInitialPotential:
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         half = _from_half_threshold(program)
+        aim = _Aim(state.network, context.reference or state.network)
         candidates = {
             "as compiled": program,
             "half threshold": half,
-            "calibrated": self._calibrate(half, spiking, state.network, fitted),
+            "calibrated": self._calibrate(half, aim.mean_rates(spiking, fitted), fitted),
         }
-        distances = {
-            name: float(f"{_distance(p, spiking, state.network, held_out):.6g}") for name, p in candidates.items()
-        }
+        wanted = aim.log_probabilities(held_out)
+        distances = {n: float(f"{_distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
         best = min(distances, key=lambda name: distances[name])
         effect = {
             "kept": best == "calibrated",
@@ -86,13 +87,10 @@ class CalibrateInitialPotential:
             return Outcome(state, effect)
         return Outcome(replace(state, program=candidates[best]), effect)
 
-    def _calibrate(
-        self, program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples
-    ) -> Program:
+    def _calibrate(self, program: Program, rates: dict[str, npt.NDArray[np.float64]], samples: Samples) -> Program:
         encoded, _ = encode(program.input, samples.inputs)
         sent = {INPUT: encoded_input(encoded, program.input.shape, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
-        rates = _mean_rates(network, spiking, samples)
         for population in program.populations[:-1]:
             wanted = _averaged(rates[population.name], self.granularity)
             simulator = PopulationSimulator(program, population)
@@ -139,18 +137,30 @@ def _with_population(program: Program, population: Population) -> Program:
     return replace(program, populations=replaced)
 
 
-def _mean_rates(
-    network: Network, spiking: level2.SpikingNetwork, samples: Samples
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Mean activation of the ANN in units of the clipping threshold: the rate that each neuron should have."""
-    firing = spiking.populations[:-1]
-    totals = {p.name: np.zeros(p.shape) for p in firing}
-    inputs = samples.as_float()
-    for first in range(0, len(inputs), 32):
-        values = evaluate(network, inputs[first : first + 32], frozenset(p.activation for p in firing))
-        for population in firing:
-            totals[population.name] += values[population.activation].sum(axis=0, dtype=np.float64)
-    return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
+@dataclass(frozen=True, slots=True, eq=False)
+class _Aim:
+    """What the spikes of the ``compiled`` network should stand for: the values of ``network``."""
+
+    compiled: Network
+    network: Network
+
+    def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
+        """Mean activations in units of the clipping threshold: the rate that each neuron should have."""
+        names = names_in_reference(self.compiled, self.network)
+        firing = {p: names[p.activation] for p in spiking.populations[:-1]}
+        totals = {p.name: np.zeros(p.shape) for p in firing}
+        inputs = samples.as_float()
+        for first in range(0, len(inputs), _EVALUATED_AT_ONCE):
+            values = evaluate(self.network, inputs[first : first + _EVALUATED_AT_ONCE], frozenset(firing.values()))
+            for population, name in firing.items():
+                totals[population.name] += values[name].sum(axis=0, dtype=np.float64)
+        return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
+
+    def log_probabilities(self, samples: Samples) -> npt.NDArray[np.float64]:
+        """Logarithms of the class probabilities, (samples, classes)."""
+        parts = np.split(samples.as_float(), range(_EVALUATED_AT_ONCE, len(samples), _EVALUATED_AT_ONCE))
+        scores = [evaluate(self.network, part)[self.network.output].reshape(len(part), -1) for part in parts]
+        return _log_softmax(np.concatenate(scores).astype(np.float64))
 
 
 def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[np.float64]:
@@ -183,22 +193,16 @@ def _same(received: LayerInput) -> LayerInput:
     return received
 
 
-def _distance(program: Program, spiking: level2.SpikingNetwork, network: Network, samples: Samples) -> float:
-    """Mean Kullback-Leibler divergence from the ANN's class probabilities to the spiking network's."""
+def _distance(
+    program: Program, spiking: level2.SpikingNetwork, wanted: npt.NDArray[np.float64], samples: Samples
+) -> float:
+    """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's."""
     encoded, _ = encode(program.input, samples.inputs)
     scale = spiking.readout.integer_threshold
     assert scale is not None, "quantize-weights sets the read-out's scale"
     potentials = simulate(program, encoded).readout
-    scores = potentials / (float(scale.flat[0]) * program.timesteps)
-    inputs = samples.as_float()
-    wanted: AnyFloat = np.concatenate(
-        [
-            evaluate(network, inputs[i : i + 32])[network.output].reshape(len(inputs[i : i + 32]), -1)
-            for i in range(0, len(inputs), 32)
-        ]
-    )
-    ann, snn = _log_softmax(wanted.astype(np.float64)), _log_softmax(scores)
-    return float(np.mean((np.exp(ann) * (ann - snn)).sum(axis=1)))
+    given = _log_softmax(potentials / (float(scale.flat[0]) * program.timesteps))
+    return float(np.mean((np.exp(wanted) * (wanted - given)).sum(axis=1)))
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -34,6 +34,8 @@ class Context:
     schedule: str = "pipelined"
     exact_layers: frozenset[str] = frozenset()
     """Populations that the schedule ``mixed`` gates."""
+    reference: Network | None = None
+    """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

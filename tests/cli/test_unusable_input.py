@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikec.models.shipped import shipped_model
+
 Refused = Callable[..., list[str]]
 Model = Callable[..., bytes]
 Saved = Callable[..., bytes]
@@ -156,6 +158,7 @@ def test_options(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> 
     compile_to = ("compile", bench / "net.onnx", "-o", tmp_path / "out")
     run_data = ("run", bench / "artefact", "--data", bench / "data.npz")
     (tmp_path / "chip.toml").write_text("this is = = no TOML")
+    (tmp_path / "other.onnx").write_bytes(shipped_model().read_bytes())
     lines = [
         *refused(*compile_to, "--timesteps", "0"),
         *refused(*compile_to, "--timesteps", "-1"),
@@ -174,13 +177,15 @@ def test_options(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> 
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--timesteps", "1,x"),
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--timesteps", "0,1"),
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--methods", "magic"),
+        *refused(*compile_to, "--reference", tmp_path / "chip.toml"),
+        *refused(*compile_to, "--reference", tmp_path / "other.onnx"),
         *refused("compile", bench / "net.onnx"),
         *refused("compile", bench / "net.onnx", "-o", tmp_path / "out", "--timestep", "4"),
         *refused("complie"),
         *refused("explain", "E999"),
         *refused("report", tmp_path / "nowhere"),
     ]
-    expected = {"E007", "E600", "E610", "E630", "E631", "E633", "E640", "E641", "E801", "E802"}
+    expected = {"E007", "E600", "E610", "E630", "E631", "E632", "E633", "E640", "E641", "E642", "E801", "E802"}
     assert set(codes(lines)) == expected
     golden("lines.txt", placeless(lines, tmp_path, bench))
 

@@ -215,6 +215,15 @@ CODES: tuple[Code, ...] = (
         "Give --backends reference,simulator,lava.",
     ),
     Code(
+        "E642",
+        "reference of another form",
+        "The network given as --reference does not have the input, the activations and the output of the model.",
+        "Its activations cannot be what the model's neurons aim at.",
+        "error E642: the reference is built differently: value 1 (the input, then activations, then the output) has "
+        "the shape 8x28x28, here 16x28x28  --> floor.onnx",
+        "Give the network that the model was made from, or leave --reference away.",
+    ),
+    Code(
         "E901",
         "a pass broke an invariant",
         "spikec checks its own work after every pass, and a check failed.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -62,13 +63,20 @@ def _evaluated(models: list[Path], data: Samples, methods: tuple[str, ...] | str
 
 
 def test_a_record_survives_the_file_and_a_foreign_one_is_none(tmp_path: Path) -> None:
-    record = TrainingRecord("deploy", 4, 2)
+    record = TrainingRecord("lmpc-lwc", 4, 2, "abc")
     file = _file(tmp_path / "net.onnx", record, 0)
     assert read_training_record(file) == record
     assert read_model(file).training == record
     plain = _file(tmp_path / "plain.onnx", None, 0)
     assert read_training_record(plain.read_bytes()) is None
-    for foreign in ("{}", "[]", "no", '{"kind": 3, "timesteps": 1, "seed": 0}', '{"kind":"a","timesteps":-1,"seed":0}'):
+    for foreign in (
+        "{}",
+        "[]",
+        "no",
+        '{"kind": 3, "timesteps": 1, "seed": 0}',
+        '{"kind": "a", "timesteps": -1, "seed": 0}',
+        '{"kind": "a", "timesteps": 1, "seed": 0, "start": 1}',
+    ):
         model = onnx.load(plain)
         entry = model.metadata_props.add()
         entry.key, entry.value = "spikec.training", foreign
@@ -116,6 +124,21 @@ def test_all_compares_each_kind_by_its_own_methods(tmp_path: Path, data: Samples
     assert {r.code for r in result.remarks} == {"W637"}
     with pytest.raises(UnusableInput, match="no network's record says 'deploy'"):
         _evaluated(files, data, ("deploy",))
+
+
+def test_weights_calibrated_with_potentials_aim_at_the_network_they_came_from(tmp_path: Path, data: Samples) -> None:
+    start, other = (_file(tmp_path / f"{n}.onnx", TrainingRecord("floor", 0, n), n) for n in (0, 1))
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    weights = _file(tmp_path / "weights.onnx", TrainingRecord("lmpc-lwc", 4, 0, digest), 2)
+    journal = tmp_path / "figures.jsonl"
+    rows = _evaluated([other, weights, start], data, ("lmpc-lwc",), journal=journal).rows
+    assert [m.model for row in rows for m in row.measurements] == [str(weights)] * 2
+    aimed = CompileOptions(calibration=data, reference=start)
+    alone = evaluate_models([weights], data, aimed, (1, 4), ("lmpc",))
+    assert [row.accuracy for row in rows] == [row.accuracy for row in alone.rows]
+    assert sum('"reference"' in line for line in journal.read_text().splitlines()) == 2
+    with pytest.raises(UnusableInput, match="that weights were calibrated from is not among those"):
+        _evaluated([other, weights], data, ("lmpc-lwc",))
 
 
 def test_a_journal_answers_for_what_was_measured(

@@ -18,6 +18,7 @@ from spikec.compiler.compilation import Built, build_program
 from spikec.compiler.methods import METHODS
 from spikec.compiler.methods.layer_by_layer import Correction, RateErrors
 from spikec.compiler.options import CompileOptions
+from spikec.compiler.passes import calibrate_initial_potential
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import IntArray, Population, Program
 from spikec.runtime.samples import Samples
@@ -26,7 +27,7 @@ _LEVELS = "d = Div (h, unit) f = Floor (d) c = Clip (f, zero, top) a = Mul (c, u
 _T = 4
 
 
-def _model(path: Path, activation: str) -> Path:
+def _model(path: Path, activation: str, *, unit: float = 0.25) -> Path:
     text = (
         '<ir_version: 8, opset_import: ["" : 17]> net (float[N,5] x) => (float[N,3] y) {'
         f"h = Gemm <transB = 1> (x, w1, b1) {activation} y = Gemm <transB = 1> (a, w2, b2) }}"
@@ -38,7 +39,7 @@ def _model(path: Path, activation: str) -> Path:
         "b1": np.full(6, 0.1),
         "w2": random.normal(size=(3, 6)),
         "b2": np.zeros(3),
-        "unit": np.array(0.25),
+        "unit": np.array(unit),
         "zero": np.array(0.0),
         "top": np.array(4.0),
     }
@@ -172,6 +173,30 @@ def test_calibration_corrects_by_the_mean_error_of_the_shifted_network(
     # A float32 sum in another order can round to the neighbouring integer.
     np.testing.assert_allclose(corrected.bias + np.zeros(6), bias + np.zeros(6), atol=1)
     np.testing.assert_allclose(corrected.initial_potential + np.zeros(6), potential + np.zeros(6), atol=1)
+
+
+def test_potentials_aim_at_the_reference(
+    levels: Path, relu: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Iterated by hand from theta/2 on the three quarters of the samples that are not held out, for a ReLU network."""
+    fitted = samples.first(len(samples) - len(samples) // 4)
+    wanted = np.minimum(_relu_values(relu, fitted), 1).mean(axis=0)
+    options = replace(METHODS["lmpc"].options(CompileOptions(timesteps=_T, calibration=samples)), granularity="neuron")
+    clipped = _model(relu.with_name("clipped.onnx"), "a = Clip (h, zero, unit)", unit=1.0)
+    distances = iter((3.0, 2.0, 1.0) * 2)
+    monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
+    found = build_program(levels, replace(options, reference=clipped))
+    population = found.program.populations[0]
+    threshold = population.threshold
+    assert threshold is not None
+    start = np.full(6, threshold // 2)
+    for _ in range(3):
+        counts = _spike_counts(found.program, fitted, replace(population, initial_potential=start))
+        change = np.rint(_T * (wanted - counts.mean(axis=0) / _T) * threshold).astype(np.int64)
+        start = np.clip(start + change, -threshold, threshold)
+    np.testing.assert_array_equal(population.initial_potential, start)
+    own = build_program(levels, options).program.populations[0]
+    assert np.any(own.initial_potential != start)
 
 
 def test_signed_calibration_and_exact_schedule_are_the_compilers(levels: Path, samples: Samples) -> None:
