@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from .neuron_models import COS, MSAT
+from .neuron_models import COS, MSAT, PLAIN_IF
 from .program import Population, Program
 from .synapses import summed_input_range
-from .window_range import Interval, Numbers, after_spike_test
+from .window_range import Interval, Numbers, after_spike_test, window_range
+
+
+def stays_in_range(program: Program) -> bool:
+    """Whether no potential can leave the state's width at a step that counts, whatever the input."""
+    for population in program.populations:
+        if program.neuron == PLAIN_IF:
+            reach = window_range(program, population)
+            low, high = reach.lowest, reach.highest
+        else:
+            low, high = neuron_range(program, population)
+        if np.min(low) < program.state_minimum or np.max(high) > program.state_maximum:
+            return False
+    return True
 
 
 def neuron_range(program: Program, population: Population) -> Interval:

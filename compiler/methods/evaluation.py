@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ...runtime.encoding import encode
+from ...runtime.neuron_range import stays_in_range
 from ...runtime.program import Program
 from ...runtime.program_rules import problems
 from ...runtime.progress import Report as Progress
@@ -54,7 +55,8 @@ class EvaluationRow:
     ``spread`` is the standard deviation over them, None for a single one; the same of ``float_accuracy``, that of the
     programs without rounding. ``latency`` counts the steps from a sample's first input to its result,
     ``steps_per_sample`` those from one sample to the next; ``plain_if`` says whether the method's neuron is the plain
-    integrate-and-fire neuron.
+    integrate-and-fire neuron, ``in_range`` whether no potential can overflow, whatever the input: proven for each
+    network's integer program.
     """
 
     method: str
@@ -67,6 +69,7 @@ class EvaluationRow:
     latency: int
     steps_per_sample: int
     plain_if: bool
+    in_range: bool
     measurements: tuple[Measurement, ...]
 
 
@@ -78,7 +81,7 @@ class Evaluation:
     samples: int
     rows: tuple[EvaluationRow, ...]
     remarks: tuple[Diagnostic, ...] = ()
-    """Methods that were left out, where all were asked for."""
+    """Methods that were left out, where all were asked for, and rows whose potentials can overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def evaluate_models(
         rows.append(bench.row(cell))
         if progress is not None:
             progress(done, len(cells))
+    remarks = (*remarks, *_overflows(rows))
     return Evaluation(fmean(s.ann_accuracy for s in subjects), len(data), tuple(rows), remarks)
 
 
@@ -183,6 +187,7 @@ class _Bench:
             max(f["latency"] for f in figures),
             max(f["steps_per_sample"] for f in figures),
             METHODS[cell.method].plain_if,
+            all(f["in_range"] for f in figures),
             measurements,
         )
 
@@ -195,7 +200,12 @@ class _Bench:
             program = convert(subject.model, METHODS[cell.method], target, options)
             encoded, _ = encode(program.input, self.data.inputs)
             accuracy = self._accuracy(simulate(program, encoded).predictions)
-            return {"accuracy": accuracy, "latency": program.latency, "steps_per_sample": program.window}
+            return {
+                "accuracy": accuracy,
+                "latency": program.latency,
+                "steps_per_sample": program.window,
+                "in_range": stays_in_range(program),
+            }
 
         return self.journal.figures(self._measured(cell, subject, target, reference), measure)
 
@@ -235,6 +245,13 @@ def _cells(
             if able and not (every and not is_compared(method, able[0].model)):
                 for steps in timesteps:
                     yield _Cell(name, kind, steps, trained_for(able, steps))
+
+
+def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
+    for row in rows:
+        if not row.in_range:
+            message = f"potentials of '{row.method}' on networks '{row.training}' can overflow at T = {row.timesteps}"
+            yield Diagnostic("W643", message, hint="choose a target with a wider state, or fewer time steps")
 
 
 def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:

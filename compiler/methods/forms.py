@@ -33,7 +33,7 @@ def evaluation_markdown(result: Evaluation) -> str:
     ]
     if any(row.float_accuracy is not None for row in result.rows):
         parts += [
-            "The same without rounding (weights of 20 bits, as good as float).",
+            "The same without rounding (weights of 17 bits, nearly float).",
             _matrix(result, lambda row: _percent(row.float_accuracy, row.float_spread)),
         ]
     parts += [

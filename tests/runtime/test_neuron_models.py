@@ -19,7 +19,7 @@ from spikec.runtime.backends import run_backend
 from spikec.runtime.lava import build_process
 from spikec.runtime.msat_threshold import constants, exponential, kept_spikes, payload, softplus, value_scale
 from spikec.runtime.neuron_models import PLAIN_IF, MsatLayer, MsatParameters, NeuronModel, cos, msat, srp
-from spikec.runtime.neuron_range import neuron_range
+from spikec.runtime.neuron_range import neuron_range, stays_in_range
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection, Pulse
 from spikec.runtime.program_rules import problems
 from spikec.runtime.reference_neurons import SecondPassNeurons
@@ -28,6 +28,7 @@ from spikec.runtime.simulator.neurons import LayerInput
 from spikec.runtime.simulator.plan import plan_layer
 from spikec.runtime.simulator.second_pass import fire_measured, shifted_potential
 from spikec.runtime.storage import program_files
+from spikec.runtime.window_range import WindowRange, window_range
 from spikec.targets.diagnostic import UnusableInput
 
 
@@ -127,6 +128,19 @@ def test_reached_potentials_stay_in_the_proven_range(model: NeuronModel) -> None
     low, high = neuron_range(program, program.population("n"))
     assert int(low.min()) <= -15 - (10 if model.name == "cos" else 0)
     assert int(high.max()) >= 15
+
+
+@pytest.mark.parametrize("model", [PLAIN_IF, srp(3), cos(3)])
+def test_a_state_is_wide_enough_from_its_largest_potential_on(model: NeuronModel) -> None:
+    program = _late_inhibition(model, 2)
+    reach = window_range if model == PLAIN_IF else neuron_range
+    bounds = [reach(program, population) for population in program.populations]
+    lows = [b.lowest if isinstance(b, WindowRange) else b[0] for b in bounds]
+    highs = [b.highest if isinstance(b, WindowRange) else b[1] for b in bounds]
+    low, high = min(int(b.min()) for b in lows), max(int(b.max()) for b in highs)
+    assert stays_in_range(replace(program, state_minimum=low, state_maximum=high))
+    assert not stays_in_range(replace(program, state_minimum=low + 1, state_maximum=high))
+    assert not stays_in_range(replace(program, state_minimum=low, state_maximum=high - 1))
 
 
 def test_elementary_functions_are_those_of_the_library() -> None:

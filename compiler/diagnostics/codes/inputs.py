@@ -224,6 +224,14 @@ CODES: tuple[Code, ...] = (
         "Give the network that the model was made from, or leave --reference away.",
     ),
     Code(
+        "W643",
+        "potentials can overflow",
+        "Interval analysis does not exclude that a program of the comparison leaves the state's width.",
+        "The simulator saturates; a chip that wraps around would give another accuracy.",
+        "warning W643: potentials of 'opt' on networks 'floor' can overflow at T = 32",
+        "Take a target with a wider state, fewer weight bits or fewer steps.",
+    ),
+    Code(
         "E901",
         "a pass broke an invariant",
         "spikec checks its own work after every pass, and a check failed.",

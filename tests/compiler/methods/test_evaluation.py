@@ -18,10 +18,12 @@ from spikec.__main__ import run
 from spikec.compiler.compilation import Model, build_from, read_model, usable_target
 from spikec.compiler.frontend import TrainingRecord, read_training_record, with_training_record
 from spikec.compiler.methods import ALL, METHODS, Evaluation, evaluate_models
+from spikec.compiler.methods.evaluation import convert
 from spikec.compiler.methods.resolution import unrounded
 from spikec.compiler.methods.subjects import Subject, trained_for
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.encoding import encode
+from spikec.runtime.program import Program
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 from spikec.targets.diagnostic import UnusableInput
@@ -217,6 +219,24 @@ def test_one_object_has_every_measurement(tmp_path: Path, data: Samples, capsys:
     table = (tmp_path / "table.md").read_text()
     assert table.count("| qcfs | round | yes |") == 3
     assert "±" in table
+
+
+def test_a_row_says_whether_its_potentials_can_overflow(
+    tmp_path: Path, data: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = _file(tmp_path / "net.onnx", TrainingRecord("round"), 0)
+    assert all(row.in_range for row in _evaluated([file], data, ("qcfs", "opi")).rows)
+    monkeypatch.setattr("spikec.compiler.methods.evaluation.convert", _with_large_potentials)
+    result = evaluate_models([file], data, CompileOptions(calibration=data), (1,), ("qcfs",))
+    assert [row.in_range for row in result.rows] == [False]
+    assert [str(r.code) for r in result.remarks] == ["W643"]
+
+
+def _with_large_potentials(*given: Any) -> Program:
+    """What a method could do after the passes have proven their own program."""
+    program = convert(*given)
+    raised = replace(program.populations[0], initial_potential=np.array([program.state_maximum]))
+    return replace(program, populations=(raised, *program.populations[1:]))
 
 
 def test_a_way_of_training_is_compared_on_networks_trained_so() -> None:
