@@ -1,4 +1,4 @@
-"""Methods that work layer by layer, on two hidden layers: the second by hand on the spikes that the first really sends."""
+"""Methods that work layer by layer, on two hidden layers: the second by hand on what the first really sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from spikec.runtime.program import Population, Program
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 
-_T = 4
+_T = 3
+"""Not L, so that the first layer misses its activations too."""
 
 
 @pytest.fixture
