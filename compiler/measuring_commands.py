@@ -32,7 +32,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
 @click.option("--methods", default=",".join(DEFAULT_METHODS), show_default=True, help="By commas, or 'all'.")
 @click.option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
-@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
 @click.option(
     "--journal", metavar="FILE.jsonl", help="Keep figures as they come; an interrupted run goes on from them."
 )
@@ -89,7 +89,7 @@ def evaluate(
 @click.option("--target", default="lava", show_default=True)
 @click.option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample.")
 @click.option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
-@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
 @click.option("-o", "--output", metavar="FILE.svg", help="Plot accuracy against latency.")
 @_JSON
 @click.pass_obj
@@ -121,7 +121,7 @@ MEASURING_COMMANDS: tuple[click.Command, ...] = (evaluate, tradeoff)
 def _samples(model: str, data: str, limit: int | None, readers: Mapping[str, ModelReader] | None) -> Samples:
     network = read_model(model, readers=readers).network
     classes = int(np.prod(network.shape(network.output)))
-    return load_samples(data, network.input_shape, classes=classes).first(limit)
+    return load_samples(data, network.input_shape, classes=classes).evenly(limit)
 
 
 def _evaluation_json(result: Evaluation) -> str:

@@ -28,6 +28,13 @@ class Samples:
         """At most the first ``limit`` samples; all of them for None."""
         return Samples(self.inputs[:limit], None if self.labels is None else self.labels[:limit])
 
+    def evenly(self, limit: int | None) -> Samples:
+        """At most ``limit`` samples, evenly spaced, so that files sorted by class give all classes; None gives all."""
+        if limit is None or limit >= len(self):
+            return self
+        chosen = np.arange(limit) * len(self) // limit
+        return Samples(self.inputs[chosen], None if self.labels is None else self.labels[chosen])
+
     def between(self, start: int, stop: int) -> Samples:
         """Samples ``start`` to ``stop``."""
         return Samples(self.inputs[start:stop], None if self.labels is None else self.labels[start:stop])

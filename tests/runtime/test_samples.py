@@ -56,6 +56,17 @@ def test_cutting_keeps_labels_with_inputs() -> None:
         assert len(cut) == len(expected)
 
 
+def test_evenly_spaced_samples_of_a_sorted_file_have_every_class() -> None:
+    labels = np.repeat(np.arange(10), 7)
+    samples = Samples(labels[:, None].astype(np.float32), labels)
+    chosen = samples.evenly(20)
+    assert chosen.labels is not None
+    np.testing.assert_array_equal(np.bincount(chosen.labels), np.full(10, 2))
+    np.testing.assert_array_equal(chosen.inputs[:, 0], chosen.labels)
+    assert Samples(samples.inputs, None).evenly(1).labels is None
+    assert [len(samples.evenly(n)) for n in (None, 70, 71, 69, 1)] == [70, 70, 70, 69, 1]
+
+
 def test_accuracy() -> None:
     samples = Samples(np.zeros((4, 1)), np.array([0, 1, 2, 2]))
     assert samples.accuracy(np.array([0, 1, 1, 2])) == 0.75
