@@ -50,22 +50,24 @@ def calibrate_weights(
     """Calibrate the weights of a trained network for T time steps, layer by layer, on unlabelled images.
 
     Writes what train writes: model.pt, model.onnx, train.json, calibration.npz, and test.npz if there is one beside the
-    checkpoint.
+    checkpoint. With potentials, compile the network with --reference CHECKPOINT: they aim at its activations.
     """
     require_libraries("torch", "onnx")
     from .calibrated_network import calibrate_network
     from .weight_calibration import WeightCalibration
 
     done = calibrate_network(checkpoint, output, WeightCalibration(**given), images=images, limit=limit)
-    click.echo(json.dumps(done.record, sort_keys=True) if as_json else _summary(done, output))
+    click.echo(json.dumps(done.record, sort_keys=True) if as_json else _summary(done, output, checkpoint))
 
 
-def _summary(done: Calibrated, output: Path) -> str:
+def _summary(done: Calibrated, output: Path, checkpoint: Path) -> str:
     record = done.record
     before, after = record["divergences"]
     verdict = "kept" if record["kept"] else "not kept: the weights are those of the checkpoint"
     lines = [f"{done.images} images, T = {record['timesteps']}, held-out squared error in thresholds:"]
     lines += [f"{name:>24}  {first:.4f} -> {last:.4f}" for name, (first, last) in record["errors"].items()]
-    return "\n".join(
-        [*lines, f"divergence from the ANN  {before:.4f} -> {after:.4f}, {verdict}", f"written to {output}"]
-    )
+    lines.append(f"divergence from the ANN  {before:.4f} -> {after:.4f}, {verdict}")
+    lines.append(f"written to {output}")
+    if record["potentials"]:
+        lines.append(f"compile with --calibration FILE.npz --reference {checkpoint}")
+    return "\n".join(lines)
