@@ -4,7 +4,8 @@
 
 One Theta per output channel where the target has a threshold for each, a few classes of them where it limits
 distinct thresholds, one for the read-out, whose potentials are compared with each other. Exponents are spent where
-projections of unlike size meet in one population. Nothing is clipped: Theta shrinks until every weight fits, every
+projections of unlike size meet in one population, and together, with Theta, until a unit is small beside a threshold:
+bias and initial potential are rounded to whole units. Nothing is clipped: Theta shrinks until every weight fits, every
 state stays inside its width (see ``scales``), and what that costs in bits is the pass's effect. With calibration
 data a weight is rounded up or down so that the errors of a neuron's weights cancel (see ``error_feedback``), and its
 bias takes out the mean of what is left; without, every weight goes to the nearest.
@@ -41,8 +42,12 @@ from .scales import (
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
 _FEW_WEIGHT_LEVELS = 7
-_COARSE_THRESHOLD = 16
-"""Below it, rounding bias and initial potential to whole weight units costs more than 1/32 of a threshold."""
+_FINE_THRESHOLD = 1 << 13
+"""From it on, rounding a bias to whole units costs at most 1/512 of a threshold in 32 steps.
+
+It is the same at every step, and at every position of a map that sees nothing but background, so it does not average
+out as the weights' rounding does.
+"""
 _INPUT_BITS = 8
 _SMALLER = 0.97
 
@@ -177,9 +182,9 @@ def _weight_maximum(context: Context) -> int:
 
 
 def _choose(population: Population, drives: list[Drive], context: Context) -> _Choice:
-    """Return the exponents that leave the smallest expected error.
+    """Return the exponents that leave the smallest expected error: of the weights, then, raised together, with biases.
 
-    All are zero unless projections meet, or the weights are so few that a threshold in their units is coarse.
+    Raising all costs nothing before a range binds; then the weights get coarser, and their error says so.
     """
     largest = context.target.weights.exponent_maximum.value
     candidates = [(0,) * len(drives)]
@@ -190,12 +195,10 @@ def _choose(population: Population, drives: list[Drive], context: Context) -> _C
             for exponent in range(1, largest + 1)
         ]
     best = min((_choice(population, drives, e, context) for e in candidates), key=lambda c: c.error)
-    if not _is_coarse(population, best, context):
-        return best
-    raised = (tuple(e + more for e in best.exponents) for more in range(largest - max(best.exponents, default=0) + 1))
-    return min(
-        (_choice(population, drives, e, context) for e in raised), key=lambda c: c.error + _grid_error(population, c)
-    )
+    raised = [best]
+    while max(raised[-1].exponents, default=largest) < largest and not _is_fine(population, raised[-1], context):
+        raised.append(_choice(population, drives, tuple(e + 1 for e in raised[-1].exponents), context))
+    return min(raised, key=lambda c: c.error + _grid_error(population, c))
 
 
 def _choice(population: Population, drives: list[Drive], exponents: tuple[int, ...], context: Context) -> _Choice:
@@ -208,10 +211,10 @@ def _choice(population: Population, drives: list[Drive], exponents: tuple[int, .
     return _Choice(exponents, highest, expected_error(drives, exponents, resolved, target.weights.step.value))
 
 
-def _is_coarse(population: Population, choice: _Choice, context: Context) -> bool:
+def _is_fine(population: Population, choice: _Choice, context: Context) -> bool:
     if population.threshold is None:
-        return _weight_maximum(context) << max(choice.exponents, default=0) < _COARSE_THRESHOLD
-    return float(choice.ceiling.threshold.min()) < _COARSE_THRESHOLD
+        return _weight_maximum(context) << max(choice.exponents) >= _FINE_THRESHOLD
+    return float(choice.ceiling.threshold.min()) >= _FINE_THRESHOLD
 
 
 def _grid_error(population: Population, choice: _Choice) -> float:

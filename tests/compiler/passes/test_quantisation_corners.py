@@ -129,10 +129,24 @@ def test_few_bits_of_weight_leave_fine_thresholds(bits: int) -> None:
         assert population.threshold is not None
         assert population.threshold.min() >= 16
         wanted = bias * population.threshold
-        assert np.abs(population.bias - wanted).max() <= 1
+        # Loihi's biases have mantissas of 12 bits, sign apart.
+        assert (np.abs(population.bias - wanted) <= np.maximum(1, np.abs(wanted) / (1 << 11))).all()
         limit = ((1 << bits - 1) - 1) * targets.load(target).weights.step.value
         assert max(int(np.abs(p.synapses.weight).max()) for p in program.projections) == limit
         assert not [d for d in pipeline.diagnostics if d.code == "W211"], "the user chose the bits"
+
+
+def test_units_are_small_beside_thresholds_and_weights_as_fine_as_ever() -> None:
+    """Weights far larger than thresholds: at exponent 0 a unit would be 1/40 of a threshold, 32 times over."""
+    first, bias = 3 * normal(8, 6), 0.2 * normal(8, seed=3)
+    program = program_of(compiled(two_layers(first, normal(3, 8, seed=1), bias), timesteps=32))
+    for population, projection in zip(program.populations, program.projections, strict=True):
+        assert int(np.abs(projection.synapses.weight).max()) == 127
+        unit = 127 << projection.exponent if population.threshold is None else population.threshold.min()
+        assert unit >= 1 << 13
+    threshold = program.populations[0].threshold
+    assert threshold is not None
+    assert np.abs(program.populations[0].bias / threshold - bias).max() * 32 < 1 / 256
 
 
 def test_large_weights_get_an_exponent_instead_of_a_refusal() -> None:
