@@ -32,9 +32,9 @@ def matching_reference(reference: Network, network: Network, file: str | Path | 
 
 
 def names_in_reference(network: Network, reference: Network) -> Mapping[str, str]:
-    """Return, for each activation of ``network`` and its output, the name of the same value in ``reference``."""
+    """Return, for each activation of ``network``, the name of the same one in ``reference``."""
     pairs = zip(_activations(network), _activations(reference), strict=True)
-    return {network.output: reference.output, **{mine.name: other.name for mine, other in pairs}}
+    return {mine.name: other.name for mine, other in pairs}
 
 
 def _activations(network: Network) -> tuple[Node, ...]:
