@@ -30,6 +30,7 @@ from .mapping import place
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
 from .passes.contract import Context, program_level, spiking_level
+from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
 from .reference import matching_reference
 from .report import (
@@ -243,9 +244,16 @@ def _calibration(options: CompileOptions, network: Network) -> Samples | None:
 
 def _reference(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:
     given = options.reference
-    if given is None or isinstance(given, Network):
-        return None if given is None else matching_reference(given, network)
-    return matching_reference(read_model(given, readers=readers).network, network, given)
+    if given is None:
+        return None
+    if isinstance(given, Network):
+        return matching_reference(given, network)
+    own = recognised(network)  # what is wrong with the model itself is not told of the reference's file
+    reference = read_model(given, output=options.output, readers=readers).network
+    try:
+        return matching_reference(reference, own, given)
+    except UnusableInput as refusal:
+        raise UnusableInput(_in_file(d, given) for d in refusal.diagnostics) from refusal
 
 
 def _in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:

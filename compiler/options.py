@@ -90,6 +90,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             f"the first pass takes {options.first_pass} steps",
             f"give --first-pass from 1 to {MAXIMUM_TIMESTEPS}",
         ),
+        (
+            options.reference is None or (options.calibrate and options.calibration is not None),
+            "a reference is given, and nothing is calibrated that could aim at it",
+            "give --calibration and leave --no-calibrate away, or leave --reference away",
+        ),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )
     for holds, message, hint in (*rules, *_schedule_rules(options)):

@@ -156,6 +156,7 @@ def test_data_files(refused: Refused, bench: Path, saved: Saved, tmp_path: Path,
 
 def test_options(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> None:
     compile_to = ("compile", bench / "net.onnx", "-o", tmp_path / "out")
+    calibrated = ("--calibration", bench / "data.npz")
     run_data = ("run", bench / "artefact", "--data", bench / "data.npz")
     (tmp_path / "chip.toml").write_text("this is = = no TOML")
     (tmp_path / "other.onnx").write_bytes(shipped_model().read_bytes())
@@ -177,8 +178,10 @@ def test_options(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> 
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--timesteps", "1,x"),
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--timesteps", "0,1"),
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--methods", "magic"),
-        *refused(*compile_to, "--reference", tmp_path / "chip.toml"),
         *refused(*compile_to, "--reference", tmp_path / "other.onnx"),
+        *refused(*compile_to, *calibrated, "--reference", tmp_path / "other.onnx", "--no-calibrate"),
+        *refused(*compile_to, *calibrated, "--reference", tmp_path / "chip.toml"),
+        *refused(*compile_to, *calibrated, "--reference", tmp_path / "other.onnx"),
         *refused("compile", bench / "net.onnx"),
         *refused("compile", bench / "net.onnx", "-o", tmp_path / "out", "--timestep", "4"),
         *refused("complie"),

@@ -229,7 +229,7 @@ CODES: tuple[Code, ...] = (
         "Interval analysis does not exclude that a program of the comparison leaves the state's width.",
         "The simulator saturates; a chip that wraps around would give another accuracy.",
         "warning W643: potentials of 'opt' on networks 'floor' can overflow at T = 32",
-        "Take a target with a wider state, fewer weight bits or fewer steps.",
+        "Take a target with a wider state, or fewer steps.",
     ),
     Code(
         "E901",
