@@ -18,45 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
-from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
-from ..ir.spiking import INPUT, InputSignal, Population, Projection, SpikingNetwork
+from ..ir.spiking import Population, Projection
 from .contract import Compilation, Context, Outcome, spiking_level
+from .drives import Drive, drives_of, largest_weight, mean_square_activity
+from .exponents import Choice, choose_exponents, weight_maximum
 from .fan_in_moments import Block, calibration_messages, fan_in_blocks
+from .input_encoding import choose_input, in_input_steps
 from .rounding import Rounding, candidate_thresholds, round_against, round_to_nearest
-from .scales import (
-    Ceiling,
-    Drive,
-    ceiling,
-    choose_thresholds,
-    drive_of,
-    expected_error,
-    largest_weight,
-    leaves_ranges,
-    limit_configurations,
-)
+from .scales import choose_thresholds, leaves_ranges, limit_configurations
 
-_CALIBRATION_SAMPLES = 64
-_ASSUMED_RATE = 0.25
 _FEW_WEIGHT_LEVELS = 7
-_FINE_THRESHOLD = 1 << 13
-"""From it on, rounding a bias to whole units costs at most 1/512 of a threshold in 32 steps.
-
-It is the same at every step, and at every position of a map that sees nothing but background, so it does not average
-out as the weights' rounding does.
-"""
-_INPUT_BITS = 8
 _SMALLER = 0.97
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Choice:
-    exponents: tuple[int, ...]
-    ceiling: Ceiling
-    error: float
 
 
 @dataclass(frozen=True)
@@ -69,15 +44,15 @@ class QuantizeWeights:
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set thresholds, exponents and input step; the effect lists bits and errors per population."""
         spiking = spiking_level(state)
-        activity = _mean_square_activity(state.network, spiking, context.calibration)
-        spiking = replace(spiking, input=_choose_input(spiking, context, activity))
-        spiking = _in_input_steps(spiking)
+        activity = mean_square_activity(state.network, spiking, context.calibration)
+        spiking = replace(spiking, input=choose_input(spiking, context, activity))
+        spiking = in_input_steps(spiking)
         populations, projections, effects, remarks = [], [], {}, []
         calibration = context.calibration
         messages = None if calibration is None else calibration_messages(state.network, spiking, calibration)
         for population in spiking.populations:
-            drives = _drives(spiking, population, activity)
-            choice = _choose(population, drives, context)
+            drives = drives_of(spiking, population, activity)
+            choice = choose_exponents(population, drives, context)
             incoming = spiking.incoming(population.name)
             blocks = None if messages is None else fan_in_blocks(incoming, population, messages)
             rounding = _fitting_rounding(population, drives, choice, blocks, context)
@@ -98,134 +73,8 @@ class QuantizeWeights:
         return Outcome(replace(state, spiking=rounded), effect, tuple(remarks))
 
 
-def _mean_square_activity(
-    network: Network, spiking: SpikingNetwork, calibration: Samples | None
-) -> dict[str, FloatArray]:
-    """Per source channel: spike probability per step; for the input the mean square of its values."""
-    firing = spiking.populations[:-1]
-    if calibration is None:
-        rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE) for p in firing}
-        return {**rates, INPUT: np.full(spiking.input.shape[0], 1 / 3)}
-    inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
-    values = evaluate(network, inputs, frozenset(p.activation for p in firing))
-    activity = {p.name: _channel_mean(values[p.activation] / p.spike_value) for p in firing}
-    arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
-    return {**activity, INPUT: _channel_mean(np.square(arranged))}
-
-
-def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
-    mean = values.reshape(len(values), values.shape[1], -1).mean(axis=(0, 2), dtype=np.float64)
-    return np.asarray(mean + 1e-3 * max(float(mean.max()), 1e-6))
-
-
-def _choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> InputSignal:
-    """Return the encoding whose own rounding and the weights' rounding that it leaves room for add up to least."""
-    encodings = _encodings(spiking.input, context)
-    errors = [_first_layer_error(replace(spiking, input=signal), context, activity) for signal in encodings]
-    return encodings[int(np.argmin(errors))]
-
-
-def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
-    low, high = 0.0, 1.0
-    calibration = context.calibration
-    if calibration is not None and calibration.inputs.dtype != np.uint8:
-        low, high = float(calibration.inputs.min()), float(calibration.inputs.max())
-    # Floats within 0..1 are bytes divided by 255: their grid is kept whatever their largest value happens to be.
-    largest = 1.0 if low >= 0 and high <= 1 else max(abs(low), abs(high))
-    graded = context.target.graded_input
-    # A chip without graded messages is reported by the checks; the encoding is then chosen as if it had them.
-    bits = _INPUT_BITS if graded is None or graded.value < 2 else min(_INPUT_BITS, graded.value - (low >= 0))
-    encodings = []
-    for width in range(bits, 0, -1):
-        top = (1 << width) - 1 if low >= 0 else (1 << max(width - 1, 1)) - 1
-        encodings.append(replace(signal, step=largest / top, minimum=0 if low >= 0 else -top, maximum=top))
-    return encodings
-
-
-def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:
-    scaled = _in_input_steps(spiking)
-    total = 0.0
-    for name in sorted({p.target for p in spiking.projections if p.source == INPUT}):
-        population = spiking.population(name)
-        drives = _drives(scaled, population, activity)
-        total += _choose(population, drives, context).error
-        total += sum(float(np.square(d.weight).sum(axis=2).mean()) / 12 for d in drives if d.projection.source == INPUT)
-    return total
-
-
-def _in_input_steps(spiking: SpikingNetwork) -> SpikingNetwork:
-    step = spiking.input.step
-    return spiking.with_parts(
-        projections=tuple(
-            replace(p, map=replace(p.map, weight=p.map.weight * step)) if p.source == INPUT else p
-            for p in spiking.projections
-        )
-    )
-
-
-def _drives(spiking: SpikingNetwork, population: Population, activity: dict[str, FloatArray]) -> list[Drive]:
-    drives = []
-    for projection in spiking.incoming(population.name):
-        squares, messages = activity[projection.source], (0, 1)
-        if projection.source == INPUT:
-            squares = squares / spiking.input.step**2
-            messages = (spiking.input.minimum, spiking.input.maximum)
-        drives.append(drive_of(projection, population.shape[0], squares, messages))
-    return drives
-
-
-def _weight_maximum(context: Context) -> int:
-    weights = context.target.weights
-    if context.weight_bits is None:
-        return weights.maximum.value
-    return min(weights.maximum.value, ((1 << context.weight_bits - 1) - 1) * weights.step.value)
-
-
-def _choose(population: Population, drives: list[Drive], context: Context) -> _Choice:
-    """Return the exponents that leave the smallest expected error: of the weights, then, raised together, with biases.
-
-    Raising all costs nothing before a range binds; then the weights get coarser, and their error says so.
-    """
-    largest = context.target.weights.exponent_maximum.value
-    candidates = [(0,) * len(drives)]
-    if len(drives) > 1:
-        candidates += [
-            tuple(exponent if i == position else 0 for i in range(len(drives)))
-            for position in range(len(drives))
-            for exponent in range(1, largest + 1)
-        ]
-    best = min((_choice(population, drives, e, context) for e in candidates), key=lambda c: c.error)
-    raised = [best]
-    while max(raised[-1].exponents, default=largest) < largest and not _is_fine(population, raised[-1], context):
-        raised.append(_choice(population, drives, tuple(e + 1 for e in raised[-1].exponents), context))
-    return min(raised, key=lambda c: c.error + _grid_error(population, c))
-
-
-def _choice(population: Population, drives: list[Drive], exponents: tuple[int, ...], context: Context) -> _Choice:
-    target = context.target
-    highest = ceiling(target, population, drives, exponents, (context.timesteps, _weight_maximum(context)))
-    if population.threshold is not None and highest.threshold.min() < 1:
-        return _Choice(exponents, highest, float("inf"))
-    allowed = np.full_like(highest.threshold, highest.threshold.min())
-    resolved = allowed if population.threshold is None else highest.threshold
-    return _Choice(exponents, highest, expected_error(drives, exponents, resolved, target.weights.step.value))
-
-
-def _is_fine(population: Population, choice: _Choice, context: Context) -> bool:
-    if population.threshold is None:
-        return _weight_maximum(context) << max(choice.exponents) >= _FINE_THRESHOLD
-    return float(choice.ceiling.threshold.min()) >= _FINE_THRESHOLD
-
-
-def _grid_error(population: Population, choice: _Choice) -> float:
-    """Mean square error of rounding a bias to whole weight units, in thresholds squared."""
-    threshold = choice.ceiling.threshold
-    resolved = np.full_like(threshold, threshold.min()) if population.threshold is None else np.floor(threshold)
-    return float(np.mean(np.square(1 / np.maximum(resolved, 1e-100)))) / 12
-
-
 def _fitting_rounding(
-    population: Population, drives: list[Drive], choice: _Choice, blocks: list[Block] | None, context: Context
+    population: Population, drives: list[Drive], choice: Choice, blocks: list[Block] | None, context: Context
 ) -> Rounding:
     """Round at thresholds that keep the ranges afterwards too; few bits of equal sign add up when rounded up."""
     highest = choice.ceiling.threshold
@@ -243,7 +92,7 @@ def _fitting_rounding(
 def _rounding(
     population: Population,
     drives: list[Drive],
-    choice: _Choice,
+    choice: Choice,
     highest: FloatArray,
     blocks: list[Block] | None,
     context: Context,
@@ -257,7 +106,7 @@ def _rounding(
         thresholds = candidate_thresholds(drives, highest), highest
     else:
         thresholds = _thresholds(population, drives, choice.exponents, highest, context.target)[None], None
-    return round_against(blocks, drives, choice.exponents, thresholds, (step, _weight_maximum(context)))
+    return round_against(blocks, drives, choice.exponents, thresholds, (step, weight_maximum(context)))
 
 
 def _has_free_thresholds(population: Population, target: Target) -> bool:
@@ -285,7 +134,7 @@ def _on_grid(drive: Drive, exponent: int) -> Projection:
     return replace(drive.projection, map=replace(drive.projection.map, weight=weight), exponent=exponent)
 
 
-def _levels_used(drives: list[Drive], choice: _Choice, threshold: FloatArray, step: int) -> float:
+def _levels_used(drives: list[Drive], choice: Choice, threshold: FloatArray, step: int) -> float:
     """Largest weight of the finest projection, in steps."""
     used = [
         float((largest_weight(d) * threshold).max() / (step << e))
@@ -294,7 +143,7 @@ def _levels_used(drives: list[Drive], choice: _Choice, threshold: FloatArray, st
     return max(used, default=0.0)
 
 
-def _effect(drives: list[Drive], choice: _Choice, rounding: Rounding, context: Context) -> dict[str, Any]:
+def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Context) -> dict[str, Any]:
     threshold = rounding.threshold
     worst = max(
         (float(np.abs(r.weight - d.weight).max()) for r, d in zip(rounding.drives, drives, strict=True)), default=0.0
@@ -314,7 +163,7 @@ def _effect(drives: list[Drive], choice: _Choice, rounding: Rounding, context: C
 
 
 def _remarks(
-    population: Population, drives: list[Drive], choice: _Choice, threshold: FloatArray, context: Context
+    population: Population, drives: list[Drive], choice: Choice, threshold: FloatArray, context: Context
 ) -> list[Diagnostic]:
     place = Place(layer=population.name, nodes=tuple(o.node for o in population.origins))
     smallest = float(choice.ceiling.threshold.min())
@@ -332,7 +181,7 @@ def _remarks(
             )
         ]
     levels = round(_levels_used(drives, choice, threshold, context.target.weights.step.value), 1)
-    wanted = min(_FEW_WEIGHT_LEVELS, _weight_maximum(context) / context.target.weights.step.value)
+    wanted = min(_FEW_WEIGHT_LEVELS, weight_maximum(context) / context.target.weights.step.value)
     is_full = "weight range" in choice.ceiling.binding
     if not drives or not any(d.weight.any() for d in drives) or levels >= wanted or is_full:
         return []

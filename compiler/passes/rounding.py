@@ -8,9 +8,10 @@ import numpy as np
 
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
+from .drives import Drive
 from .error_feedback import error_variance, round_with_feedback
 from .fan_in_moments import Block
-from .scales import Drive, rounded_weight, rounding_error
+from .scales import rounded_weight, rounding_error
 
 _CANDIDATE_WEIGHTS = 1 << 12
 _MOST_CANDIDATES = 256

@@ -17,7 +17,8 @@ import numpy as np
 
 from ...targets import Target
 from ..ir.operators import FloatArray
-from ..ir.spiking import ConvMap, Population, Projection
+from ..ir.spiking import Population
+from .drives import Drive, largest_weight
 from .intervals import potential_range
 
 THRESHOLD_CEILING = 1 << 20
@@ -31,40 +32,11 @@ _GATE_ROUNDING = 1 + 1 / 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drive:
-    """One projection seen from its targets.
-
-    ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
-    share a kernel); ``activity``, which broadcasts to it, is the mean square of the messages; ``low`` and ``high``
-    bound one message.
-    """
-
-    projection: Projection
-    weight: FloatArray
-    activity: FloatArray
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Ceiling:
     """Largest Theta per channel (O,), and for each rule that binds how many channels it binds."""
 
     threshold: FloatArray
     binding: dict[str, int]
-
-
-def drive_of(projection: Projection, channels: int, activity: FloatArray, messages: tuple[int, int]) -> Drive:
-    """See ``projection`` from its targets' ``channels``; ``activity`` (source channels,) is spread over the fan-in."""
-    weight = projection.map.weight
-    if isinstance(projection.map, ConvMap):
-        outputs, inputs = weight.shape[:2]
-        group = np.arange(outputs) // (outputs // projection.map.geometry.groups)
-        seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
-        spread = np.repeat(seen, int(np.prod(weight.shape[2:])), axis=1)[:, None, :]
-        return Drive(projection, weight.reshape(outputs, 1, -1), spread, *messages)
-    spread = np.repeat(activity, weight.shape[1] // activity.size)[None, None, :]
-    return Drive(projection, weight.reshape(channels, -1, weight.shape[1]), spread, *messages)
 
 
 def ceiling(
@@ -87,11 +59,6 @@ def ceiling(
     names = list(rules)
     which, counts = np.unique(stacked.argmin(axis=0), return_counts=True)
     return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
-
-
-def largest_weight(drive: Drive) -> FloatArray:
-    """Largest magnitude of each channel's weights (O,), in thresholds per message."""
-    return np.asarray(np.maximum(drive.weight.max(axis=(1, 2)), -drive.weight.min(axis=(1, 2))))
 
 
 def _bias_rule(target: Target, population: Population) -> dict[str, FloatArray]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from spikec.compiler.passes.drives import Drive
 from spikec.compiler.passes.fan_in_moments import Block
 from spikec.compiler.passes.rounding import candidate_thresholds, round_against
-from spikec.compiler.passes.scales import Drive
 
 _CHANNELS, _FAN_IN, _LARGEST = 5, 40, 127
 

@@ -1,0 +1,82 @@
+"""Each projection as its targets see it: its weights row by row, and how large and how frequent its messages are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...runtime.samples import Samples
+from ..ir.network import Network, evaluate
+from ..ir.operators import FloatArray
+from ..ir.spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+
+_CALIBRATION_SAMPLES = 64
+_ASSUMED_RATE = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """One projection seen from its targets.
+
+    ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
+    share a kernel); ``activity``, which broadcasts to it, is the mean square of the messages; ``low`` and ``high``
+    bound one message.
+    """
+
+    projection: Projection
+    weight: FloatArray
+    activity: FloatArray
+    low: int
+    high: int
+
+
+def mean_square_activity(
+    network: Network, spiking: SpikingNetwork, calibration: Samples | None
+) -> dict[str, FloatArray]:
+    """Per source channel: spike probability per step; for the input the mean square of its values."""
+    firing = spiking.populations[:-1]
+    if calibration is None:
+        rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE) for p in firing}
+        return {**rates, INPUT: np.full(spiking.input.shape[0], 1 / 3)}
+    inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
+    values = evaluate(network, inputs, frozenset(p.activation for p in firing))
+    activity = {p.name: _channel_mean(values[p.activation] / p.spike_value) for p in firing}
+    arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
+    return {**activity, INPUT: _channel_mean(np.square(arranged))}
+
+
+def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
+    mean = values.reshape(len(values), values.shape[1], -1).mean(axis=(0, 2), dtype=np.float64)
+    return np.asarray(mean + 1e-3 * max(float(mean.max()), 1e-6))
+
+
+def drives_of(spiking: SpikingNetwork, population: Population, activity: dict[str, FloatArray]) -> list[Drive]:
+    """See each projection onto ``population``; ``activity`` is that of ``mean_square_activity``."""
+    drives = []
+    for projection in spiking.incoming(population.name):
+        squares, messages = activity[projection.source], (0, 1)
+        if projection.source == INPUT:
+            squares = squares / spiking.input.step**2
+            messages = (spiking.input.minimum, spiking.input.maximum)
+        drives.append(_drive_of(projection, population.shape[0], squares, messages))
+    return drives
+
+
+def _drive_of(projection: Projection, channels: int, activity: FloatArray, messages: tuple[int, int]) -> Drive:
+    """See ``projection`` from its targets' ``channels``; ``activity`` (source channels,) is spread over the fan-in."""
+    weight = projection.map.weight
+    if isinstance(projection.map, ConvMap):
+        outputs, inputs = weight.shape[:2]
+        group = np.arange(outputs) // (outputs // projection.map.geometry.groups)
+        seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
+        spread = np.repeat(seen, int(np.prod(weight.shape[2:])), axis=1)[:, None, :]
+        return Drive(projection, weight.reshape(outputs, 1, -1), spread, *messages)
+    spread = np.repeat(activity, weight.shape[1] // activity.size)[None, None, :]
+    return Drive(projection, weight.reshape(channels, -1, weight.shape[1]), spread, *messages)
+
+
+def largest_weight(drive: Drive) -> FloatArray:
+    """Largest magnitude of each channel's weights (O,), in thresholds per message."""
+    return np.asarray(np.maximum(drive.weight.max(axis=(1, 2)), -drive.weight.min(axis=(1, 2))))

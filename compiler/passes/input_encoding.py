@@ -1,0 +1,61 @@
+"""Choose the integers that stand for the input: as many bits as the chip's messages and the first weights allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..ir.operators import FloatArray
+from ..ir.spiking import INPUT, InputSignal, SpikingNetwork
+from .contract import Context
+from .drives import drives_of
+from .exponents import choose_exponents
+
+_INPUT_BITS = 8
+
+
+def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> InputSignal:
+    """Return the encoding whose own rounding and the weights' rounding that it leaves room for add up to least."""
+    encodings = _encodings(spiking.input, context)
+    errors = [_first_layer_error(replace(spiking, input=signal), context, activity) for signal in encodings]
+    return encodings[int(np.argmin(errors))]
+
+
+def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
+    low, high = 0.0, 1.0
+    calibration = context.calibration
+    if calibration is not None and calibration.inputs.dtype != np.uint8:
+        low, high = float(calibration.inputs.min()), float(calibration.inputs.max())
+    # Floats within 0..1 are bytes divided by 255: their grid is kept whatever their largest value happens to be.
+    largest = 1.0 if low >= 0 and high <= 1 else max(abs(low), abs(high))
+    graded = context.target.graded_input
+    # A chip without graded messages is reported by the checks; the encoding is then chosen as if it had them.
+    bits = _INPUT_BITS if graded is None or graded.value < 2 else min(_INPUT_BITS, graded.value - (low >= 0))
+    encodings = []
+    for width in range(bits, 0, -1):
+        top = (1 << width) - 1 if low >= 0 else (1 << max(width - 1, 1)) - 1
+        encodings.append(replace(signal, step=largest / top, minimum=0 if low >= 0 else -top, maximum=top))
+    return encodings
+
+
+def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:
+    scaled = in_input_steps(spiking)
+    total = 0.0
+    for name in sorted({p.target for p in spiking.projections if p.source == INPUT}):
+        population = spiking.population(name)
+        drives = drives_of(scaled, population, activity)
+        total += choose_exponents(population, drives, context).error
+        total += sum(float(np.square(d.weight).sum(axis=2).mean()) / 12 for d in drives if d.projection.source == INPUT)
+    return total
+
+
+def in_input_steps(spiking: SpikingNetwork) -> SpikingNetwork:
+    """Give the weights that read the input per step of its encoding."""
+    step = spiking.input.step
+    return spiking.with_parts(
+        projections=tuple(
+            replace(p, map=replace(p.map, weight=p.map.weight * step)) if p.source == INPUT else p
+            for p in spiking.projections
+        )
+    )
