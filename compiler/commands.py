@@ -13,9 +13,10 @@ from ..runtime.artefact import check_destination, write_artefact, write_file
 from ..runtime.progress import count_stages, progress_bar
 from ..targets.diagnostic import Diagnostic, Severity
 from ..targets.schema import NEURON_MODELS
-from .compilation import Compiled, ModelReader, check_model, compile_model
+from .compilation import Compiled, check_model, compile_model
 from .diagnostics import render_line, render_summary
 from .measuring_commands import MEASURING_COMMANDS
+from .model_file import ModelReader
 from .options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
 from .pipeline import PASSES, STAGES
 from .profile_command import profile

@@ -13,10 +13,10 @@ from ..runtime.artefact import write_file
 from ..runtime.progress import progress_bar
 from ..runtime.samples import Samples, load_samples
 from ..targets.diagnostic import refuse
-from .compilation import ModelReader, read_model
 from .diagnostics import render_line
 from .methods import ALL, DEFAULT_METHODS, Evaluation, evaluate_models
 from .methods.forms import evaluation_markdown, evaluation_plot, evaluation_text
+from .model_file import ModelReader, read_model
 from .options import CompileOptions
 from .tradeoff import Tradeoff, measure_tradeoff
 from .tradeoff_plot import plot_tradeoff

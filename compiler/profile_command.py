@@ -12,8 +12,8 @@ from ..runtime.commands import load_encoded
 from ..runtime.program import Program
 from ..runtime.progress import progress_bar
 from ..targets.diagnostic import refuse
-from .compilation import ModelReader, read_model
 from .energy import EnergyRatio, energy_ratio, fan_outs, network_macs, program_macs, synaptic_operations
+from .model_file import ModelReader, read_model
 from .report.stored import read_report
 from .residuals import Residuals, measure_activity
 

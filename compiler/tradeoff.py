@@ -13,8 +13,9 @@ from ..runtime.progress import Report as Progress
 from ..runtime.samples import Samples
 from ..runtime.simulator import simulate
 from ..targets.diagnostic import refuse
-from .compilation import ModelReader, build_program, read_model
+from .compilation import build_program
 from .ledger import predictions_of
+from .model_file import ModelReader, read_model
 from .options import CompileOptions
 from .schedule import MEASURED_SAMPLES, Misfires, gates_by_need, measure_misfires
 

@@ -10,8 +10,9 @@ import click
 import numpy as np
 
 from ..compiler import CompileOptions, compile_model, with_agreement
-from ..compiler.compilation import Compiled, read_model
+from ..compiler.compilation import Compiled
 from ..compiler.ledger import predictions_of
+from ..compiler.model_file import read_model
 from ..compiler.pipeline import STAGES
 from ..runtime.agreement import Agreement
 from ..runtime.artefact import check_destination, write_artefact

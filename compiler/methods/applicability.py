@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...targets.diagnostic import Diagnostic
-from ..compilation import Model
 from ..ir.network import Network
 from ..ir.operators import QuantizeClip, Relu
+from ..model_file import Model
 from ..options import CompileOptions
 from ..passes.recognise_activations import recognised
 from .method import Method

@@ -18,8 +18,9 @@ from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
-from ..compilation import Model, ModelReader, build_from, read_model, usable_target
+from ..compilation import build_from, usable_target
 from ..ledger import predictions_of
+from ..model_file import Model, ModelReader, read_model
 from ..options import CompileOptions
 from .applicability import applies_to_none, compared_methods, inapplicable, is_compared, reference_for
 from .journal import Figures, Journal, digest_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..compilation import Model
+from ..model_file import Model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from spikec import targets
-from spikec.compiler.compilation import compile_model, read_model
+from spikec.compiler.compilation import compile_model
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ledger import predictions_of
+from spikec.compiler.model_file import read_model
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.passes.fold_batch_norm import FoldBatchNorm

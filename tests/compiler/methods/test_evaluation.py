@@ -15,12 +15,13 @@ import onnx.parser
 import pytest
 
 from spikec.__main__ import run
-from spikec.compiler.compilation import Model, build_from, read_model, usable_target
+from spikec.compiler.compilation import build_from, usable_target
 from spikec.compiler.frontend import TrainingRecord, read_training_record, with_training_record
 from spikec.compiler.methods import ALL, METHODS, Evaluation, evaluate_models
 from spikec.compiler.methods.evaluation import convert
 from spikec.compiler.methods.resolution import unrounded
 from spikec.compiler.methods.subjects import Subject, trained_for
+from spikec.compiler.model_file import Model, read_model
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import Program
