@@ -26,6 +26,7 @@ def plot_tradeoff(result: Tradeoff) -> bytes:
         for point in result.points:
             place = (point.latency, 100 * point.accuracy)
             axes.annotate(f"{len(point.gated)} gates", place, xytext=(4, -12), textcoords="offset points", fontsize=8)
+        axes.margins(0.12)
         axes.set_xlabel("latency (time steps from the first input to the result)")
         axes.set_ylabel("accuracy (%)")
         axes.legend()

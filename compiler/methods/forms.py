@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable, Sequence
+from statistics import fmean, stdev
 
 from ...targets.diagnostic import refuse
 from .evaluation import Evaluation, EvaluationRow
@@ -12,6 +13,9 @@ from .evaluation import Evaluation, EvaluationRow
 _HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
 _LEFT = 2
 """Columns of words, which stand to the left."""
+_COLOURS = 10
+_MARKERS = "os^Dv"
+"""One for each round through the colours."""
 
 
 def evaluation_text(result: Evaluation) -> str:
@@ -22,11 +26,13 @@ def evaluation_text(result: Evaluation) -> str:
         "  ".join(c.ljust(w) if i < _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in cells
     ]
-    return "\n".join((f"ANN (float): {result.ann_accuracy:.2%}, {result.samples} samples", *lines))
+    networks = _float_accuracies(result)
+    ann = ", ".join(f"{kind} {fmean(a):.2%}".strip() for kind, a in networks.items())
+    return "\n".join((f"ANN (float): {ann}, {result.samples} samples", *lines))
 
 
 def evaluation_markdown(result: Evaluation) -> str:
-    """Accuracies in %, of a method and training per row and a T per column, then latencies; in Markdown."""
+    """Accuracies in %, of a method and training per row and a T per column, of the networks, latencies; in Markdown."""
     parts = [
         "Accuracy in % of the integer programs, simulated: mean ± standard deviation over networks.",
         _matrix(result, lambda row: _percent(row.accuracy, row.spread)),
@@ -37,6 +43,8 @@ def evaluation_markdown(result: Evaluation) -> str:
             _matrix(result, lambda row: _percent(row.float_accuracy, row.float_spread)),
         ]
     parts += [
+        "The float networks that the programs were made from.",
+        _network_table(result),
         "Time steps from a sample's first input to its result / from one sample to the next.",
         _matrix(result, lambda row: f"{row.latency} / {row.steps_per_sample}"),
     ]
@@ -44,7 +52,10 @@ def evaluation_markdown(result: Evaluation) -> str:
 
 
 def evaluation_plot(result: Evaluation) -> bytes:
-    """SVG of accuracy against T, a line per method; ``UnusableInput`` (E636) where matplotlib is not installed."""
+    """SVG of accuracy against T, a line per method; the float networks' where all are of one kind.
+
+    Raises ``UnusableInput`` (E636) where matplotlib is not installed.
+    """
     if importlib.util.find_spec("matplotlib") is None:
         raise refuse("E636", "plots are drawn by matplotlib, which is not installed", hint="pip install 'spikec[plot]'")
     from matplotlib import colormaps, rc_context
@@ -53,27 +64,39 @@ def evaluation_plot(result: Evaluation) -> bytes:
     series = _series(result)
     # A fixed salt and no date: the same figures give the same bytes.
     with rc_context({"svg.hashsalt": "spikec", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8, 5), layout="constrained")
+        figure = Figure(figsize=(9, 6), layout="constrained")
         axes = figure.subplots()
-        axes.axhline(100 * result.ann_accuracy, color="0.6", linestyle="--", label="ANN (float)")
+        networks = list(_float_accuracies(result).values())
+        if len(networks) == 1:
+            axes.axhline(100 * fmean(networks[0]), color="0.6", linestyle="--", label="ANN (float)")
         for index, (name, rows) in enumerate(series.items()):
             axes.errorbar(
                 [row.timesteps for row in rows],
                 [100 * row.accuracy for row in rows],
                 yerr=[100 * (row.spread or 0) for row in rows],
-                fmt="o-" if rows[0].plain_if else "s:",
-                color=colormaps["tab20"](index % 20),
+                linestyle="-" if rows[0].plain_if else ":",
+                marker=_MARKERS[index // _COLOURS % len(_MARKERS)],
+                color=colormaps["tab10"](index % _COLOURS),
                 label=name,
-                markersize=3,
+                markersize=4,
                 linewidth=1,
             )
         axes.set_xscale("log", base=2)
+        timesteps = sorted({row.timesteps for row in result.rows})
+        axes.set_xticks(timesteps, [str(steps) for steps in timesteps], minor=False)
         axes.set_xlabel("time steps T (dotted: more than a plain integrate-and-fire neuron)")
         axes.set_ylabel("accuracy (%)")
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return picture.getvalue()
+
+
+def _float_accuracies(result: Evaluation) -> dict[str, list[float]]:
+    """Accuracy (0..1) of each float network, by the kind of its training."""
+    measured = {(row.training, m.model): m.ann_accuracy for row in result.rows for m in row.measurements}
+    kinds = dict.fromkeys(kind for kind, _ in measured)
+    return {kind: [accuracy for (k, _), accuracy in measured.items() if k == kind] for kind in kinds}
 
 
 def _series(result: Evaluation) -> dict[str, list[EvaluationRow]]:
@@ -97,6 +120,14 @@ def _matrix(result: Evaluation, shown: Callable[[EvaluationRow], str]) -> str:
         first = rows[0]
         words = (first.method, first.training, "yes" if first.plain_if else "no")
         lines.append((*words, *(at.get(steps, "") for steps in timesteps)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _network_table(result: Evaluation) -> str:
+    lines = [("trained", "networks", "accuracy"), ("---", "---:", "---:")]
+    for kind, accuracies in _float_accuracies(result).items():
+        spread = stdev(accuracies) if len(accuracies) > 1 else None
+        lines.append((kind, str(len(accuracies)), _percent(fmean(accuracies), spread)))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
