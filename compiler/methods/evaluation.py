@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from ...runtime.encoding import encode
@@ -26,7 +26,7 @@ from .applicability import applies_to_none, compared_methods, inapplicable, is_c
 from .journal import Figures, Journal, digest_of
 from .method import Method
 from .resolution import unrounded
-from .subjects import Subject, by_kind, trained_for
+from .subjects import Subject, by_kind, mean_and_spread, trained_for
 from .table import METHODS
 
 ALL = "all"
@@ -174,8 +174,8 @@ class _Bench:
             Measurement(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e)
             for s, f, e in zip(cell.subjects, figures, exact, strict=True)
         )
-        accuracy, spread = _mean_and_spread([m.accuracy for m in measurements])
-        float_accuracy, float_spread = _mean_and_spread([f["accuracy"] for f in floats])
+        accuracy, spread = mean_and_spread([m.accuracy for m in measurements])
+        float_accuracy, float_spread = mean_and_spread([f["accuracy"] for f in floats])
         assert accuracy is not None, "a cell has a network"
         return EvaluationRow(
             cell.method,
@@ -253,12 +253,6 @@ def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
         if not row.in_range:
             message = f"potentials of '{row.method}' on networks '{row.training}' can overflow at T = {row.timesteps}"
             yield Diagnostic("W643", message, hint="choose a target with a wider state, or fewer time steps")
-
-
-def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:
-    if not values:
-        return None, None
-    return fmean(values), stdev(values) if len(values) > 1 else None
 
 
 def _require_known(names: Sequence[str]) -> None:

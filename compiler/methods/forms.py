@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 from ...targets.diagnostic import refuse
 from .evaluation import Evaluation, EvaluationRow
+from .subjects import mean_and_spread
 
 _HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
 _LEFT = 2
@@ -126,8 +127,7 @@ def _matrix(result: Evaluation, shown: Callable[[EvaluationRow], str]) -> str:
 def _network_table(result: Evaluation) -> str:
     lines = [("trained", "networks", "accuracy"), ("---", "---:", "---:")]
     for kind, accuracies in _float_accuracies(result).items():
-        spread = stdev(accuracies) if len(accuracies) > 1 else None
-        lines.append((kind, str(len(accuracies)), _percent(fmean(accuracies), spread)))
+        lines.append((kind, str(len(accuracies)), _percent(*mean_and_spread(accuracies))))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from ..model_file import Model
 
@@ -52,3 +53,10 @@ def trained_for(subjects: Sequence[Subject], timesteps: int) -> tuple[Subject, .
         best = below[-1] if below else known[0]
         chosen += [s for s in mine if s.trained_timesteps == best]
     return tuple(chosen)
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Mean over networks and standard deviation: None of no value, and no deviation of a single one."""
+    if not values:
+        return None, None
+    return fmean(values), stdev(values) if len(values) > 1 else None

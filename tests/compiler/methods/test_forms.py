@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 
 import pytest
 
 from spikec.compiler.methods.evaluation import Evaluation, EvaluationRow, Measurement
 from spikec.compiler.methods.forms import evaluation_markdown, evaluation_plot, evaluation_text
-
-needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="plots need matplotlib")
 
 _ANN = {"relu": (0.90, 0.92), "round": (0.80,), "": (0.75,)}
 
@@ -39,14 +36,12 @@ def test_a_network_that_does_not_tell_its_training_has_no_name_before_its_accura
     assert evaluation_text(_evaluation([_row("opi", "")])).startswith("ANN (float): 75.00%, 100 samples\n")
 
 
-@needs_matplotlib
 def test_the_picture_has_a_line_for_the_float_network_where_there_is_one_kind() -> None:
     """The mean over networks of several kinds is no accuracy of anything."""
     assert "ANN (float)" in evaluation_plot(_evaluation([_row("opi", "relu")])).decode()
     assert "ANN (float)" not in evaluation_plot(_SEVERAL).decode()
 
 
-@needs_matplotlib
 def test_no_two_of_many_methods_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.axes import Axes
 
@@ -62,7 +57,6 @@ def test_no_two_of_many_methods_look_alike(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(set(looks)) == len(looks) == 30
 
 
-@needs_matplotlib
 def test_the_picture_counts_time_steps_as_they_were_given() -> None:
     picture = evaluation_plot(_evaluation([_row("opi", "relu", steps) for steps in (1, 6, 32)])).decode()
     for steps in (1, 6, 32):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -232,7 +231,6 @@ def test_all_leaves_out_what_does_not_apply_and_says_so(
     assert capsys.readouterr().err.count("error E637: ") == 2
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="plots need matplotlib")
 def test_the_plot_names_every_method(levels: Path, samples: Samples, tmp_path: Path) -> None:
     data = tmp_path / "data.npz"
     np.savez(data, inputs=samples.inputs, labels=np.arange(70) % 3)
