@@ -18,6 +18,7 @@ from .methods import ALL, DEFAULT_METHODS, Evaluation, evaluate_models
 from .methods.forms import evaluation_markdown, evaluation_plot, evaluation_text
 from .model_file import ModelReader, read_model
 from .options import CompileOptions
+from .picture import require_matplotlib
 from .tradeoff import Tradeoff, measure_tradeoff
 from .tradeoff_plot import plot_tradeoff
 
@@ -59,6 +60,8 @@ def evaluate(
 
     Models of one kind of training, as their files tell, share the rows of that kind: seeds are averaged.
     """
+    if plot is not None:
+        require_matplotlib()
     samples = _samples(models[0], data, limit, readers)
     known = None if calibration is None else _samples(models[0], calibration, None, readers)
     with progress_bar("evaluating") as progress:
@@ -106,6 +109,8 @@ def tradeoff(
     as_json: bool,
 ) -> None:
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
+    if output is not None:
+        require_matplotlib()
     samples = _samples(model, data, limit, readers)
     options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps)
     with progress_bar("measuring") as progress:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 from collections.abc import Callable, Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from ...targets.diagnostic import refuse
+from ..picture import svg_picture
 from .evaluation import Evaluation, EvaluationRow
 from .subjects import mean_and_spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
 _LEFT = 2
@@ -57,40 +59,33 @@ def evaluation_plot(result: Evaluation) -> bytes:
 
     Raises ``UnusableInput`` (E636) where matplotlib is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise refuse("E636", "plots are drawn by matplotlib, which is not installed", hint="pip install 'spikec[plot]'")
-    from matplotlib import colormaps, rc_context
-    from matplotlib.figure import Figure
+    return svg_picture(lambda axes: _draw(axes, result), (9, 6))
 
-    series = _series(result)
-    # A fixed salt and no date: the same figures give the same bytes.
-    with rc_context({"svg.hashsalt": "spikec", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(9, 6), layout="constrained")
-        axes = figure.subplots()
-        networks = list(_float_accuracies(result).values())
-        if len(networks) == 1:
-            axes.axhline(100 * fmean(networks[0]), color="0.6", linestyle="--", label="ANN (float)")
-        for index, (name, rows) in enumerate(series.items()):
-            axes.errorbar(
-                [row.timesteps for row in rows],
-                [100 * row.accuracy for row in rows],
-                yerr=[100 * (row.spread or 0) for row in rows],
-                linestyle="-" if rows[0].plain_if else ":",
-                marker=_MARKERS[index // _COLOURS % len(_MARKERS)],
-                color=colormaps["tab10"](index % _COLOURS),
-                label=name,
-                markersize=4,
-                linewidth=1,
-            )
-        axes.set_xscale("log", base=2)
-        timesteps = sorted({row.timesteps for row in result.rows})
-        axes.set_xticks(timesteps, [str(steps) for steps in timesteps], minor=False)
-        axes.set_xlabel("time steps T (dotted: more than a plain integrate-and-fire neuron)")
-        axes.set_ylabel("accuracy (%)")
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-        picture = io.BytesIO()
-        figure.savefig(picture, format="svg", metadata={"Date": None})
-    return picture.getvalue()
+
+def _draw(axes: Axes, result: Evaluation) -> None:
+    from matplotlib import colormaps
+
+    networks = list(_float_accuracies(result).values())
+    if len(networks) == 1:
+        axes.axhline(100 * fmean(networks[0]), color="0.6", linestyle="--", label="ANN (float)")
+    for index, (name, rows) in enumerate(_series(result).items()):
+        axes.errorbar(
+            [row.timesteps for row in rows],
+            [100 * row.accuracy for row in rows],
+            yerr=[100 * (row.spread or 0) for row in rows],
+            linestyle="-" if rows[0].plain_if else ":",
+            marker=_MARKERS[index // _COLOURS % len(_MARKERS)],
+            color=colormaps["tab10"](index % _COLOURS),
+            label=name,
+            markersize=4,
+            linewidth=1,
+        )
+    axes.set_xscale("log", base=2)
+    timesteps = sorted({row.timesteps for row in result.rows})
+    axes.set_xticks(timesteps, [str(steps) for steps in timesteps], minor=False)
+    axes.set_xlabel("time steps T (dotted: more than a plain integrate-and-fire neuron)")
+    axes.set_ylabel("accuracy (%)")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _float_accuracies(result: Evaluation) -> dict[str, list[float]]:

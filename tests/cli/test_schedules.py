@@ -79,6 +79,25 @@ def test_tradeoff_goes_from_no_gate_to_all(
     assert result["misfires"]["0_Conv"] == {"over": 0.0, "under": 0.0}
     assert result["misfires"]["10_Conv"]["over"] > 0
     assert plot.read_text(encoding="utf-8").count("gates") == 3
+
+
+@pytest.mark.parametrize("command", [("evaluate", "--plot"), ("tradeoff", "-o")])
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(
+    command: tuple[str, str],
+    images: Path,
+    tmp_path: Path,
+    refused: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, option = command
+
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured for a plot that cannot be drawn")
+
+    for measure in ("evaluate_models", "measure_tradeoff"):
+        monkeypatch.setattr(f"spikec.compiler.measuring_commands.{measure}", measured)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    (line,) = refused(*call, "--timesteps", 2, "--points", 2, "--limit", 2, "-o", plot)
+    data = ("--data", images / "test.npz", "--calibration", images / "calibration.npz")
+    (line,) = refused(name, shipped_model(), *data, option, tmp_path / "plot.svg")
     assert "E636" in line
+    assert list(tmp_path.iterdir()) == []
