@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .compiler import Compiled, CompileOptions, Report
-    from .runtime import Execution, Program, Samples, build_process
+    from .runtime import Execution, Program, Samples, build_process, load_program
     from .targets.diagnostic import Diagnostic, UnusableInput
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "build_process",
     "check_model",
     "compile_model",
+    "load_program",
     "simulate",
 ]
 
@@ -48,6 +49,7 @@ _HOME = {
     "Samples": ".runtime",
     "UnusableInput": ".targets.diagnostic",
     "build_process": ".runtime",
+    "load_program": ".runtime",
 }
 
 

@@ -10,26 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.agreement import Agreement
-from ..runtime.neuron_models import PLAIN_IF
-from ..runtime.neuron_range import neuron_range
 from ..runtime.program import Program
+from ..runtime.program.neuron_models import PLAIN_IF
+from ..runtime.program.neuron_range import neuron_range
+from ..runtime.program.storage import program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
-from ..runtime.storage import program_files
 from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from .analysis.ledger import ledger
 from .checks import check_program
+from .frontend.model import Model, ModelReader, read_model
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
-from .ledger import ledger
 from .mapping import place
-from .model_file import Model, ModelReader, read_model
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
+from .passes.calibration_aim import matching_reference
 from .passes.contract import Context, program_level, spiking_level
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
-from .reference import matching_reference
 from .report import (
     AgreementSection,
     FirstDifference,

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..runtime.neuron_models import COS, IF, MSAT, SRP, MsatLayer, MsatParameters, NeuronModel, cos, msat, srp
 from ..runtime.program import Program
+from ..runtime.program.neuron_models import COS, IF, MSAT, SRP, MsatLayer, MsatParameters, NeuronModel, cos, msat, srp
 from .ir.spiking import SpikingNetwork
 from .options import CompileOptions
 from .passes.contract import program_level, spiking_level

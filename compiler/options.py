@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.neuron_models import IF
-from ..runtime.program_rules import MAXIMUM_TIMESTEPS
+from ..runtime.program.neuron_models import IF
+from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic
 from ..targets.schema import NEURON_MODELS

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.program_rules import problems
+from ..runtime.program.rules import problems
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from .ir.network import Network, evaluate
 from .ir.operators import AnyFloat, QuantizeClip

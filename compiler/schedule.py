@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from ..runtime.program import Program, latency_with_gates
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from .analysis.residuals import measure_residuals
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
 from .options import CompileOptions
 from .passes.contract import Context, program_level, spiking_level
 from .passes.gate_populations import timing_matters
 from .pipeline import Pipeline, passes_for, run_passes
-from .residuals import measure_residuals
 
 MEASURED_SAMPLES = 64
 """Calibration samples that misfires are measured on, at most."""

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ..compiler.frontend import with_training_record
-from ..runtime.artefact import write_file
+from ..runtime.program.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
-from .activation import Activation, threshold_layers
-from .networks import NetworkSpec
-from .training_kind import training_kind
+from .networks.activation import Activation, threshold_layers
+from .networks.networks import NetworkSpec
+from .training.kind import training_kind
 
 FORMAT = "spikec-checkpoint"
 VERSION = 1

@@ -10,7 +10,7 @@ from .execution import Execution
 from .lava import run_lava, run_loihi2
 from .program import IntArray, Program
 from .progress import Report
-from .reference import run_reference
+from .reference.network import run_reference
 from .simulator import simulate
 
 BACKENDS: dict[str, Callable[..., Execution]] = {

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..targets.diagnostic import refuse
 from .agreement import Agreement, compare
-from .artefact import write_file
 from .backends import BACKENDS, run_backend
 from .encoding import encode
 from .execution import Execution
 from .lava import availability, probe_loihi2
 from .program import IntArray, Program
+from .program.artefact import write_file
+from .program.storage import load_program
 from .progress import progress_bar
 from .samples import Samples, load_samples
 
@@ -53,7 +54,7 @@ def run(
     if settings and backend != "simulator":
         hint = "leave it out, or give --backend simulator"
         raise refuse("E630", f"--{next(iter(settings))} does not apply to the backend '{backend}'", hint=hint)
-    program = Program.load(directory)
+    program = load_program(directory)
     samples, encoded = load_encoded(program, data, limit)
     with progress_bar(f"running on {backend}") as progress:
         execution = run_backend(backend, program, encoded, progress=progress, settings=settings)
@@ -75,7 +76,7 @@ def run(
 @_JSON
 def verify(directory: str, data: str, backends: str, limit: int | None, as_json: bool) -> int:
     """Run the program in DIR on several backends and compare every spike train with zero tolerance."""
-    program = Program.load(directory)
+    program = load_program(directory)
     names = tuple(name.strip() for name in backends.split(",") if name.strip())
     _, encoded = load_encoded(program, data, limit)
     agreement = verify_backends(program, encoded, names)

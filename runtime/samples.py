@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..targets.diagnostic import UnusableInput, refuse
-from .archive import DamagedArchive, array_names, read_archive
 from .program import IntArray, Shape
+from .program.archive import DamagedArchive, array_names, read_archive
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...runtime.neuron_models import PLAIN_IF
-from ...runtime.neuron_range import neuron_range
 from ...runtime.program import Program
+from ...runtime.program.neuron_models import PLAIN_IF
+from ...runtime.program.neuron_range import neuron_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement

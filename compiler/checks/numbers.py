@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.program import INPUT, IntArray, Program
-from ...runtime.synapses import summed_input_range
+from ...runtime.program.synapses import summed_input_range
 from ...targets import Number, Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.geometry import ConvGeometry
-from ...runtime.kernels import convolve
+from ...runtime.program.geometry import ConvGeometry
+from ...runtime.simulator.kernels import convolve
 from .operators import FloatArray, Shape
 from .spiking import ConvMap, DenseMap, LinearMap
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.geometry import ConvGeometry
-from ...runtime.kernels import convolve, sum_pool
+from ...runtime.program.geometry import ConvGeometry
+from ...runtime.simulator.kernels import convolve, sum_pool
 
 FloatArray = npt.NDArray[np.float64]
 AnyFloat = npt.NDArray[np.floating[Any]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.kernels import convolve
+from ...runtime.simulator.kernels import convolve
 from .operators import AnyFloat
 from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
 

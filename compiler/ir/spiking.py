@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ...runtime.geometry import ConvGeometry
+from ...runtime.program.geometry import ConvGeometry
 from .network import Origin
 from .operators import FloatArray, Shape
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.geometry import ConvGeometry
 from ...runtime.program import ConvSynapses, Program
+from ...runtime.program.geometry import ConvGeometry
 from .network import Network
 from .spiking import ConvMap, SpikingNetwork
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...runtime.neuron_models import cos
 from ...runtime.program import Program
+from ...runtime.program.neuron_models import cos
 from ..compilation import Built
 from .method import Method, uncalibrated
 

@@ -37,7 +37,7 @@ from ...runtime.simulator import (
 )
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
-from ..reference import names_in_reference
+from .calibration_aim import names_in_reference
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
 _HELD_OUT_SHARE = 4

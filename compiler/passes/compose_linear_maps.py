@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...runtime.geometry import ConvGeometry
+from ...runtime.program.geometry import ConvGeometry
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ..ir import network as level1
 from ..ir import operators as op

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.kernels import kernel_windows, pad_or_crop
 from ...runtime.samples import Samples
+from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork

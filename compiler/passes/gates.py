@@ -17,8 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime.program import IntArray, Population, Program, Pulse
-from ...runtime.synapses import summed_input_range
-from ...runtime.window_range import after_spike_test
+from ...runtime.program.synapses import summed_input_range
+from ...runtime.program.window_range import after_spike_test
 from ...targets import Target
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.window_range import after_spike_test
+from ...runtime.program.window_range import after_spike_test
 
 Numbers = npt.NDArray[Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...runtime.program import IntArray, Population, Program
-from ...runtime.synapses import summed_input_range
-from ...runtime.window_range import window_range
+from ...runtime.program.synapses import summed_input_range
+from ...runtime.program.window_range import window_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from .contract import Compilation, Context, Outcome, program_level

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...runtime.neuron_models import PLAIN_IF
 from ...runtime.program import Population, Program, latency_with_gates
+from ...runtime.program.neuron_models import PLAIN_IF
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..mapping import LayerPlacement, Placement

@@ -14,8 +14,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.archive import DamagedArchive, read_archive
-from ...runtime.artefact import write_file
+from ...runtime.program.archive import DamagedArchive, read_archive
+from ...runtime.program.artefact import write_file
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
 from ..libraries import require_libraries

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ...runtime.artefact import write_file
+from ...runtime.program.artefact import write_file
 from ..checkpoint import export_onnx, load_checkpoint, save_checkpoint
 from ..datasets.library import load_dataset
 from ..datasets.sample_file import draw, npz_bytes
-from ..options import TrainingOptions
-from ..training import CHECKPOINT_NAME, split_training_set
+from ..training.options import TrainingOptions
+from ..training.training import CHECKPOINT_NAME, split_training_set
 from . import shipped_checkpoint, shipped_model, shipped_samples
 
 TEST_IMAGES = 1000

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ...targets.diagnostic import Diagnostic, UnusableInput
-from ..calibrated_network import calibrate_network
+from ..calibration.calibrated_network import calibrate_network
+from ..calibration.weight_calibration import WeightCalibration
 from ..checkpoint import load_checkpoint
 from ..datasets.images import DataSet
-from ..options import TrainingOptions
-from ..progress_file import NAME as PROGRESS_NAME
-from ..training import train
-from ..training_results import CHECKPOINT_NAME
-from ..weight_calibration import WeightCalibration
+from ..training.options import TrainingOptions
+from ..training.progress_file import NAME as PROGRESS_NAME
+from ..training.results import CHECKPOINT_NAME
+from ..training.training import train
 from .listing import Entry, Zoo
 
 

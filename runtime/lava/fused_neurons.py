@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels import exact_float
 from ..program import IntArray, Population, Program
-from ..synapses import summed_input_range
+from ..program.synapses import summed_input_range
+from ..simulator.kernels import exact_float
 from .layout import Layout
 from .recording import Recorder, Recording
 

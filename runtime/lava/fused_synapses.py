@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..folded_pooling import comes_in_runs
-from ..geometry import ConvGeometry
-from ..kernels import exact_float
 from ..program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape
-from ..synapses import fan_in_weight, largest_message
+from ..program.folded_pooling import comes_in_runs
+from ..program.geometry import ConvGeometry
+from ..program.synapses import fan_in_weight, largest_message
+from ..simulator.kernels import exact_float
 from .layout import Layout
 
 UNFOLDED_VALUES = 1 << 19

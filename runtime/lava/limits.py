@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place, refuse
-from ..neuron_models import PLAIN_IF
 from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection, Pulse
+from ..program.neuron_models import PLAIN_IF
 from .encoding import ConvEncoding, encode_convolution, encode_dense
 
 FAST_INPUT_BITS = 32

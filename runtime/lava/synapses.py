@@ -20,7 +20,7 @@ from lava.proc.dense.models import PyDenseModelBitAcc
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_weights
 
-from ..kernels import exact_float
+from ..simulator.kernels import exact_float
 
 _PATCH_VALUES = 1 << 21
 """Values of the unfolded input at a time: 8 MB in float32 stay in the cache."""

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..execution import SpikeTrains
-from ..kernels import Floats
-from ..msat_threshold import constants, kept_spikes, payload, value_scale
-from ..neuron_models import CONFIDENCE_STEPS, LARGEST_PAYLOAD, PAYLOAD_BITS, PLAIN_IF
 from ..program import INPUT, IntArray, Population, Program
+from ..program.msat_threshold import constants, kept_spikes, payload, value_scale
+from ..program.neuron_models import CONFIDENCE_STEPS, LARGEST_PAYLOAD, PAYLOAD_BITS, PLAIN_IF
+from .kernels import Floats
 from .loops import loops_for
 from .messages import Messages, Sent, encoded_input
 from .neurons import LayerInput, add_input, input_rows, integrate, layer_input

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from numba import get_num_threads, njit, prange, set_num_threads
 from numba.extending import overload, register_jitable
 
-from ..msat_threshold import Constants, exponential, larger, payload, softplus
-from ..neuron_models import LARGEST_PAYLOAD
+from ..program.msat_threshold import Constants, exponential, larger, payload, softplus
+from ..program.neuron_models import LARGEST_PAYLOAD
 
 Values = npt.NDArray[Any]
 

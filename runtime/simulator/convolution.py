@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import kernels
-from ..geometry import ConvGeometry
-from ..kernels import Floats, exact_float, pad_or_crop
 from ..program import IntArray
+from ..program.geometry import ConvGeometry
+from . import kernels
+from .kernels import Floats, exact_float, pad_or_crop
 from .reduction import Identity, MapConvolution, Matrix
 
 Maps = npt.NDArray[Any]

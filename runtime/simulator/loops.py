@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
-from .. import kernels
+from . import kernels
 
 _WORTH_LOADING = 1 << 20
 """Numbers from which on loading numba pays: below, numpy is done before."""

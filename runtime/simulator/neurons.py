@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels import Floats
 from .convolution import IdentityKernel
+from .kernels import Floats
 from .loops import loops_for
 from .messages import Messages, Sent, narrowest_unsigned, sum_over_pool
 from .plan import Layer

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels import Floats, exact_float
 from ..program import INPUT, IntArray, Population, Program, Projection
-from ..synapses import largest_message
-from ..window_range import window_range
+from ..program.synapses import largest_message
+from ..program.window_range import window_range
 from .convolution import Kernel, choose_kernel, largest_sum
+from .kernels import Floats, exact_float
 from .reduction import Identity, MapConvolution, MapShape, Matrix, Reduced, map_shape, reduce_synapses
 
 _ROW = 1024

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..folded_pooling import comes_in_runs
-from ..geometry import ConvGeometry
 from ..program import ConvSynapses, IntArray, Shape, Synapses
+from ..program.folded_pooling import comes_in_runs
+from ..program.geometry import ConvGeometry
 
 MapShape = tuple[int, int, int]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..execution import SpikeTrains
-from ..kernels import Floats, exact_float
-from ..neuron_models import PLAIN_IF, SRP
-from ..neuron_range import neuron_range
 from ..program import INPUT, IntArray, Program
+from ..program.neuron_models import PLAIN_IF, SRP
+from ..program.neuron_range import neuron_range
+from .kernels import Floats, exact_float
 from .loops import loops_for
 from .messages import Messages, Sent, encoded_input
 from .neurons import LayerInput, add_input, fire, input_rows, integrate, layer_input

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...targets.diagnostic import refuse
-from .. import kernels
 from ..execution import Execution, SpikeTrains
-from ..neuron_models import IF, MSAT
 from ..program import INPUT, IntArray, Program
+from ..program.neuron_models import IF, MSAT
+from . import kernels
 from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes, keep_freed_pages
 from .loops import exact_threads

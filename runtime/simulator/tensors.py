@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
-from ..geometry import ConvGeometry
-from ..kernels import exact_float
 from ..program import INPUT, IntArray, Program
+from ..program.geometry import ConvGeometry
+from . import kernels
 from .convolution import largest_sum
+from .kernels import exact_float
 from .messages import encoded_input
 from .plan import Connection, Layer, plan_layers
 from .reduction import Identity, MapConvolution, Matrix

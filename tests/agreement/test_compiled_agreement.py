@@ -16,17 +16,17 @@ from spikec.compiler.ir.operators import Add, AveragePool, Conv, Dense, Operator
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.pipeline import passes_for, run_passes
-from spikec.models.activation import Activation
 from spikec.models.checkpoint import onnx_bytes
-from spikec.models.networks import NetworkSpec
+from spikec.models.networks.activation import Activation
+from spikec.models.networks.networks import NetworkSpec
 from spikec.models.shipped import shipped_model, shipped_samples
 from spikec.runtime.agreement import Agreement, Difference, compare
 from spikec.runtime.encoding import encode
 from spikec.runtime.execution import Execution
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.lava import availability, run_lava
 from spikec.runtime.program import IntArray, Program
-from spikec.runtime.reference import run_reference
+from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 from spikec.targets import load

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.runtime.execution import Execution
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.lava import availability, run_lava
 from spikec.runtime.lava.fused_section import FusedSection
 from spikec.runtime.lava.guard import run_guarded
@@ -32,9 +31,10 @@ from spikec.runtime.program import (
     Pulse,
     Shape,
 )
-from spikec.runtime.program_rules import problems
-from spikec.runtime.reference import run_reference
-from spikec.runtime.synapses import summed_input_range
+from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.program.rules import problems
+from spikec.runtime.program.synapses import summed_input_range
+from spikec.runtime.reference.network import run_reference
 
 needs_lava = pytest.mark.skipif(not availability().available, reason=availability().detail)
 SAME = ConvGeometry(padding=(1, 1, 1, 1))

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from spikec import targets
+from spikec.compiler.analysis.ledger import predictions_of
 from spikec.compiler.compilation import compile_model
+from spikec.compiler.frontend.model import read_model
 from spikec.compiler.ir.network import evaluate
-from spikec.compiler.ledger import predictions_of
-from spikec.compiler.model_file import read_model
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.passes.fold_batch_norm import FoldBatchNorm
@@ -21,9 +21,9 @@ from spikec.compiler.passes.recognise_activations import RecogniseActivations
 from spikec.compiler.pipeline import run_passes
 from spikec.models.checkpoint import onnx_bytes
 from spikec.models.datasets.library import load_dataset
-from spikec.models.networks import NetworkSpec
-from spikec.models.options import TrainingOptions
-from spikec.models.training import train
+from spikec.models.networks.networks import NetworkSpec
+from spikec.models.training.options import TrainingOptions
+from spikec.models.training.training import train
 from spikec.runtime.encoding import encode
 from spikec.runtime.samples import Samples, load_samples
 from spikec.runtime.simulator import simulate

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.program import ConvSynapses, IntArray, Program, Projection, Shape
+from spikec.runtime.program.geometry import ConvGeometry
 
 POOLS = (8, 4, 2)
 

@@ -25,7 +25,7 @@ def resident(field: str) -> float:
 
 def main(artefact: str, images: str) -> None:
     """Run the batch."""
-    program = spikec.Program.load(artefact)
+    program = spikec.load_program(artefact)
     loaded = resident("VmRSS")
     spikec.simulate(program, np.load(images))
     sys.stdout.write(f"{loaded} {resident('VmHWM')}\n")

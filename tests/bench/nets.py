@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 import spikec
 from spikec.runtime.encoding import encode
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -22,6 +21,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
 )
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 from spikec.targets import load
 
@@ -59,11 +59,11 @@ def build_net(name: str, folder: Path) -> Net:
     """
     import torch
 
-    from spikec.models.activation import Activation
     from spikec.models.checkpoint import load_checkpoint, onnx_bytes
-    from spikec.models.networks import NetworkSpec
+    from spikec.models.networks.activation import Activation
+    from spikec.models.networks.networks import NetworkSpec
     from spikec.models.shipped import shipped_checkpoint, shipped_model
-    from spikec.models.thresholds import set_thresholds
+    from spikec.models.training.thresholds import set_thresholds
 
     if name == "convnet":
         checkpoint = load_checkpoint(shipped_checkpoint())

@@ -90,9 +90,9 @@ def measure_compiling(folder: Path, net_name: str, images: int, rounds: int) -> 
     """Seconds to compile a quantise-and-clip network at T = 4, without calibration and with ``images`` random ones."""
     import torch
 
-    from spikec.models.activation import Activation
     from spikec.models.checkpoint import onnx_bytes
-    from spikec.models.networks import NetworkSpec
+    from spikec.models.networks.activation import Activation
+    from spikec.models.networks.networks import NetworkSpec
 
     spec = NetworkSpec(net_name, 3, 32, 10)  # type: ignore[arg-type]
     torch.manual_seed(0)

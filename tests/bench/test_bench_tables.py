@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from spikec.runtime.encoding import encode
-from spikec.runtime.geometry import ConvGeometry
-from spikec.runtime.kernels import convolve, sum_pool
 from spikec.runtime.program import ConvSynapses
-from spikec.runtime.program_rules import problems
+from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.program.rules import problems
 from spikec.runtime.simulator import simulate
+from spikec.runtime.simulator.kernels import convolve, sum_pool
 
 from .claims import Claim, claims
 from .document import SCHEMA, as_json, print_tables

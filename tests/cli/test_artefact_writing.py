@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from spikec.models.shipped import shipped_checkpoint
-from spikec.runtime.program import Program
+from spikec.runtime.program.storage import load_program
 
 Process = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., tuple[int, str, str]]
@@ -30,7 +30,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def require_whole(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert Program.load(folder).populations
+    assert load_program(folder).populations
     assert (folder / "report.html").read_bytes().rstrip().endswith(b"</html>")
 
 

@@ -15,8 +15,8 @@ from spikec.compiler.methods.offset_spikes import COS
 from spikec.compiler.methods.spike_masking import SRP
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.report import report_from_json, report_html, report_json, report_text
-from spikec.runtime.neuron_models import PLAIN_IF, NeuronModel, cos, srp
-from spikec.runtime.program import Program
+from spikec.runtime.program.neuron_models import PLAIN_IF, NeuronModel, cos, srp
+from spikec.runtime.program.storage import load_program
 
 Cli = Callable[..., tuple[int, str, str]]
 MODELS = ("srp", "cos", "msat")
@@ -48,7 +48,7 @@ def test_backends_agree_and_lava_refuses(neuron: str, bench: Path, cli: Cli, tmp
     code, out, err = cli("run", tmp_path / "a", "--data", bench / "data.npz", "--backend", "lava")
     assert (code, out) == (2, "")
     assert f"E512: Lava has no neuron of the model '{neuron}'" in err
-    program = Program.load(tmp_path / "a")
+    program = load_program(tmp_path / "a")
     assert program.latency - program.depth == 2 + (0 if neuron == "msat" else 3)
 
 

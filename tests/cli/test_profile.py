@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from spikec.runtime.commands import load_encoded
-from spikec.runtime.program import Program
-from spikec.runtime.reference import run_reference
+from spikec.runtime.program.storage import load_program
+from spikec.runtime.reference.network import run_reference
 
 Cli = Callable[..., tuple[int, str, str]]
 JsonOf = Callable[..., dict[str, Any]]
@@ -39,7 +39,7 @@ def test_json_says_what_the_program_did(json_of: JsonOf, bench: Path) -> None:
     found = json_of("profile", *call, "--model", bench / "net.onnx", "--output-name", "y")
     assert (found["samples"], found["macs_of"]) == (5, "model")
     ((name, layer),) = found["layers"].items()
-    program = Program.load(bench / "artefact")
+    program = load_program(bench / "artefact")
     execution = run_reference(program, load_encoded(program, bench / "data.npz", 5)[1], record=True)
     assert execution.spike_trains is not None
     per_neuron = execution.spike_trains[name].sum(axis=(0, 1), dtype=np.int64)

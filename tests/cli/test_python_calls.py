@@ -26,11 +26,11 @@ def test_compile_simulate_and_load(bench: Path) -> None:
     assert recorded.spike_trains is not None
     assert {name: int(train.sum()) for name, train in recorded.spike_trains.items()} == recorded.spike_counts
     assert spikec.simulate(compiled.program, IMAGES).spike_trains is None
-    assert spikec.Program.load(bench / "artefact").timesteps == 4
+    assert spikec.load_program(bench / "artefact").timesteps == 4
 
 
 def test_one_sample_alone_gives_what_it_gives_in_a_batch(bench: Path) -> None:
-    program = spikec.Program.load(bench / "artefact")
+    program = spikec.load_program(bench / "artefact")
     together = spikec.simulate(program, IMAGES).readout
     for image, expected in zip(IMAGES, together, strict=True):
         np.testing.assert_array_equal(spikec.simulate(program, image[None]).readout[0], expected)
@@ -44,7 +44,7 @@ def refusal(call: Callable[[], object]) -> list[str]:
 
 
 def test_refusals(bench: Path) -> None:
-    program = spikec.Program.load(bench / "artefact")
+    program = spikec.load_program(bench / "artefact")
     for wrong in (IMAGES[0], IMAGES[:, :, :7], IMAGES[:0], IMAGES * np.float32(np.nan), IMAGES.astype(np.int64)):
         assert refusal(lambda wrong=wrong: spikec.simulate(program, wrong)) == ["E603"]  # type: ignore[misc]
     bad = spikec.Samples(IMAGES[:, :, :7], np.arange(4))

@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 import torch
 
-from spikec.models.activation import Activation
 from spikec.models.checkpoint import Checkpoint, export_onnx, load_checkpoint, onnx_bytes, save_checkpoint
-from spikec.models.networks import NetworkSpec
+from spikec.models.networks.activation import Activation
+from spikec.models.networks.networks import NetworkSpec
 from spikec.targets.diagnostic import UnusableInput
 
 SPEC = NetworkSpec("resnet20", 1, 8, 3, width=2, shortcut="identity")

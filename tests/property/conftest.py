@@ -25,7 +25,7 @@ from spikec.compiler.ir.operators import (
     Shape,
     Slice,
 )
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 
 

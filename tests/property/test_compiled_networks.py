@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
+from spikec.compiler.analysis.ledger import ledger
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ir.rates import evaluate_rates
-from spikec.compiler.ledger import ledger
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.runtime.agreement import compare
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import INPUT, IntArray, Program
-from spikec.runtime.program_rules import problems
-from spikec.runtime.reference import run_reference, synaptic_input
+from spikec.runtime.program.rules import problems
+from spikec.runtime.program.storage import program_files
+from spikec.runtime.reference.network import run_reference, synaptic_input
 from spikec.runtime.simulator import simulate
-from spikec.runtime.storage import program_files
 from spikec.targets import Target
 from spikec.targets.diagnostic import UnusableInput
 

@@ -17,8 +17,8 @@ from spikec.compiler.pipeline import passes_for, run_passes
 from spikec.runtime.agreement import compare
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, IntArray, Population, Program, Projection
-from spikec.runtime.program_rules import problems
-from spikec.runtime.reference import run_reference, synaptic_input
+from spikec.runtime.program.rules import problems
+from spikec.runtime.reference.network import run_reference, synaptic_input
 from spikec.runtime.simulator import simulate
 from spikec.targets.diagnostic import UnusableInput
 

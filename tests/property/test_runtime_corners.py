@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.compiler.ir.operators import Pad
-from spikec.runtime import kernels
 from spikec.runtime.agreement import compare
-from spikec.runtime.geometry import ConvGeometry
-from spikec.runtime.kernels import convolve, pad_or_crop
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection
-from spikec.runtime.reference import run_reference
-from spikec.runtime.simulator import simulate
+from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.reference.network import run_reference
+from spikec.runtime.simulator import kernels, simulate
+from spikec.runtime.simulator.kernels import convolve, pad_or_crop
 
 
 def ints(*values: int) -> npt.NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....runtime.geometry import ConvGeometry
+from ....runtime.program.geometry import ConvGeometry
 from ...ir.operators import BatchNorm, Conv, Dense, FloatArray
 from ..builder import Builder, Tensor, Value
 from ..graph import OnnxNode

@@ -13,7 +13,6 @@ from spikec import targets
 from spikec.compiler.checks import RULES, check_program
 from spikec.compiler.checks.numbers import signed_bits, worst_input
 from spikec.compiler.mapping import Placement, place
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -23,6 +22,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
 )
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Number, Status, Target
 from spikec.targets.diagnostic import Diagnostic, Severity
 from spikec.targets.schema import Chip, Core

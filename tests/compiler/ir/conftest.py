@@ -12,7 +12,7 @@ from spikec.compiler.ir.spiking import SpikingNetwork
 from spikec.compiler.passes.align_delays import AlignDelays
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 
 _SAME = ConvGeometry(padding=(1, 1, 1, 1))
 

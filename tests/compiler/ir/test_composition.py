@@ -30,7 +30,7 @@ from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.ir.spiking import ConvMap, DenseMap, LinearMap
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets.diagnostic import UnusableInput
 
 

@@ -13,7 +13,7 @@ from spikec.compiler.ir.network import INPUT, Network
 from spikec.compiler.ir.operators import Conv, Dense
 from spikec.compiler.ir.spiking import ConvMap, DenseMap, SpikingNetwork
 from spikec.compiler.ir.verify import network_faults, spiking_faults
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 
 
 def node(network: Network, which: str, **changes: Any) -> Network:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from spikec import targets
 from spikec.compiler.mapping import LayerPlacement, Placement, place
 from spikec.compiler.mapping.connectivity import BoolArray
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -25,6 +24,7 @@ from spikec.runtime.program import (
     Shape,
     Synapses,
 )
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Number, Status, Target
 from spikec.targets.schema import Chip, Core
 

@@ -14,8 +14,8 @@ import pytest
 
 from spikec.__main__ import run
 from spikec.compiler.compilation import Built, build_program
-from spikec.compiler.methods import METHODS
 from spikec.compiler.methods.layer_by_layer import Correction, RateErrors
+from spikec.compiler.methods.table import METHODS
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import calibrate_initial_potential
 from spikec.runtime.encoding import encode

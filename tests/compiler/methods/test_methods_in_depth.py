@@ -12,7 +12,7 @@ import onnx.parser
 import pytest
 
 from spikec.compiler.compilation import build_program
-from spikec.compiler.methods import METHODS
+from spikec.compiler.methods.table import METHODS
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import calibrate_initial_potential
 from spikec.runtime.encoding import encode

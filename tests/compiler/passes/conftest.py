@@ -22,7 +22,7 @@ from spikec.compiler.ir.operators import (
     Slice,
 )
 from spikec.compiler.passes.contract import Context
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 
 _SAME = ConvGeometry(padding=(1, 1, 1, 1))

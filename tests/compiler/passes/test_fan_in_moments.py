@@ -15,7 +15,7 @@ from spikec.compiler.passes import fan_in_moments
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.passes.fan_in_moments import fan_in_blocks
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
-from spikec.runtime.geometry import ConvGeometry
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 
 

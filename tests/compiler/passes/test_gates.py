@@ -16,7 +16,7 @@ from spikec.compiler.passes.contract import Context, program_level, spiking_leve
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.compiler.schedule import choose_gates, measure_misfires, scheduled
 from spikec.runtime.program import Program, latency_with_gates
-from spikec.runtime.program_rules import problems
+from spikec.runtime.program.rules import problems
 from spikec.runtime.samples import Samples
 from spikec.targets.diagnostic import UnusableInput
 from spikec.targets.schema import Flag, Number, Status, Target

@@ -32,7 +32,6 @@ from spikec.compiler.report import (
     report_text,
     verdict,
 )
-from spikec.runtime.geometry import ConvGeometry
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -42,6 +41,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
 )
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets.diagnostic import Diagnostic, Place, UnusableInput
 
 MODEL = ModelSection("tiny <net>", "ab" * 32, 46, {"Conv": 1, "Gemm": 1, "Clip": 1})

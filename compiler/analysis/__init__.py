@@ -1,0 +1,1 @@
+"""What a program does on data: accuracy from stage to stage, residual potentials, operations and energy."""

@@ -1,0 +1,149 @@
+"""``spikec profile``: what each layer of a compiled program does on data, and the energy estimated from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import click
+
+from ...runtime.commands import load_encoded
+from ...runtime.program import Program
+from ...runtime.program.storage import load_program
+from ...runtime.progress import progress_bar
+from ...targets.diagnostic import refuse
+from ..analysis.energy import EnergyRatio, energy_ratio, fan_outs, network_macs, program_macs, synaptic_operations
+from ..analysis.residuals import Residuals, measure_activity
+from ..frontend.model import ModelReader, read_model
+from ..report.stored import read_report
+
+_NOTES = (
+    "rate: spikes per neuron and step; operations: synapses that a layer's spikes reach, per sample",
+    "naive: share of final potentials outside [0, threshold), resting and clipped neurons included;",
+    "over, under: share of neurons with more or fewer spikes than their input adds to",
+)
+_ESTIMATE = (
+    "estimated by eq. 18 of Xiong et al. 2025 from 45 nm CMOS (Horowitz 2014: 4.6 pJ per multiply-accumulate,",
+    "0.9 pJ per accumulate), not from any chip; bias additions, neuron updates and memory are ignored",
+)
+_OF_NETWORK = {
+    "model": "the model as given",
+    "program": "the program's own synapses, pooling folded; --model counts the model as given",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """One firing population; ``synaptic_operations`` per sample that its spikes cause in the layers behind it."""
+
+    neurons: int
+    spikes_per_neuron_and_step: float
+    residuals: Residuals
+    synaptic_operations: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``layers`` by name; ``macs_of`` says whose multiply-accumulates ``energy`` compares with: model or program."""
+
+    samples: int
+    macs_of: str
+    layers: dict[str, LayerProfile]
+    energy: EnergyRatio
+
+
+@click.command()
+@click.argument("directory", metavar="DIR")
+@click.option("--data", required=True, metavar="FILE.npz", help="Inputs; labels are not needed.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@click.option("--model", metavar="MODEL", help="Compare the energy with this model, which DIR was compiled from.")
+@click.option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs was compiled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.pass_obj
+def profile(
+    readers: Mapping[str, ModelReader] | None,
+    directory: str,
+    data: str,
+    limit: int | None,
+    model: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Measure spikes, residual potentials and synaptic operations of each layer, and estimate the energy."""
+    program = load_program(directory)
+    if output is not None and model is None:
+        raise refuse("E630", "--output-name names an output of --model, which is not given", hint="give --model too")
+    macs = program_macs(program) if model is None else _macs_of_model(model, output, directory, readers)
+    _, encoded = load_encoded(program, data, limit)
+    with progress_bar("profiling") as progress:
+        activity = measure_activity(program, encoded, progress)
+    operations = synaptic_operations(activity, fan_outs(program))
+    layers = {
+        name: LayerProfile(
+            spikes.size,
+            int(spikes.sum()) / (activity.samples * program.timesteps * spikes.size),
+            activity.residuals[name],
+            operations[name] / activity.samples,
+        )
+        for name, spikes in activity.spikes.items()
+    }
+    energy = energy_ratio(macs, program, activity)
+    result = Profile(activity.samples, "program" if model is None else "model", layers, energy)
+    click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else profile_text(program, result))
+
+
+def profile_text(program: Program, result: Profile) -> str:
+    """Table of the layers, the input and their sum, and the estimate of energy, for a person."""
+    energy = result.energy
+    neurons = sum(layer.neurons for layer in result.layers.values())
+    spikes = sum(layer.spikes_per_neuron_and_step * layer.neurons for layer in result.layers.values())
+    rate = f"{spikes / neurons:.4f}" if neurons else "-"
+    rows = [
+        ("layer", "neurons", "rate", "naive", "over", "under", "operations"),
+        *((name, *_cells(layer)) for name, layer in result.layers.items()),
+        ("total", str(neurons), rate, "-", "-", "-", f"{energy.synaptic_operations_per_sample:.1f}"),
+    ]
+    widths = (max(len(row[0]) for row in rows), 9, 8, 9, 9, 9, 14)
+    lines = [
+        f"{program.name} on {program.target}: {program.schedule}, T = {program.timesteps}, {result.samples} samples"
+    ]
+    for name, *cells in rows:
+        numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append(f"{name:{widths[0]}}{numbers}")
+    lines += [
+        *_NOTES,
+        f"first layer: {energy.first_layer_macs} multiply-accumulates of real-valued input",
+        f"ANN: {energy.macs_per_sample} multiply-accumulates ({_OF_NETWORK[result.macs_of]})",
+        f"energy against the ANN: {_percent(energy.first_layer_once)} with the first layer computed once, "
+        f"{_percent(energy.first_layer_every_step)} at every step",
+        *_ESTIMATE,
+    ]
+    return "\n".join(lines)
+
+
+def _cells(layer: LayerProfile) -> tuple[str, ...]:
+    shares = (layer.residuals.naive, layer.residuals.over, layer.residuals.under)
+    return (
+        str(layer.neurons),
+        f"{layer.spikes_per_neuron_and_step:.4f}",
+        *(f"{share:.2%}" for share in shares),
+        f"{layer.synaptic_operations:.1f}",
+    )
+
+
+def _percent(ratio: float | None) -> str:
+    return "unknown" if ratio is None else f"{ratio:.2%}"
+
+
+def _macs_of_model(model: str, output: str | None, directory: str, readers: Mapping[str, ModelReader] | None) -> int:
+    read = read_model(model, output=output, readers=readers)
+    compiled_from = read_report(directory).model.digest
+    if read.section.digest != compiled_from:
+        raise refuse(
+            "E630",
+            f"--model is not what the artefact in {directory} was compiled from",
+            file=model,
+            hint=f"give the file whose SHA-256 is {compiled_from}, or leave --model out",
+        )
+    return network_macs(read.network)

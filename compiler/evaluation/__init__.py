@@ -1,0 +1,1 @@
+"""What methods and schedules are worth on labelled data, as tables and pictures."""

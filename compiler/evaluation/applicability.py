@@ -1,0 +1,93 @@
+"""Where each method applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...targets.diagnostic import Diagnostic
+from ..frontend.model import Model
+from ..ir.network import Network
+from ..ir.operators import QuantizeClip, Relu
+from ..methods.method import Method
+from ..methods.table import METHODS
+from ..options import CompileOptions
+from ..passes.recognise_activations import recognised
+
+
+def compared_methods(
+    models: Sequence[Model], options: CompileOptions
+) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+    """Names of the methods that a comparison on ``models`` has, and a remark (W637) for each that it has not."""
+    reasons = {name: _none_compared(method, models, options) for name, method in METHODS.items()}
+    remarks = tuple(
+        Diagnostic("W637", f"the method '{name}' is left out: {reason[0]}", hint=reason[1])
+        for name, reason in reasons.items()
+        if reason is not None
+    )
+    return tuple(name for name, reason in reasons.items() if reason is None), remarks
+
+
+def is_compared(method: Method, model: Model) -> bool:
+    """Whether a comparison of all methods has a row for ``method`` on such a network."""
+    return model.training is None or not method.compared_on or model.training.kind in method.compared_on
+
+
+def inapplicable(
+    method: Method, model: Model, models: Sequence[Model], options: CompileOptions
+) -> tuple[str, str] | None:
+    """Why ``method`` does not apply to one of ``models``, and what to do about it; None where it applies."""
+    return next(_reasons(method, model, models, options), None)
+
+
+def applies_to_none(
+    method: Method, candidates: Sequence[Model], models: Sequence[Model], options: CompileOptions
+) -> tuple[str, str] | None:
+    """Why ``method`` applies to none of ``candidates`` among ``models``; None where it applies to one.
+
+    The reason told is that of a network that was trained for the method, where there is one.
+    """
+    reasons = {model: inapplicable(method, model, models, options) for model in candidates}
+    if None in reasons.values():
+        return None
+    trained_so = [m for m in candidates if m.training is not None and m.training.kind == method.trained]
+    return reasons[(*trained_so, *candidates)[0]]
+
+
+def reference_for(method: Method, model: Model, models: Sequence[Model]) -> Model | None:
+    """Return the one of ``models`` that calibrations by ``method`` aim at; None for ``model`` itself."""
+    if not method.aims_at_start or model.training is None:
+        return None
+    return next((m for m in models if m.onnx_digest == model.training.start), None)
+
+
+def _none_compared(method: Method, models: Sequence[Model], options: CompileOptions) -> tuple[str, str] | None:
+    compared = [model for model in models if is_compared(method, model)]
+    if not compared:
+        return f"no network is of its kind ({', '.join(method.compared_on)})", "give one, or name the method"
+    return applies_to_none(method, compared, models, options)
+
+
+def _reasons(
+    method: Method, model: Model, models: Sequence[Model], options: CompileOptions
+) -> Iterator[tuple[str, str]]:
+    if method.trained is not None and (model.training is None or model.training.kind != method.trained):
+        yield (
+            f"it is a way of training, and no network's record says '{method.trained}'",
+            "give a network that 'spikec train' or 'calibrate-weights' made so",
+        )
+    elif method.aims_at_start and reference_for(method, model, models) is None:
+        yield (
+            "the network that weights were calibrated from is not among those compared",
+            "give it as well, or calibrate the weights anew",
+        )
+    if method.needs_relu and not _has_activation_without_levels(recognised(model.network)):
+        yield "every activation has levels and a threshold of its own", "use it on a ReLU network"
+    if method.needs_calibration and options.calibration is None:
+        yield "there is no calibration data", "give --calibration FILE.npz with a few hundred training inputs"
+
+
+def _has_activation_without_levels(network: Network) -> bool:
+    return any(
+        isinstance(n.operator, Relu) or (isinstance(n.operator, QuantizeClip) and n.operator.levels is None)
+        for n in network.nodes
+    )

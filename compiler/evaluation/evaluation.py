@@ -1,0 +1,272 @@
+"""What each conversion method is worth: accuracy of its integer program on labelled data that it never saw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from ...runtime.encoding import encode
+from ...runtime.program import Program
+from ...runtime.program.neuron_range import stays_in_range
+from ...runtime.program.rules import problems
+from ...runtime.progress import Report as Progress
+from ...runtime.samples import Samples
+from ...runtime.simulator import simulate
+from ...targets import Target
+from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ..analysis.ledger import predictions_of
+from ..compilation import build_from, usable_target
+from ..frontend.model import Model, ModelReader, read_model
+from ..methods.method import Method
+from ..methods.table import METHODS
+from ..options import CompileOptions
+from .applicability import applies_to_none, compared_methods, inapplicable, is_compared, reference_for
+from .journal import Figures, Journal, digest_of
+from .resolution import unrounded
+from .subjects import Subject, by_kind, mean_and_spread, trained_for
+
+ALL = "all"
+"""In place of names of methods: those that a comparison on the networks has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One network by one method at one T; accuracies 0..1, of the float network, in integers and without rounding.
+
+    ``trained_timesteps`` is the T that the network was trained for, 0 for none. ``float_accuracy`` is None where it
+    was not asked for.
+    """
+
+    model: str
+    seed: int
+    trained_timesteps: int
+    ann_accuracy: float
+    accuracy: float
+    float_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """Accuracy (0..1) of one method at T steps, simulated: mean over the networks of one kind of ``training``.
+
+    ``spread`` is the standard deviation over them, None for a single one; the same of ``float_accuracy``, that of the
+    programs without rounding. ``latency`` counts the steps from a sample's first input to its result,
+    ``steps_per_sample`` those from one sample to the next; ``plain_if`` says whether the method's neuron is the plain
+    integrate-and-fire neuron, ``in_range`` whether no potential can overflow, whatever the input: proven for each
+    network's integer program.
+    """
+
+    method: str
+    training: str
+    timesteps: int
+    accuracy: float
+    spread: float | None
+    float_accuracy: float | None
+    float_spread: float | None
+    latency: int
+    steps_per_sample: int
+    plain_if: bool
+    in_range: bool
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Mean accuracy of the float networks as given, and of each method at each T; ``samples`` were simulated."""
+
+    ann_accuracy: float
+    samples: int
+    rows: tuple[EvaluationRow, ...]
+    remarks: tuple[Diagnostic, ...] = ()
+    """Methods that were left out, where all were asked for, and rows whose potentials can overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One row's work."""
+
+    method: str
+    training: str
+    timesteps: int
+    subjects: tuple[Subject, ...]
+
+
+def evaluate_models(
+    models: Sequence[str | Path],
+    data: Samples,
+    options: CompileOptions,
+    timesteps: Sequence[int],
+    methods: Sequence[str] | str,
+    *,
+    with_float: bool = False,
+    journal: str | Path | None = None,
+    readers: Mapping[str, ModelReader] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compile and simulate every network by every method for every T on labelled ``data``, which no method sees.
+
+    Networks of one kind of training (as their files tell) share the rows of that kind: seeds, whose figures are
+    averaged, and networks trained for some T, of which each T takes its own. ``methods`` are names, or ``ALL``.
+    ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again.
+
+    Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E605
+    without labels, E638 for a journal that is none.
+    """
+    target = usable_target(options)
+    for steps in timesteps:
+        usable_target(replace(options, timesteps=steps))
+    read = [(str(m), read_model(m, output=options.output, readers=readers)) for m in models]
+    found = [model for _, model in read]
+    names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
+    _require_known(names)
+    _require_applicable(names, found, options)
+    if data.labels is None:
+        raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
+    bench = _Bench(data, options, target, with_float, Journal(journal), found)
+    subjects = [Subject(file, model, bench.ann_accuracy(model)) for file, model in read]
+    cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
+    rows = []
+    for done, cell in enumerate(cells, 1):
+        rows.append(bench.row(cell))
+        if progress is not None:
+            progress(done, len(cells))
+    remarks = (*remarks, *_overflows(rows))
+    return Evaluation(fmean(s.ann_accuracy for s in subjects), len(data), tuple(rows), remarks)
+
+
+def convert(read: Model, method: Method, target: Target, options: CompileOptions) -> Program:
+    """Return the integer program of a network by ``method``, which must apply; raises as ``compile_model``."""
+    program = method.finish(build_from(read, target, method.options(options)))
+    faults = tuple(problems(program))
+    if faults:
+        raise UnusableInput(faults)
+    return program
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bench:
+    """What all measurements share."""
+
+    data: Samples
+    options: CompileOptions
+    target: Target
+    with_float: bool
+    journal: Journal
+    models: Sequence[Model]
+
+    def ann_accuracy(self, model: Model) -> float:
+        def measure() -> Figures:
+            return {"accuracy": self._accuracy(predictions_of(model.network, self.data.as_float()))}
+
+        of = {"model": model.section.digest, "data": digest_of(self.data), "method": "ANN"}
+        accuracy: float = self.journal.figures(of, measure)["accuracy"]
+        return accuracy
+
+    def row(self, cell: _Cell) -> EvaluationRow:
+        figures = [self._figures(cell, s, self.target) for s in cell.subjects]
+        floats = [self._figures(cell, s, unrounded(self.target)) for s in cell.subjects] if self.with_float else []
+        exact = [f["accuracy"] for f in floats] or [None] * len(figures)
+        measurements = tuple(
+            Measurement(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e)
+            for s, f, e in zip(cell.subjects, figures, exact, strict=True)
+        )
+        accuracy, spread = mean_and_spread([m.accuracy for m in measurements])
+        float_accuracy, float_spread = mean_and_spread([f["accuracy"] for f in floats])
+        assert accuracy is not None, "a cell has a network"
+        return EvaluationRow(
+            cell.method,
+            cell.training,
+            cell.timesteps,
+            accuracy,
+            spread,
+            float_accuracy,
+            float_spread,
+            max(f["latency"] for f in figures),
+            max(f["steps_per_sample"] for f in figures),
+            METHODS[cell.method].plain_if,
+            all(f["in_range"] for f in figures),
+            measurements,
+        )
+
+    def _figures(self, cell: _Cell, subject: Subject, target: Target) -> Figures:
+        reference = reference_for(METHODS[cell.method], subject.model, self.models)
+        aim = self.options.reference if reference is None else reference.network
+        options = replace(self.options, timesteps=cell.timesteps, reference=aim)
+
+        def measure() -> Figures:
+            program = convert(subject.model, METHODS[cell.method], target, options)
+            encoded, _ = encode(program.input, self.data.inputs)
+            accuracy = self._accuracy(simulate(program, encoded).predictions)
+            return {
+                "accuracy": accuracy,
+                "latency": program.latency,
+                "steps_per_sample": program.window,
+                "in_range": stays_in_range(program),
+            }
+
+        return self.journal.figures(self._measured(cell, subject, target, reference), measure)
+
+    def _measured(self, cell: _Cell, subject: Subject, target: Target, reference: Model | None) -> dict[str, Any]:
+        calibration = self.options.calibration
+        aim = {} if reference is None else {"reference": reference.section.digest}
+        return {
+            **aim,
+            "model": subject.model.section.digest,
+            "data": digest_of(self.data),
+            "calibration": digest_of(calibration) if isinstance(calibration, Samples) else str(calibration),
+            "target": hashlib.sha256(repr(target).encode()).hexdigest(),
+            "weight_bits": self.options.weight_bits,
+            "method": cell.method,
+            "timesteps": cell.timesteps,
+        }
+
+    def _accuracy(self, predictions: Any) -> float:
+        accuracy = self.data.accuracy(predictions)
+        assert accuracy is not None, "labels were checked before"
+        return accuracy
+
+
+def _cells(
+    names: Sequence[str],
+    subjects: Sequence[Subject],
+    models: Sequence[Model],
+    options: CompileOptions,
+    timesteps: Sequence[int],
+    *,
+    every: bool,
+) -> Iterator[_Cell]:
+    for name in names:
+        for kind, members in by_kind(subjects).items():
+            method = METHODS[name]
+            able = [s for s in members if inapplicable(method, s.model, models, options) is None]
+            if able and not (every and not is_compared(method, able[0].model)):
+                for steps in timesteps:
+                    yield _Cell(name, kind, steps, trained_for(able, steps))
+
+
+def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
+    for row in rows:
+        if not row.in_range:
+            message = f"potentials of '{row.method}' on networks '{row.training}' can overflow at T = {row.timesteps}"
+            yield Diagnostic("W643", message, hint="choose a target with a wider state, or fewer time steps")
+
+
+def _require_known(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        hint = f"choose from {', '.join(METHODS)}"
+        raise UnusableInput(Diagnostic("E633", f"there is no method '{name}'", hint=hint) for name in unknown)
+
+
+def _require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:
+    found = []
+    for name in names:
+        reason = applies_to_none(METHODS[name], models, models, options)
+        if reason is not None:
+            found.append(Diagnostic("E637", f"the method '{name}' does not apply: {reason[0]}", hint=reason[1]))
+    if found:
+        raise UnusableInput(found)

@@ -1,0 +1,145 @@
+"""An evaluation as text, as Markdown and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from .evaluation import Evaluation, EvaluationRow
+from .picture import svg_picture
+from .subjects import mean_and_spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
+_LEFT = 2
+"""Columns of words, which stand to the left."""
+_COLOURS = 10
+_MARKERS = "os^Dv"
+"""One for each round through the colours."""
+
+
+def evaluation_text(result: Evaluation) -> str:
+    """Table of one row per method, training and T, in columns."""
+    cells = [_HEADINGS, *(_cells(row) for row in result.rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
+    lines = [
+        "  ".join(c.ljust(w) if i < _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    ]
+    networks = _float_accuracies(result)
+    ann = ", ".join(f"{kind} {fmean(a):.2%}".strip() for kind, a in networks.items())
+    return "\n".join((f"ANN (float): {ann}, {result.samples} samples", *lines))
+
+
+def evaluation_markdown(result: Evaluation) -> str:
+    """Accuracies in %, of a method and training per row and a T per column, of the networks, latencies; in Markdown."""
+    parts = [
+        "Accuracy in % of the integer programs, simulated: mean ± standard deviation over networks.",
+        _matrix(result, lambda row: _percent(row.accuracy, row.spread)),
+    ]
+    if any(row.float_accuracy is not None for row in result.rows):
+        parts += [
+            "The same without rounding (weights of 17 bits, nearly float).",
+            _matrix(result, lambda row: _percent(row.float_accuracy, row.float_spread)),
+        ]
+    parts += [
+        "The float networks that the programs were made from.",
+        _network_table(result),
+        "Time steps from a sample's first input to its result / from one sample to the next.",
+        _matrix(result, lambda row: f"{row.latency} / {row.steps_per_sample}"),
+    ]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def evaluation_plot(result: Evaluation) -> bytes:
+    """SVG of accuracy against T, a line per method; the float networks' where all are of one kind.
+
+    Raises ``UnusableInput`` (E636) where matplotlib is not installed.
+    """
+    return svg_picture(lambda axes: _draw(axes, result), (9, 6))
+
+
+def _draw(axes: Axes, result: Evaluation) -> None:
+    from matplotlib import colormaps
+
+    networks = list(_float_accuracies(result).values())
+    if len(networks) == 1:
+        axes.axhline(100 * fmean(networks[0]), color="0.6", linestyle="--", label="ANN (float)")
+    for index, (name, rows) in enumerate(_series(result).items()):
+        axes.errorbar(
+            [row.timesteps for row in rows],
+            [100 * row.accuracy for row in rows],
+            yerr=[100 * (row.spread or 0) for row in rows],
+            linestyle="-" if rows[0].plain_if else ":",
+            marker=_MARKERS[index // _COLOURS % len(_MARKERS)],
+            color=colormaps["tab10"](index % _COLOURS),
+            label=name,
+            markersize=4,
+            linewidth=1,
+        )
+    axes.set_xscale("log", base=2)
+    timesteps = sorted({row.timesteps for row in result.rows})
+    axes.set_xticks(timesteps, [str(steps) for steps in timesteps], minor=False)
+    axes.set_xlabel("time steps T (dotted: more than a plain integrate-and-fire neuron)")
+    axes.set_ylabel("accuracy (%)")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _float_accuracies(result: Evaluation) -> dict[str, list[float]]:
+    """Accuracy (0..1) of each float network, by the kind of its training."""
+    measured = {(row.training, m.model): m.ann_accuracy for row in result.rows for m in row.measurements}
+    kinds = dict.fromkeys(kind for kind, _ in measured)
+    return {kind: [accuracy for (k, _), accuracy in measured.items() if k == kind] for kind in kinds}
+
+
+def _series(result: Evaluation) -> dict[str, list[EvaluationRow]]:
+    """Rows by method, and by its training where a method has several."""
+    pairs = dict.fromkeys((row.method, row.training) for row in result.rows)
+    methods = [method for method, _ in pairs]
+    return {
+        f"{method} ({training})" if methods.count(method) > 1 else method: sorted(
+            (r for r in result.rows if (r.method, r.training) == (method, training)), key=lambda r: r.timesteps
+        )
+        for method, training in pairs
+    }
+
+
+def _matrix(result: Evaluation, shown: Callable[[EvaluationRow], str]) -> str:
+    timesteps = sorted({row.timesteps for row in result.rows})
+    headings = ("method", "trained", "plain IF", *(f"T = {steps}" for steps in timesteps))
+    lines = [headings, ("---", "---", "---", *["---:"] * len(timesteps))]
+    for rows in _series(result).values():
+        at = {row.timesteps: shown(row) for row in rows}
+        first = rows[0]
+        words = (first.method, first.training, "yes" if first.plain_if else "no")
+        lines.append((*words, *(at.get(steps, "") for steps in timesteps)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _network_table(result: Evaluation) -> str:
+    lines = [("trained", "networks", "accuracy"), ("---", "---:", "---:")]
+    for kind, accuracies in _float_accuracies(result).items():
+        lines.append((kind, str(len(accuracies)), _percent(*mean_and_spread(accuracies))))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _percent(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value:.2f}" if spread is None else f"{100 * value:.2f} ± {100 * spread:.2f}"
+
+
+def _cells(row: EvaluationRow) -> Sequence[str]:
+    return (
+        row.method,
+        row.training or "-",
+        str(row.timesteps),
+        _percent(row.accuracy, row.spread),
+        _percent(row.float_accuracy, row.float_spread) or "-",
+        str(row.latency),
+        str(row.steps_per_sample),
+        "yes" if row.plain_if else "no",
+    )

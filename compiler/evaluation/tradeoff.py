@@ -1,0 +1,91 @@
+"""Accuracy against latency between the pipelined and the exact schedule: gates added one by one, neediest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...runtime.encoding import encode
+from ...runtime.progress import Report as Progress
+from ...runtime.samples import Samples
+from ...runtime.simulator import simulate
+from ...targets.diagnostic import refuse
+from ..analysis.ledger import predictions_of
+from ..compilation import build_program
+from ..frontend.model import ModelReader, read_model
+from ..options import CompileOptions
+from ..schedule import MEASURED_SAMPLES, Misfires, gates_by_need, measure_misfires
+
+
+@dataclass(frozen=True, slots=True)
+class TradeoffPoint:
+    """One program: its gated layers, steps until the result and between samples, accuracy (0..1) of its spikes."""
+
+    gated: tuple[str, ...]
+    latency: int
+    window: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """``points`` from no gate to all; ``misfires`` of each layer of the pipelined program, in its order."""
+
+    ann_accuracy: float
+    timesteps: int
+    misfires: dict[str, Misfires]
+    points: tuple[TradeoffPoint, ...]
+
+
+def measure_tradeoff(
+    model: str | Path,
+    data: Samples,
+    options: CompileOptions,
+    points: int,
+    *,
+    readers: Mapping[str, ModelReader] | None = None,
+    progress: Progress | None = None,
+) -> Tradeoff:
+    """Compile ``model`` with more and more gates and simulate each program on labelled ``data``.
+
+    Layers are ranked by their misfires on the options' calibration data, ``data`` is only measured on. ``points``
+    (2 at least) programs are taken, evenly spaced in their number of gates.
+    """
+    network = read_model(model, output=options.output, readers=readers).network
+    ann = data.accuracy(predictions_of(network, data.as_float()))
+    if ann is None:
+        raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
+    if options.calibration is None:
+        raise refuse(
+            "E630", "layers are ranked by measuring, and there is no calibration data", hint="give --calibration"
+        )
+    pipelined = build_program(model, replace(options, schedule="pipelined"), readers=readers)
+    calibration = pipelined.context.calibration
+    assert calibration is not None, "the options have calibration data"
+    measured = measure_misfires(pipelined.program, calibration.first(MEASURED_SAMPLES))
+    ranked = gates_by_need(pipelined.spiking, measured, options.timesteps)
+    found = []
+    numbers = sorted({round(n) for n in np.linspace(0, len(ranked), max(points, 2))})
+    for number in numbers:
+        found.append(_point(model, data, options, ranked[:number], readers))
+        if progress is not None:
+            progress(len(found), len(numbers))
+    return Tradeoff(ann, options.timesteps, measured, tuple(found))
+
+
+def _point(
+    model: str | Path,
+    data: Samples,
+    options: CompileOptions,
+    gated: tuple[str, ...],
+    readers: Mapping[str, ModelReader] | None,
+) -> TradeoffPoint:
+    mixed = replace(options, schedule="mixed", exact_layers=gated, latency_budget=None)
+    program = build_program(model, mixed, readers=readers).program
+    encoded, _ = encode(program.input, data.inputs)
+    accuracy = data.accuracy(simulate(program, encoded).predictions)
+    assert accuracy is not None, "labels were checked before"
+    return TradeoffPoint(gated, program.latency, program.window, accuracy)

@@ -1,0 +1,49 @@
+"""The network that a calibration of initial potentials aims at, where that is not the one that is compiled.
+
+Weights that were fitted to be run over T steps make another float network: its own activations are not what the spikes
+should stand for. Xiong et al. 2025 calibrate potentials, weights, and potentials again, always for the activations of
+the network that they started from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path
+
+from ...targets.diagnostic import refuse
+from ..ir.network import Network, Node
+from ..ir.operators import QuantizeClip, Relu, Shape
+from .recognise_activations import recognised
+
+
+def matching_reference(reference: Network, network: Network, file: str | Path | None = None) -> Network:
+    """Return ``reference`` with its activations recognised; E642 unless its layers have the shapes of ``network``'s.
+
+    Weights, thresholds, levels and names may differ, and a ReLU may stand for a quantise-and-clip activation.
+    """
+    reference = recognised(reference)
+    for place, (mine, other) in enumerate(zip_longest(_shapes(recognised(network)), _shapes(reference))):
+        if mine != other:
+            what = f"value {place} (the input, then activations, then the output)"
+            message = f"the reference is built differently: {what} has the shape {_told(other)}, here {_told(mine)}"
+            raise refuse("E642", message, file=file, hint="give the network that this one was made from")
+    return reference
+
+
+def names_in_reference(network: Network, reference: Network) -> Mapping[str, str]:
+    """Return, for each activation of ``network``, the name of the same one in ``reference``."""
+    pairs = zip(_activations(network), _activations(reference), strict=True)
+    return {mine.name: other.name for mine, other in pairs}
+
+
+def _activations(network: Network) -> tuple[Node, ...]:
+    return tuple(node for node in network.nodes if isinstance(node.operator, QuantizeClip | Relu))
+
+
+def _shapes(network: Network) -> tuple[Shape, ...]:
+    return (network.input_shape, *(n.shape for n in _activations(network)), network.shape(network.output))
+
+
+def _told(shape: Shape | None) -> str:
+    return "nothing more" if shape is None else "x".join(map(str, shape))

@@ -1,0 +1,1 @@
+"""Weights fitted to T time steps after training, layer by layer."""

@@ -1,0 +1,108 @@
+"""``spikec demo``: the whole path on the shipped network and real images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ...compiler import CompileOptions, compile_model, with_agreement
+from ...compiler.analysis.ledger import predictions_of
+from ...compiler.compilation import Compiled
+from ...compiler.frontend.model import read_model
+from ...compiler.pipeline import STAGES
+from ...runtime.agreement import Agreement
+from ...runtime.backends import run_backend
+from ...runtime.commands import agreement_text, verify_backends
+from ...runtime.encoding import encode
+from ...runtime.execution import Execution
+from ...runtime.lava import availability
+from ...runtime.program.artefact import check_destination, write_artefact
+from ...runtime.progress import count_stages, progress_bar
+from ...runtime.samples import Samples
+from ..shipped import shipped_model, shipped_samples
+
+_TIMESTEPS = 4
+
+
+@click.command()
+@click.option("-o", "--output-directory", "directory", default="out/demo", show_default=True, metavar="DIR")
+@click.option("--verify-samples", type=click.IntRange(1, 1000), default=12, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def demo(directory: str, verify_samples: int, as_json: bool) -> int:
+    """Compile the shipped network, run it on Lava, verify it spike by spike and report."""
+    check_destination(directory)
+    test, calibration = load_shipped_samples()
+    with progress_bar("compiling") as progress:
+        compiled = compile_model(
+            shipped_model(),
+            CompileOptions(timesteps=_TIMESTEPS, calibration=calibration),
+            report=count_stages(progress, STAGES),
+        )
+    executions = _run_everywhere(compiled, test)
+    encoded, _ = encode(compiled.program.input, test.first(verify_samples).inputs)
+    agreement = verify_backends(compiled.program, encoded, ("reference", *executions))
+    write_artefact(directory, _with(compiled, agreement).files())
+    document = _document(directory, test, executions, agreement)
+    click.echo(json.dumps(document, sort_keys=True) if as_json else _text(document, agreement))
+    same = all(np.array_equal(e.readout, executions["simulator"].readout) for e in executions.values())
+    return 0 if agreement.equal and same else 1
+
+
+def load_shipped_samples() -> tuple[Samples, Samples]:
+    """The 1,000 test images and the 512 training images for calibration that come with the package."""
+    with np.load(shipped_samples(), allow_pickle=False) as archive:
+        test = Samples(archive["test_inputs"], archive["test_labels"].astype(np.int64))
+        calibration = Samples(archive["calibration_inputs"], archive["calibration_labels"].astype(np.int64))
+    return test, calibration
+
+
+def _run_everywhere(compiled: Compiled, test: Samples) -> dict[str, Execution]:
+    encoded, _ = encode(compiled.program.input, test.inputs)
+    names = ("simulator", "lava") if availability().available else ("simulator",)
+    executions = {}
+    for name in names:
+        with progress_bar(f"running {len(test)} images on {name}") as progress:
+            executions[name] = run_backend(name, compiled.program, encoded, progress=progress)
+    return executions
+
+
+def _with(compiled: Compiled, agreement: Agreement) -> Compiled:
+    return Compiled(compiled.program, with_agreement(compiled.report, agreement), compiled.seconds)
+
+
+def _document(directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement) -> dict[str, Any]:
+    network = read_model(shipped_model()).network
+    return {
+        "samples": len(test),
+        "timesteps": _TIMESTEPS,
+        "ann_accuracy": test.accuracy(predictions_of(network, test.as_float())),
+        "spiking_accuracy": {name: test.accuracy(e.predictions) for name, e in executions.items()},
+        "seconds": {name: round(e.seconds, 2) for name, e in executions.items()},
+        "steps": {name: e.steps for name, e in executions.items()},
+        "lava": str(availability()),
+        "verify": agreement.document(),
+        "program": str(Path(directory) / "program.json"),
+        "report": str(Path(directory) / "report.html"),
+    }
+
+
+def _text(document: dict[str, Any], agreement: Agreement) -> str:
+    lines = [
+        f"{document['samples']} Fashion-MNIST test images, T = {document['timesteps']}",
+        f"ANN (float)          {document['ann_accuracy']:.1%}",
+    ]
+    for name, accuracy in document["spiking_accuracy"].items():
+        figures = f"{document['steps'][name]} steps in {document['seconds'][name]} s"
+        lines.append(f"spikes on {name:10} {accuracy:.1%}   {figures}")
+    if "lava" not in document["spiking_accuracy"]:
+        lines.append(f"not run on Lava: {document['lava']}")
+    lines += [
+        f"verify: {agreement_text(agreement)}",
+        f"program: {document['program']}",
+        f"report: {document['report']}",
+    ]
+    return "\n".join(lines)

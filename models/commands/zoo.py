@@ -1,0 +1,59 @@
+"""The command line of a zoo: ``spikec zoo``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ...targets.diagnostic import refuse
+from ..libraries import require_libraries
+
+
+@click.command()
+@click.argument("zoo", metavar="NAME|FILE.toml")
+@click.option("--seeds", help="Some of the zoo's seeds, by commas.")
+@click.option("--only", help="Some of its networks, by commas; those that they start from are trained too.")
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of the data set's files.")
+@click.option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
+@click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of all networks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def zoo(
+    zoo: str,
+    seeds: str | None,
+    only: str | None,
+    folder: Path | None,
+    download: bool,
+    device: str,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Train the networks of a comparison that a folder does not hold yet; interrupted trainings go on.
+
+    Each is written to seed-N/NAME in the folder, for 'spikec evaluate FOLDER/seed-*/*/model.onnx --methods all'.
+    """
+    require_libraries("torch", "onnx")
+    from ..datasets.library import load_dataset
+    from ..zoo import load_zoo, train_zoo
+
+    listed = load_zoo(zoo)
+    data = load_dataset(listed.dataset, folder, download=download)
+    names = () if only is None else tuple(name.strip() for name in only.split(","))
+    found = []
+    for trained in train_zoo(listed, data, output, only=names, seeds=_whole_numbers(seeds), device=device):
+        found.append(trained)
+        if not as_json:
+            state = "was there" if trained.was_there else "trained"
+            click.echo(f"seed {trained.seed}  {trained.name:<16} {state}: {trained.folder}")
+    if as_json:
+        rows = [{"seed": t.seed, "network": t.name, "folder": str(t.folder), "was_there": t.was_there} for t in found]
+        click.echo(json.dumps({"networks": rows}, sort_keys=True))
+
+
+def _whole_numbers(text: str | None) -> tuple[int, ...]:
+    try:
+        return () if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise refuse("E711", f"seeds is '{text}'", hint="give whole numbers separated by commas") from error

@@ -1,0 +1,1 @@
+"""What is trained: architectures, their activations, and the spiking network of each."""

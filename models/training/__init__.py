@@ -1,0 +1,1 @@
+"""How a network is trained: rounds, their objectives, and what an interrupted run needs to go on."""

@@ -1,0 +1,33 @@
+"""What a program is: its data, its rules, the ranges of its numbers, and its files."""
+
+from __future__ import annotations
+
+from .program import (
+    INPUT,
+    ConvSynapses,
+    DenseSynapses,
+    InputEncoding,
+    IntArray,
+    Population,
+    Program,
+    Projection,
+    Pulse,
+    Shape,
+    Synapses,
+    latency_with_gates,
+)
+
+__all__ = [
+    "INPUT",
+    "ConvSynapses",
+    "DenseSynapses",
+    "InputEncoding",
+    "IntArray",
+    "Population",
+    "Program",
+    "Projection",
+    "Pulse",
+    "Shape",
+    "Synapses",
+    "latency_with_gates",
+]
