@@ -26,7 +26,7 @@ from .ir.spiking import SpikingNetwork
 from .mapping import place
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
-from .passes.calibration_aim import matching_reference
+from .passes.calibration_aim import matching_aim
 from .passes.contract import Context, program_level, spiking_level
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
@@ -133,7 +133,7 @@ def build_from(
         options.weight_bits,
         options.schedule,
         frozenset(options.exact_layers or ()),
-        _reference(options, read.network, readers),
+        _aim(options, read.network, readers),
     )
     pipeline = scheduled(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options))
@@ -197,16 +197,16 @@ def _calibration(options: CompileOptions, network: Network) -> Samples | None:
     return load_samples(data, network.input_shape, classes=classes)
 
 
-def _reference(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:
-    given = options.reference
+def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:
+    given = options.aim
     if given is None:
         return None
     if isinstance(given, Network):
-        return matching_reference(given, network)
-    own = recognised(network)  # what is wrong with the model itself is not told of the reference's file
-    reference = read_model(given, output=options.output, readers=readers).network
+        return matching_aim(given, network)
+    own = recognised(network)  # what is wrong with the model itself is not told of the file of the aim
+    aim = read_model(given, output=options.output, readers=readers).network
     try:
-        return matching_reference(reference, own, given)
+        return matching_aim(aim, own, given)
     except UnusableInput as refusal:
         raise UnusableInput(_in_file(d, given) for d in refusal.diagnostics) from refusal
 

@@ -29,7 +29,7 @@ class CompileOptions:
     labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's own limit. ``strict`` turns
     warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
     ``calibrate``, ``granularity`` and ``iterations`` to initial potentials, which aim at the activations of
-    ``reference``, a network or its file, where the model's own are not what its spikes should stand for. ``output``
+    ``aim``, a network or its file, where the model's own are not what its spikes should stand for. ``output``
     chooses one of several ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing
     of spikes; "mixed" gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the
     calibration data that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is
@@ -53,7 +53,7 @@ class CompileOptions:
     latency_budget: int | None = None
     neuron: str = IF
     first_pass: int = 4
-    reference: Network | str | Path | None = None
+    aim: Network | str | Path | None = None
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -91,9 +91,9 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             f"give --first-pass from 1 to {MAXIMUM_TIMESTEPS}",
         ),
         (
-            options.reference is None or (options.calibrate and options.calibration is not None),
-            "a reference is given, and nothing is calibrated that could aim at it",
-            "give --calibration and leave --no-calibrate away, or leave --reference away",
+            options.aim is None or (options.calibrate and options.calibration is not None),
+            "an aim is given, and nothing is calibrated that could aim at it",
+            "give --calibration and leave --no-calibrate away, or leave --aim away",
         ),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..compiler.frontend import with_training_record
+from ..compiler.frontend.training_record import with_training_record
 from ..runtime.program.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
 from .networks.activation import Activation, threshold_layers

@@ -53,7 +53,7 @@ def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--calibrate/--no-calibrate", default=True, help="Calibrate initial potentials on the calibration data."
         ),
         click.option(
-            "--reference",
+            "--aim",
             metavar="MODEL",
             help="Network whose activations the calibration aims at, if not MODEL's own: the one that weights were "
             "calibrated from.",

@@ -53,7 +53,7 @@ def applies_to_none(
     return reasons[(*trained_so, *candidates)[0]]
 
 
-def reference_for(method: Method, model: Model, models: Sequence[Model]) -> Model | None:
+def aim_for(method: Method, model: Model, models: Sequence[Model]) -> Model | None:
     """Return the one of ``models`` that calibrations by ``method`` aim at; None for ``model`` itself."""
     if not method.aims_at_start or model.training is None:
         return None
@@ -75,7 +75,7 @@ def _reasons(
             f"it is a way of training, and no network's record says '{method.trained}'",
             "give a network that 'spikec train' or 'calibrate-weights' made so",
         )
-    elif method.aims_at_start and reference_for(method, model, models) is None:
+    elif method.aims_at_start and aim_for(method, model, models) is None:
         yield (
             "the network that weights were calibrated from is not among those compared",
             "give it as well, or calibrate the weights anew",

@@ -24,7 +24,7 @@ from ..frontend.model import Model, ModelReader, read_model
 from ..methods.method import Method
 from ..methods.table import METHODS
 from ..options import CompileOptions
-from .applicability import applies_to_none, compared_methods, inapplicable, is_compared, reference_for
+from .applicability import aim_for, applies_to_none, compared_methods, inapplicable, is_compared
 from .journal import Figures, Journal, digest_of
 from .resolution import unrounded
 from .subjects import Subject, by_kind, mean_and_spread, trained_for
@@ -193,9 +193,9 @@ class _Bench:
         )
 
     def _figures(self, cell: _Cell, subject: Subject, target: Target) -> Figures:
-        reference = reference_for(METHODS[cell.method], subject.model, self.models)
-        aim = self.options.reference if reference is None else reference.network
-        options = replace(self.options, timesteps=cell.timesteps, reference=aim)
+        aimed = aim_for(METHODS[cell.method], subject.model, self.models)
+        aim = self.options.aim if aimed is None else aimed.network
+        options = replace(self.options, timesteps=cell.timesteps, aim=aim)
 
         def measure() -> Figures:
             program = convert(subject.model, METHODS[cell.method], target, options)
@@ -208,11 +208,11 @@ class _Bench:
                 "in_range": stays_in_range(program),
             }
 
-        return self.journal.figures(self._measured(cell, subject, target, reference), measure)
+        return self.journal.figures(self._measured(cell, subject, target, aimed), measure)
 
-    def _measured(self, cell: _Cell, subject: Subject, target: Target, reference: Model | None) -> dict[str, Any]:
+    def _measured(self, cell: _Cell, subject: Subject, target: Target, aimed: Model | None) -> dict[str, Any]:
         calibration = self.options.calibration
-        aim = {} if reference is None else {"reference": reference.section.digest}
+        aim = {} if aimed is None else {"aim": aimed.section.digest}
         return {
             **aim,
             "model": subject.model.section.digest,

@@ -11,8 +11,9 @@ from pathlib import Path
 from ...targets.diagnostic import Diagnostic, refuse
 from ..ir.network import Network
 from ..ir.operators import BatchNorm, Conv, Dense
-from ..report import ModelSection
-from . import TrainingRecord, read_onnx, read_training_record
+from .model_section import ModelSection
+from .reading import read_onnx
+from .training_record import TrainingRecord, read_training_record
 
 ModelReader = Callable[[Path], bytes]
 """Turns a model file of another kind into the bytes of an ONNX file."""

@@ -10,7 +10,7 @@ printed eq. 13 (Xiong et al. 2025) takes an absolute value and a running index, 
 is not used. Layers are calibrated in order on the real integer dynamics, each on the spikes of those before it,
 starting from theta/2; v0 stays within -theta..theta and on the integer grid. Gated populations, whose counts have no
 timing error, keep their potentials. The result is kept only if the spiking network comes closer to the ANN on a
-held-out part of the calibration data. The ANN is the network that is compiled, or the context's reference.
+held-out part of the calibration data. The ANN is the network that is compiled, or the context's aim.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ...runtime.simulator import (
 )
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
-from .calibration_aim import names_in_reference
+from .calibration_aim import names_in_aim
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
 _HELD_OUT_SHARE = 4
@@ -66,7 +66,7 @@ class CalibrateInitialPotential:
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         half = _from_half_threshold(program)
-        aim = _Aim(state.network, context.reference or state.network)
+        aim = _Aim(state.network, context.aim or state.network)
         candidates = {
             "as compiled": program,
             "half threshold": half,
@@ -146,7 +146,7 @@ class _Aim:
 
     def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
         """Mean activations in units of the clipping threshold: the rate that each neuron should have."""
-        names = names_in_reference(self.compiled, self.network)
+        names = names_in_aim(self.compiled, self.network)
         firing = {p: names[p.activation] for p in spiking.populations[:-1]}
         totals = {p.name: np.zeros(p.shape) for p in firing}
         inputs = samples.as_float()

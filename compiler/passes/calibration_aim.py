@@ -17,23 +17,23 @@ from ..ir.operators import QuantizeClip, Relu, Shape
 from .recognise_activations import recognised
 
 
-def matching_reference(reference: Network, network: Network, file: str | Path | None = None) -> Network:
-    """Return ``reference`` with its activations recognised; E642 unless its layers have the shapes of ``network``'s.
+def matching_aim(aim: Network, network: Network, file: str | Path | None = None) -> Network:
+    """Return ``aim`` with its activations recognised; E642 unless its layers have the shapes of ``network``'s.
 
     Weights, thresholds, levels and names may differ, and a ReLU may stand for a quantise-and-clip activation.
     """
-    reference = recognised(reference)
-    for place, (mine, other) in enumerate(zip_longest(_shapes(recognised(network)), _shapes(reference))):
+    aim = recognised(aim)
+    for place, (mine, other) in enumerate(zip_longest(_shapes(recognised(network)), _shapes(aim))):
         if mine != other:
             what = f"value {place} (the input, then activations, then the output)"
-            message = f"the reference is built differently: {what} has the shape {_told(other)}, here {_told(mine)}"
+            message = f"the aim is built differently: {what} has the shape {_told(other)}, here {_told(mine)}"
             raise refuse("E642", message, file=file, hint="give the network that this one was made from")
-    return reference
+    return aim
 
 
-def names_in_reference(network: Network, reference: Network) -> Mapping[str, str]:
-    """Return, for each activation of ``network``, the name of the same one in ``reference``."""
-    pairs = zip(_activations(network), _activations(reference), strict=True)
+def names_in_aim(network: Network, aim: Network) -> Mapping[str, str]:
+    """Return, for each activation of ``network``, the name of the same one in ``aim``."""
+    pairs = zip(_activations(network), _activations(aim), strict=True)
     return {mine.name: other.name for mine, other in pairs}
 
 

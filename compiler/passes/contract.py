@@ -34,7 +34,7 @@ class Context:
     schedule: str = "pipelined"
     exact_layers: frozenset[str] = frozenset()
     """Populations that the schedule ``mixed`` gates."""
-    reference: Network | None = None
+    aim: Network | None = None
     """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
 
 

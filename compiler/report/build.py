@@ -8,13 +8,13 @@ from ...runtime.program import Population, Program, latency_with_gates
 from ...runtime.program.neuron_models import PLAIN_IF
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
+from ..frontend.model_section import ModelSection
 from ..mapping import LayerPlacement, Placement
 from .content import (
     SCHEMA,
     AgreementSection,
     LayerRow,
     LedgerRow,
-    ModelSection,
     NeuronSection,
     NumbersRow,
     PassRow,

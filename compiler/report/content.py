@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...targets.diagnostic import Diagnostic
+from ..frontend.model_section import ModelSection
 
 SCHEMA = "spikec-report/1"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSection:
-    """The user's model: ``digest`` is the SHA-256 of its file, ``operators`` how often each ONNX operator occurs."""
-
-    name: str
-    digest: str
-    parameters: int
-    operators: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def calibrate_weights(
     """Calibrate the weights of a trained network for T time steps, layer by layer, on unlabelled images.
 
     Writes what train writes: model.pt, model.onnx, train.json, calibration.npz, and test.npz if there is one beside the
-    checkpoint. With potentials, compile the network with --reference CHECKPOINT: they aim at its activations.
+    checkpoint. With potentials, compile the network with --aim CHECKPOINT: they aim at its activations.
     """
     require_libraries("torch", "onnx")
     from ..calibration.calibrated_network import calibrate_network
@@ -69,5 +69,5 @@ def _summary(done: Calibrated, output: Path, checkpoint: Path) -> str:
     lines.append(f"divergence from the ANN  {before:.4f} -> {after:.4f}, {verdict}")
     lines.append(f"written to {output}")
     if record["potentials"]:
-        lines.append(f"compile with --calibration FILE.npz --reference {checkpoint}")
+        lines.append(f"compile with --calibration FILE.npz --aim {checkpoint}")
     return "\n".join(lines)

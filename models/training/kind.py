@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...compiler.frontend import TrainingRecord
+from ...compiler.frontend.training_record import TrainingRecord
 
 _AFTER_QUANTISATION = {
     ("noise", "gap"): ("noise", "noise_timesteps"),

@@ -216,12 +216,12 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         "E642",
-        "reference of another form",
-        "The network given as --reference does not have the input, the activations and the output of the model.",
+        "aim of another form",
+        "The network given as --aim does not have the input, the activations and the output of the model.",
         "Its activations cannot be what the model's neurons aim at.",
-        "error E642: the reference is built differently: value 1 (the input, then activations, then the output) has "
+        "error E642: the aim is built differently: value 1 (the input, then activations, then the output) has "
         "the shape 8x28x28, here 16x28x28  --> floor.onnx",
-        "Give the network that the model was made from, or leave --reference away.",
+        "Give the network that the model was made from, or leave --aim away.",
     ),
     Code(
         "W643",

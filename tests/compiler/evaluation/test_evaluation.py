@@ -19,8 +19,8 @@ from spikec.compiler.compilation import build_from, usable_target
 from spikec.compiler.evaluation.evaluation import ALL, Evaluation, convert, evaluate_models
 from spikec.compiler.evaluation.resolution import unrounded
 from spikec.compiler.evaluation.subjects import Subject, trained_for
-from spikec.compiler.frontend import TrainingRecord, read_training_record, with_training_record
 from spikec.compiler.frontend.model import Model, read_model
+from spikec.compiler.frontend.training_record import TrainingRecord, read_training_record, with_training_record
 from spikec.compiler.methods.table import METHODS
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.encoding import encode
@@ -136,10 +136,10 @@ def test_weights_calibrated_with_potentials_aim_at_the_network_they_came_from(tm
     journal = tmp_path / "figures.jsonl"
     rows = _evaluated([other, weights, start], data, ("lmpc-lwc",), journal=journal).rows
     assert [m.model for row in rows for m in row.measurements] == [str(weights)] * 2
-    aimed = CompileOptions(calibration=data, reference=start)
+    aimed = CompileOptions(calibration=data, aim=start)
     alone = evaluate_models([weights], data, aimed, (1, 4), ("lmpc",))
     assert [row.accuracy for row in rows] == [row.accuracy for row in alone.rows]
-    assert sum('"reference"' in line for line in journal.read_text().splitlines()) == 2
+    assert sum('"aim"' in line for line in journal.read_text().splitlines()) == 2
     with pytest.raises(UnusableInput, match="that weights were calibrated from is not among those"):
         _evaluated([other, weights], data, ("lmpc-lwc",))
 

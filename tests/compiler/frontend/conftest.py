@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from spikec.compiler.frontend import read_onnx
+from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import Network, evaluate
 from spikec.compiler.ir.operators import AnyFloat, Transpose
 from spikec.targets.diagnostic import Diagnostic, UnusableInput

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from spikec.compiler.frontend import read_onnx
+from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ir.operators import QuantizeClip
 from spikec.compiler.passes.recognise_activations import recognised

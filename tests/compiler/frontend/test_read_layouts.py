@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.compiler.frontend import read_onnx
+from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ir.operators import Slice
 

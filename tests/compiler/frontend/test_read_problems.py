@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.compiler.diagnostics.codes import CODES
-from spikec.compiler.frontend import read_onnx
+from spikec.compiler.frontend.reading import read_onnx
 from spikec.targets.diagnostic import UnusableInput
 
 Parse = Callable[..., bytes]

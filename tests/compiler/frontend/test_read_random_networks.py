@@ -10,7 +10,7 @@ import onnxruntime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikec.compiler.frontend import read_onnx
+from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ir.operators import Reshape, Transpose
 from spikec.compiler.passes.recognise_activations import recognised

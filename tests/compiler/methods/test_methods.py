@@ -174,7 +174,7 @@ def test_calibration_corrects_by_the_mean_error_of_the_shifted_network(
     np.testing.assert_allclose(corrected.initial_potential + np.zeros(6), potential + np.zeros(6), atol=1)
 
 
-def test_potentials_aim_at_the_reference(
+def test_potentials_aim_at_another_network(
     levels: Path, relu: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Iterated by hand from theta/2 on the three quarters of the samples that are not held out, for a ReLU network."""
@@ -184,7 +184,7 @@ def test_potentials_aim_at_the_reference(
     clipped = _model(relu.with_name("clipped.onnx"), "a = Clip (h, zero, unit)", unit=1.0)
     distances = iter((3.0, 2.0, 1.0) * 2)
     monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
-    found = build_program(levels, replace(options, reference=clipped))
+    found = build_program(levels, replace(options, aim=clipped))
     population = found.program.populations[0]
     threshold = population.threshold
     assert threshold is not None

@@ -13,12 +13,12 @@ import pytest
 from spikec import targets
 from spikec.compiler.checks import check_program
 from spikec.compiler.diagnostics import CODES
+from spikec.compiler.frontend.model_section import ModelSection
 from spikec.compiler.mapping import place
 from spikec.compiler.report import (
     AgreementSection,
     FirstDifference,
     LedgerRow,
-    ModelSection,
     NumbersRow,
     Overflow,
     PassRow,

@@ -46,12 +46,12 @@ def refused(*arguments: object) -> list[str]:
 def test_what_it_says_compiles(trained: Path, tmp_path: Path) -> None:
     given = ("--timesteps", 2, "--epochs", 1, "--limit", 100, "-o", tmp_path / "out")
     told = command(trained / "model.pt", *given).output.splitlines()[-1]
-    assert told == f"compile with --calibration FILE.npz --reference {trained / 'model.pt'}"
+    assert told == f"compile with --calibration FILE.npz --aim {trained / 'model.pt'}"
     options = told.removeprefix("compile with ").replace("FILE.npz", str(trained / "calibration.npz")).split()
     network = str(tmp_path / "out" / "model.onnx")
     assert run(["compile", network, "--timesteps", "2", *options, "-o", str(tmp_path / "artefact")]) == 0
     without = command(trained / "model.pt", *given[:-2], "--no-potentials", "-o", tmp_path / "plain")
-    assert "--reference" not in without.output
+    assert "--aim" not in without.output
 
 
 def test_it_writes_what_train_writes(trained: Path, tmp_path: Path) -> None:

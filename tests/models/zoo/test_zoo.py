@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spikec.__main__ import run
-from spikec.compiler.frontend import read_training_record
+from spikec.compiler.frontend.training_record import read_training_record
 from spikec.models.zoo import load_zoo, shipped_zoos
 from spikec.models.zoo import training as zoo_training
 from spikec.targets.diagnostic import UnusableInput
