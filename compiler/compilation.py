@@ -11,9 +11,10 @@ import numpy as np
 
 from ..runtime.agreement import Agreement
 from ..runtime.program import Program
+from ..runtime.program.digest import digest_of
 from ..runtime.program.neuron_models import PLAIN_IF
 from ..runtime.program.neuron_range import neuron_range
-from ..runtime.program.storage import program_files
+from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
@@ -75,10 +76,12 @@ class Compiled:
 
     def files(self) -> dict[str, bytes]:
         """The artefact's files by name; the same model and options give the same bytes."""
+        files = program_files(self.program)
+        report = replace(self.report, program_digest=digest_of(files[PROGRAM_FILE]))
         return {
-            **program_files(self.program),
-            "report.json": report_json(self.report).encode(),
-            "report.html": report_html(self.report).encode(),
+            **files,
+            REPORT_FILE: report_json(report).encode(),
+            "report.html": report_html(report).encode(),
         }
 
 

@@ -174,3 +174,5 @@ class Report:
     diagnostics: tuple[Diagnostic, ...]
     neuron: NeuronSection | None = None
     """Absent, in JSON too, for plain neurons."""
+    program_digest: str | None = None
+    """SHA-256 of the artefact's program.json; absent, in JSON too, where the report is not part of an artefact."""

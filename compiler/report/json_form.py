@@ -13,6 +13,7 @@ from .content import SCHEMA, Report
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
+_MAY_BE_ABSENT = ("neuron", "program_digest")
 
 
 class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diagnostic
@@ -22,7 +23,8 @@ class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diag
 def report_dict(report: Report) -> dict[str, Any]:
     """JSON object of a report."""
     content = {**asdict(report), "diagnostics": [diagnostic_json(each) for each in report.diagnostics]}
-    return content if report.neuron else {key: value for key, value in content.items() if key != "neuron"}
+    absent = {key for key in _MAY_BE_ABSENT if content[key] is None}
+    return {key: value for key, value in content.items() if key not in absent}
 
 
 def report_json(report: Report) -> str:
@@ -81,7 +83,9 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
         raise _Misfit(f"{where} is not an object")
     hints = get_type_hints(kind)
     names = [entry.name for entry in fields(kind)]
-    missing = [e.name for e in fields(kind) if e.name not in value and not (kind is Report and e.name == "neuron")]
+    missing = [
+        e.name for e in fields(kind) if e.name not in value and not (kind is Report and e.name in _MAY_BE_ABSENT)
+    ]
     derived = {"severity"} if kind is Diagnostic else set()
     unknown = sorted(set(value) - set(names) - derived)
     if missing or unknown:

@@ -24,6 +24,9 @@ MAXIMUM_NEURONS = 1 << 26
 EXACT = 2.0**53
 """Largest magnitude that a potential or a sum may reach: from there on 64-bit floats skip integers."""
 
+_LARGEST_STEP = 2.0**100
+"""Largest input step; its reciprocal is the least. Values of 32-bit floats in such steps are finite 64-bit floats."""
+
 _WORD = 62
 """Bits of the largest state that a target may have; the rest of 64 bits is room for one sum."""
 
@@ -42,8 +45,7 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
     if not names:
         yield None, "the program has no population"
         return
-    if len(set(names) | {INPUT}) != len(names) + 1:
-        yield None, "two populations share a name"
+    yield from _name_contradictions(program)
     if not 1 <= program.timesteps <= MAXIMUM_TIMESTEPS:
         yield None, f"the program has {program.timesteps} time steps, not 1 to {MAXIMUM_TIMESTEPS}"
     if program.schedule not in SCHEDULES:
@@ -55,9 +57,13 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
     yield from _neuron_contradictions(program)
     yield from _input_contradictions(program)
     reached = {projection.target for projection in program.projections}
+    read = {projection.source for projection in program.projections}
     for position, population in enumerate(program.populations):
         if population.name not in reached:
             yield population.name, "no projection reaches the population"
+        if population.name not in read and position < len(names) - 1:
+            # Its window may end after the read-out's, so that one backend would see more of it than another.
+            yield population.name, "no projection leaves the population, so it cannot matter"
         yield from _population_contradictions(population, is_last=position == len(names) - 1)
     for projection in program.projections:
         yield from _projection_contradictions(program, projection, names)
@@ -65,6 +71,24 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield from _pulse_contradictions(program, pulse, names)
     if program.schedule == "exact" and program.timesteps > 1:
         yield from _timing_contradictions(program)
+
+
+def _name_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
+    kinds = {
+        "population": [p.name for p in program.populations],
+        "projection": [p.name for p in program.projections],
+        "pulse": [p.name for p in program.pulses],
+    }
+    for kind, names in kinds.items():
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield name, f"two {kind}s share a name"
+        for name in sorted({name for name in names if not (name and name.isprintable())}):
+            yield None, f"the name {name!r} of a {kind} is empty or cannot be printed"
+    if any(population.name == INPUT for population in program.populations):
+        yield INPUT, "a population has the name of the input"
+    for what, text in (("name", program.name), ("target", program.target)):
+        if not text.isprintable():
+            yield None, f"the program's {what} {text!r} cannot be printed"
 
 
 def _out_of_reach(program: Program) -> Iterator[tuple[str | None, str]]:
@@ -102,8 +126,8 @@ def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield INPUT, f"shapes {encoding.sample_shape} and {encoding.shape} are not those of an input"
     elif math.prod(encoding.sample_shape) != math.prod(encoding.shape):
         yield INPUT, f"a sample of shape {encoding.sample_shape} cannot be viewed as {encoding.shape}"
-    if not (np.isfinite(encoding.step) and encoding.step > 0):
-        yield INPUT, f"the input step {encoding.step} is not positive"
+    if not 1 / _LARGEST_STEP <= encoding.step <= _LARGEST_STEP:
+        yield INPUT, f"the input step {encoding.step} is not positive, or beyond {_LARGEST_STEP:g}"
     if encoding.minimum >= encoding.maximum:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} is empty"
     if max(abs(encoding.minimum), abs(encoding.maximum)) >= 1 << 31:

@@ -1,7 +1,8 @@
 """The program on disk: ``program.json`` says what there is, ``tensors.npz`` holds the integers.
 
 The same program gives the same bytes: keys are sorted, the archive carries no dates, and each tensor is kept in
-the narrowest signed type that holds it.
+the narrowest signed type that holds it. ``program.json`` carries the digest of ``tensors.npz``, and ``report.json``
+that of ``program.json``, so that files of different compilations are not taken for one artefact.
 """
 
 from __future__ import annotations
@@ -16,52 +17,39 @@ import numpy as np
 
 from ...targets.diagnostic import UnusableInput, refuse
 from .archive import DamagedArchive, read_archive
-from .geometry import ConvGeometry
-from .neuron_models import PLAIN_IF, MsatLayer, MsatParameters, NeuronModel
-from .program import (
-    ConvSynapses,
-    DenseSynapses,
-    InputEncoding,
-    IntArray,
-    Population,
-    Program,
-    Projection,
-    Pulse,
-    Synapses,
-)
+from .description import describe, program_of
+from .digest import digest_of, digest_of_file, foreign_file
+from .program import IntArray, Program
 from .rules import problems
 
-FORMAT = "spikec-program/2"
+FORMAT = "spikec-program/3"
 PROGRAM_FILE = "program.json"
 TENSOR_FILE = "tensors.npz"
-_MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
+REPORT_FILE = "report.json"
+DIGEST_OF_PROGRAM = "program_digest"
+"""Key of ``report.json`` that holds the digest of ``program.json``."""
+
+_LARGEST_DOCUMENT = 256 << 20
 _RECOMPILE = "compile the model again with 'spikec compile'"
 
 
 def program_files(program: Program) -> dict[str, bytes]:
     """Contents of the program's files by name."""
     tensors: dict[str, IntArray] = {}
-    document = _document(program, tensors)
+    document = describe(program, tensors)
+    archive = _archive(tensors)
+    document |= {"format": FORMAT, "digests": {TENSOR_FILE: digest_of(archive)}}
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    return {PROGRAM_FILE: text.encode(), TENSOR_FILE: _archive(tensors)}
+    return {PROGRAM_FILE: text.encode(), TENSOR_FILE: archive}
 
 
 def load_program(directory: str | Path) -> Program:
     """Read an artefact's program and check it; raises ``UnusableInput`` naming file and fault."""
     folder = Path(directory)
-    if not folder.is_dir():
-        raise refuse("E610", f"there is no compiled artefact at '{folder}'", file=folder, hint=_RECOMPILE)
-    document = read_document(folder / PROGRAM_FILE)
-    if document.get("format") != FORMAT:
-        raise refuse(
-            "E612",
-            f"format is {document.get('format')!r}, this version of spikec reads {FORMAT!r}",
-            file=folder / PROGRAM_FILE,
-            hint=_RECOMPILE,
-        )
-    tensors = _read_tensors(folder / TENSOR_FILE)
+    document, tensors = _read_tied(folder)
+    _check_stored_report(folder)
     try:
-        program = _program(document, tensors)
+        program = program_of(document, tensors)
     except KeyError as error:
         raise refuse("E611", f"{error} is missing", file=folder / PROGRAM_FILE, hint=_RECOMPILE) from error
     except (TypeError, ValueError, OverflowError) as error:
@@ -74,10 +62,20 @@ def load_program(directory: str | Path) -> Program:
     return program
 
 
+def check_artefact(directory: str | Path, digest_of_program: object) -> None:
+    """Raise ``UnusableInput`` unless a report that names ``digest_of_program`` is that of the artefact's program."""
+    folder = Path(directory)
+    _read_tied(folder)
+    if digest_of_program != digest_of_file(folder / PROGRAM_FILE):
+        raise foreign_file(folder / PROGRAM_FILE, folder / REPORT_FILE)
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """Read a JSON object from an artefact; ``UnusableInput`` if it is missing, damaged or not an object."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LARGEST_DOCUMENT):
+            raise ValueError(f"it is no file of at most {_LARGEST_DOCUMENT >> 20} MiB")
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
     except FileNotFoundError as error:
         raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -87,212 +85,43 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _document(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
-    def keep(key: str, values: IntArray) -> str:
-        tensors[key] = values
-        return key
-
-    encoding = program.input
-    return {
-        "format": FORMAT,
-        "name": program.name,
-        "target": program.target,
-        "schedule": program.schedule,
-        "timesteps": program.timesteps,
-        "state": {"minimum": program.state_minimum, "maximum": program.state_maximum},
-        "input": {
-            "sample_shape": list(encoding.sample_shape),
-            "axes": list(encoding.axes),
-            "shape": list(encoding.shape),
-            "step": encoding.step.hex(),
-            "minimum": encoding.minimum,
-            "maximum": encoding.maximum,
-        },
-        "populations": [
-            {
-                "name": p.name,
-                "shape": list(p.shape),
-                "depth": p.depth,
-                "gated": p.gated,
-                "threshold": None if p.threshold is None else keep(f"{p.name}/threshold", p.threshold),
-                "initial_potential": keep(f"{p.name}/initial_potential", p.initial_potential),
-                "bias": keep(f"{p.name}/bias", p.bias),
-            }
-            for p in program.populations
-        ],
-        "projections": [
-            {
-                "name": p.name,
-                "source": p.source,
-                "target": p.target,
-                "delay": p.delay,
-                "exponent": p.exponent,
-                "weight": keep(f"{p.name}/weight", p.synapses.weight),
-                "geometry": _geometry_document(p.synapses),
-            }
-            for p in program.projections
-        ],
-        "pulses": [
-            {
-                "name": p.name,
-                "target": p.target,
-                "step": p.step,
-                "weight": keep(f"{p.name}/pulse", p.weight),
-                "exponent": p.exponent,
-                "axons": p.axons,
-            }
-            for p in program.pulses
-        ],
-        # Left out for the plain neuron, so that its programs keep the bytes they had before there were others.
-        **({} if program.neuron == PLAIN_IF else {"neuron": _neuron_document(program.neuron)}),
-    }
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands twice in an object")
+    return content
 
 
-def _neuron_document(neuron: NeuronModel) -> dict[str, Any]:
-    p = neuron.parameters
-    parameters = None
-    if p is not None:
-        parameters = {
-            **{name: float(getattr(p, name)).hex() for name in _MSAT_CONSTANTS},
-            "seed": p.seed,
-            "layers": [
-                {"name": e.name, "threshold_value": e.threshold_value.hex(), "confidence": e.confidence.hex()}
-                for e in p.layers
-            ],
-        }
-    return {"model": neuron.name, "first_pass": neuron.first_pass, "parameters": parameters}
-
-
-def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
-    if isinstance(synapses, DenseSynapses):
-        return None
-    geometry = synapses.geometry
-    return {
-        "stride": list(geometry.stride),
-        "padding": list(geometry.padding),
-        "dilation": list(geometry.dilation),
-        "groups": geometry.groups,
-    }
-
-
-def _program(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
-    encoding = document["input"]
-    return Program(
-        name=_text(document["name"]),
-        target=_text(document["target"]),
-        schedule=_text(document["schedule"]),
-        timesteps=_integer(document["timesteps"]),
-        state_minimum=_integer(document["state"]["minimum"]),
-        state_maximum=_integer(document["state"]["maximum"]),
-        input=InputEncoding(
-            sample_shape=_integers(encoding["sample_shape"]),
-            axes=_integers(encoding["axes"]),
-            shape=_integers(encoding["shape"]),
-            step=_float(encoding["step"]),
-            minimum=_integer(encoding["minimum"]),
-            maximum=_integer(encoding["maximum"]),
-        ),
-        populations=tuple(
-            Population(
-                name=_text(p["name"]),
-                shape=_integers(p["shape"]),
-                threshold=None if p["threshold"] is None else tensors[p["threshold"]],
-                initial_potential=tensors[p["initial_potential"]],
-                bias=tensors[p["bias"]],
-                depth=_integer(p["depth"]),
-                gated=_flag(p["gated"]),
-            )
-            for p in _records(document["populations"])
-        ),
-        projections=tuple(
-            Projection(
-                name=_text(p["name"]),
-                source=_text(p["source"]),
-                target=_text(p["target"]),
-                synapses=_synapses(p["geometry"], tensors[p["weight"]]),
-                exponent=_integer(p["exponent"]),
-                delay=_integer(p["delay"]),
-            )
-            for p in _records(document["projections"])
-        ),
-        pulses=tuple(
-            Pulse(
-                name=_text(p["name"]),
-                target=_text(p["target"]),
-                step=_integer(p["step"]),
-                weight=tensors[p["weight"]],
-                exponent=_integer(p["exponent"]),
-                axons=_integer(p["axons"]),
-            )
-            for p in _records(document["pulses"])
-        ),
-        neuron=_neuron(document["neuron"]) if "neuron" in document else PLAIN_IF,
-    )
-
-
-def _neuron(document: dict[str, Any]) -> NeuronModel:
-    given, parameters = document["parameters"], None
-    if given is not None:
-        parameters = MsatParameters(
-            **{name: _float(given[name]) for name in _MSAT_CONSTANTS},
-            layers=tuple(
-                MsatLayer(_text(e["name"]), _float(e["threshold_value"]), _float(e["confidence"]))
-                for e in _records(given["layers"])
-            ),
-            seed=_integer(given["seed"]),
+def _read_tied(folder: Path) -> tuple[dict[str, Any], dict[str, IntArray]]:
+    """Description and tensors of an artefact, each the file that the other was written with."""
+    if not folder.is_dir():
+        raise refuse("E610", f"there is no compiled artefact at '{folder}'", file=folder, hint=_RECOMPILE)
+    document = read_document(folder / PROGRAM_FILE)
+    if document.get("format") != FORMAT:
+        raise refuse(
+            "E612",
+            f"format is {document.get('format')!r:.40}, this version of spikec reads {FORMAT!r}",
+            file=folder / PROGRAM_FILE,
+            hint=_RECOMPILE,
         )
-    return NeuronModel(_text(document["model"]), _integer(document["first_pass"]), parameters)
+    tensors = _read_tensors(folder / TENSOR_FILE)
+    if "digests" not in document:
+        raise refuse("E611", "'digests' is missing", file=folder / PROGRAM_FILE, hint=_RECOMPILE)
+    if document["digests"] != {TENSOR_FILE: digest_of_file(folder / TENSOR_FILE)}:
+        raise foreign_file(folder / TENSOR_FILE, folder / PROGRAM_FILE)
+    return document, tensors
 
 
-def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
-    if geometry is None:
-        return DenseSynapses(weight)
-    stride, padding, dilation = (_integers(geometry[key]) for key in ("stride", "padding", "dilation"))
-    if (len(stride), len(padding), len(dilation)) != (2, 4, 2):
-        raise ValueError("a convolution's geometry has the wrong number of entries")
-    return ConvSynapses(
-        weight,
-        ConvGeometry(
-            (stride[0], stride[1]),
-            (padding[0], padding[1], padding[2], padding[3]),
-            (dilation[0], dilation[1]),
-            _integer(geometry["groups"]),
-        ),
-    )
-
-
-def _records(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not isinstance(values, list):
-        raise TypeError(f"{values!r} is not a list")
-    return values
-
-
-def _integers(values: list[Any]) -> tuple[int, ...]:
-    if not isinstance(values, list):
-        raise TypeError(f"{values!r} is not a list")
-    return tuple(_integer(v) for v in values)
-
-
-def _integer(value: Any) -> int:
-    if type(value) is not int or abs(value) >= 1 << 63:
-        raise ValueError(f"{value!r} is not an integer of 64 bits")
-    return value
-
-
-def _float(value: Any) -> float:
-    return float.fromhex(_text(value))
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is not true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
+def _check_stored_report(folder: Path) -> None:
+    """A report of another program beside it; one that is missing or damaged matters only to those who read it."""
+    try:
+        report = read_document(folder / REPORT_FILE)
+    except UnusableInput:
+        return
+    named = report.get(DIGEST_OF_PROGRAM)
+    if named is not None and named != digest_of_file(folder / PROGRAM_FILE):
+        raise foreign_file(folder / PROGRAM_FILE, folder / REPORT_FILE)
 
 
 def _archive(tensors: dict[str, IntArray]) -> bytes:

@@ -74,7 +74,7 @@ CODES: tuple[Code, ...] = (
         "artefact of another version",
         "The program was written in a format that this version of spikec does not read.",
         "Reading it anyway could change its meaning.",
-        "error E612: out/program.json: format is 'spikec-program/9', this version of spikec reads 'spikec-program/1'",
+        "error E612: out/program.json: format is 'spikec-program/9', this version of spikec reads 'spikec-program/3'",
         "Compile the model again with this version.",
     ),
     Code(
@@ -100,6 +100,16 @@ CODES: tuple[Code, ...] = (
         "Nothing was left half-written.",
         "error E615: /out: the artefact cannot be written (Permission denied)",
         "Check space and permissions.",
+    ),
+    Code(
+        "E616",
+        "files of different compilations",
+        "report.json holds the digest of program.json, and program.json that of tensors.npz. One of them is not the "
+        "file whose digest the other holds.",
+        "Weights that were edited or exchanged would run without a word, under the report of another program.",
+        "error E616: out/tensors.npz: 'tensors.npz' is not the file that 'program.json' was written with: their "
+        "digests differ",
+        "Compile the model again, and copy artefacts as whole folders.",
     ),
     Code(
         "W620",
