@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from .report import (
     PassRow,
     Report,
     build_report,
+    effect_in_words,
     report_html,
     report_json,
 )
@@ -233,7 +233,7 @@ def _report(built: Built, options: CompileOptions) -> Report:
         origins=origins,
         numbers=_numbers(pipeline),
         ledger=ledger(pipeline, built.context.calibration),
-        passes=[PassRow(r.name, r.changed, json.dumps(r.effect, sort_keys=True)) for r in pipeline.records],
+        passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
 
 

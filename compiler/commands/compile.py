@@ -20,10 +20,11 @@ from ..options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
 from ..pipeline import PASSES, STAGES
 from ..report import Report, report_html, report_json, report_markdown, report_text
 from ..report.stored import read_report
+from ..report.text import terminal_width
 from ..report.verdict import FITS, FITS_WITH_WARNINGS
 
 _FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": report_text,
+    "text": lambda report: report_text(report, terminal_width()),
     "json": report_json,
     "html": report_html,
     "markdown": report_markdown,

@@ -44,7 +44,8 @@ class CalibrateThresholds:
             replace(n, operator=QuantizeClip(thresholds[n.name], context.timesteps, 0.5)) if n.name in thresholds else n
             for n in state.network.nodes
         )
-        effect = {"method": self.method, "thresholds": dict(sorted(thresholds.items()))}
+        method = "clip" if context.calibration is None else self.method
+        effect = {"method": method, "thresholds": dict(sorted(thresholds.items()))}
         return Outcome(replace(state, network=state.network.with_nodes(nodes)), effect)
 
     def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int) -> dict[str, float]:

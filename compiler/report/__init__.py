@@ -18,9 +18,11 @@ from .content import (
     ResourceRow,
     TargetSection,
 )
+from .effects import effect_in_words
 from .html import report_html
 from .json_form import report_dict, report_from_json, report_json
-from .text import report_markdown, report_text
+from .markdown import report_markdown
+from .text import report_text
 from .verdict import DOES_NOT_FIT, FITS, FITS_WITH_WARNINGS, UNSUPPORTED, verdict
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "ResourceRow",
     "TargetSection",
     "build_report",
+    "effect_in_words",
     "report_dict",
     "report_from_json",
     "report_html",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...targets.diagnostic import Diagnostic
 from ..frontend.model_section import ModelSection
@@ -148,11 +149,12 @@ class AgreementSection:
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """What one pass did."""
+    """What one pass did: ``effect`` in a sentence, ``figures`` as data."""
 
     name: str
     changed: bool
     effect: str
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

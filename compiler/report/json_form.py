@@ -58,6 +58,8 @@ def _unreadable(message: str, file: object) -> UnusableInput:
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
     arguments = get_args(kind)
     origin = get_origin(kind)
     if origin in (Union, UnionType):

@@ -1,207 +1,156 @@
-"""The tables of a report as rows of text, which every rendering lays out in its own way."""
+"""The tables of a report, which every rendering lays out in its own way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..diagnostics.render import format_number, node_names
-from .content import (
-    AgreementSection,
-    LayerRow,
-    LedgerRow,
-    NeuronSection,
-    NumbersRow,
-    ProgramSection,
-    Report,
-    ResourceRow,
-)
+from .content import LayerRow, LedgerRow, NumbersRow, Report
+from .summary import BAD, GOOD, ledger_note, stages, state_of
+
+NOTHING = "-"
+_STATUS = {"fits-with-warnings": "warnings", "does-not-fit": "does not fit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; ``numeric`` ones stand to the right. One that ``folds`` becomes a remark where all rows agree."""
+
+    title: str
+    numeric: bool = False
+    folds: bool = False
+    detail: str = ""
+    """Said in small print below the title, where there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell; ``share`` (1 is the limit) can be drawn as a bar, ``state`` is good, warning, bad or empty."""
+
+    text: str
+    detail: str = ""
+    """Said in small print below the text, where there is room."""
+    share: float | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportTable:
-    """A titled table; ``numeric`` columns are aligned right. ``note`` explains it below the title."""
+    """A titled table whose first column names the rows. ``note`` explains it below the title."""
 
     title: str
-    columns: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
 
 
-def report_tables(report: Report) -> tuple[ReportTable, ...]:
-    """The tables that have anything to say, in reading order."""
-    tables = (
-        _layers(report.layers),
-        _resources(report.resources),
-        _numbers(report.numbers),
-        _ledger(report.ledger),
-        _passes(report),
+def layer_tables(report: Report) -> tuple[ReportTable, ...]:
+    """The tables of layers, and of what their integers are like, as far as there are any."""
+    tables = (_layers(report.layers), _numbers(report.layers, report.numbers))
+    return tuple(folded(table) for table in tables if table.rows)
+
+
+def ledger_table(rows: tuple[LedgerRow, ...]) -> ReportTable:
+    """Accuracy from stage to stage; without rows where nothing was measured, which the note then says."""
+    columns = (Column("stage"), Column("accuracy", numeric=True), Column("change", numeric=True), Column("what it is"))
+    cells = tuple(
+        (Cell(each.name), Cell(each.accuracy_text, share=each.accuracy), Cell(each.change_text), Cell(each.note))
+        for each in stages(rows)
     )
-    return tuple(table for table in tables if table.rows)
+    return ReportTable("Accuracy", columns, cells, ledger_note(rows))
 
 
-def summary_rows(report: Report) -> tuple[tuple[str, str], ...]:
-    """Name and value of what concerns the whole report."""
-    operators = ", ".join(f"{name} x{count}" for name, count in sorted(report.model.operators.items()))
-    rows = [
-        ("model", f"{report.model.name} ({report.model.parameters} parameters; {operators or 'no operators'})"),
-        ("model digest", report.model.digest),
-        ("target", f"{report.target.name}: {report.target.title}"),
-        ("target digest", report.target.digest),
-        ("assumed limits", ", ".join(report.target.assumed) or "none"),
+def folded(table: ReportTable) -> ReportTable:
+    """Tell in the note what is the same in every row, in place of a column that says nothing more."""
+    values = [{row[i].text for row in table.rows} for i in range(len(table.columns))]
+    agreed = [
+        column.folds and len(texts) == 1 and (len(table.rows) > 1 or NOTHING in texts)
+        for column, texts in zip(table.columns, values, strict=True)
     ]
-    if report.program is not None:
-        each = report.program
-        rows += [
-            ("schedule", schedule_text(each)),
-            *([("neuron", neuron_text(report.neuron))] if report.neuron else []),
-            ("latency", latency_text(each)),
-            ("size", f"{each.neurons} neurons, {each.synapses} synapses"),
-            ("cores", f"{each.cores}, or {each.cores_shared} with shared kernels"),
-        ]
-    rows.append(("agreement", agreement_text(report.agreement)))
-    return tuple(rows)
-
-
-def schedule_text(program: ProgramSection) -> str:
-    """The schedule and what it means for the layers' counts."""
-    text = f"{program.schedule}, T = {program.timesteps}"
-    if program.schedule == "exact":
-        return f"{text}, every layer's counts are those of the quantised activation, {program.gated_layers} by gates"
-    return f"{text}, {program.gated_layers} layers gated" if program.gated_layers else text
-
-
-def latency_text(program: ProgramSection) -> str:
-    """Steps per sample and until the result, against the pipelined schedule where a gate adds to them."""
-    text = f"{program.latency} steps from the first input to the result, a sample every {program.window}"
-    if not program.gated_layers:
-        return text
-    return f"{text} (pipelined: {program.pipelined_latency} steps, a sample every {program.timesteps})"
-
-
-def neuron_text(neuron: NeuronSection) -> str:
-    """The neuron model, what it needs beyond plain neurons, and what its first pass adds to the latency."""
-    needs = "; ".join(neuron.state)
-    if not neuron.first_pass:
-        return f"{neuron.model}, needs {needs}"
-    return f"{neuron.model}, needs {needs}; a first pass of {neuron.first_pass} steps, {neuron.first_pass_steps} in all"
-
-
-def agreement_text(agreement: AgreementSection | None) -> str:
-    """One sentence on how backends compared."""
-    if agreement is None:
-        return "not compared"
-    compared = f"{', '.join(agreement.backends)} on {agreement.samples} samples"
-    if agreement.equal:
-        return f"equal spike by spike: {compared}"
-    difference = agreement.first_difference
-    if difference is None:
-        return f"different: {compared}"
-    values = ", ".join(f"{name} {value}" for name, value in sorted(difference.values.items()))
-    return (
-        f"different: {compared}; first at layer {difference.layer!r}, neuron {difference.neuron}, "
-        f"step {difference.step}, sample {difference.sample} ({values})"
+    told = [
+        f"{column.title} {min(texts)}"
+        for column, texts, same in zip(table.columns, values, agreed, strict=True)
+        if same and NOTHING not in texts
+    ]
+    kept = [i for i, same in enumerate(agreed) if not same]
+    sentences = (table.note, f"The same in every layer: {', '.join(told)}." if told else "")
+    return ReportTable(
+        table.title,
+        tuple(table.columns[i] for i in kept),
+        tuple(tuple(row[i] for i in kept) for row in table.rows),
+        " ".join(each for each in sentences if each),
     )
-
-
-def utilisation(row: ResourceRow) -> float | None:
-    """Fraction of the limit that is used; None without a limit."""
-    return None if row.limit is None else row.used / row.limit
-
-
-def percent(fraction: float | None) -> str:
-    """Percentage with one decimal, or a dash."""
-    return "-" if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
-    counts = ("neurons", "synapses", "shared weights", "thresholds", "weight bits", "exponent", "delay", "depth")
-    columns = ("layer", "onnx", "shape", *counts, "gated", "cores", "cores shared", "status", "codes")
-    text_columns = {"layer", "onnx", "shape", "gated", "status", "codes"}
-    return ReportTable(
-        "Layers",
-        columns,
-        tuple(column not in text_columns for column in columns),
-        tuple(_layer_cells(row) for row in rows),
-        "Synapses are counted unrolled; shared weights are stored once per kernel. Thresholds are distinct ones.",
+    columns = (
+        Column("layer"),
+        Column("shape"),
+        Column("neurons", numeric=True),
+        Column("synapses", numeric=True),
+        Column("cores (shared)", numeric=True),
+        Column("depth", numeric=True),
+        Column("delay", numeric=True, folds=True),
+        Column("gated", folds=True),
+        Column("status"),
+        Column("findings", folds=True),
     )
+    note = "Synapses are counted unrolled; in brackets the cores that are enough where a chip shares kernels."
+    return ReportTable("Layers", columns, tuple(_layer_cells(row) for row in rows), note)
 
 
-def _layer_cells(row: LayerRow) -> tuple[str, ...]:
-    counts = (row.neurons, row.synapses, row.shared_weights, row.threshold_configurations, row.weight_bits)
-    places = (row.depth, "yes" if row.gated else "no", row.cores, row.cores_shared)
+def _layer_cells(row: LayerRow) -> tuple[Cell, ...]:
     return (
-        row.name,
-        node_names(row.onnx) or "-",
-        "x".join(map(str, row.shape)),
-        *map(str, counts),
-        ", ".join(map(str, row.exponents)) or "-",
-        ", ".join(map(str, row.delays)) or "-",
-        *map(str, places),
-        row.status,
-        ", ".join(row.codes) or "-",
+        Cell(row.name, node_names(row.onnx)),
+        Cell("x".join(map(str, row.shape)) or NOTHING),
+        Cell(f"{row.neurons:,}"),
+        Cell(f"{row.synapses:,}"),
+        Cell(f"{row.cores:,} ({row.cores_shared:,})"),
+        Cell(str(row.depth)),
+        Cell(", ".join(map(str, row.delays)) or NOTHING),
+        Cell("yes" if row.gated else "no"),
+        Cell(_STATUS.get(row.status, row.status), state=state_of(row.status)),
+        Cell(" ".join(row.codes) or NOTHING),
     )
 
 
-def _resources(rows: tuple[ResourceRow, ...]) -> ReportTable:
-    return ReportTable(
-        "Resources",
-        ("layer", "resource", "used", "limit", "utilisation", "unit", "status", "source"),
-        (False, False, True, True, True, False, False, False),
-        tuple(
-            (
-                row.layer or "(chip)",
-                row.name,
-                str(row.used),
-                "-" if row.limit is None else str(row.limit),
-                percent(utilisation(row)),
-                row.unit,
-                row.status or "-",
-                row.source or "-",
-            )
-            for row in rows
-        ),
-        "Of the fullest core of each layer.",
+def _numbers(layers: tuple[LayerRow, ...], numbers: tuple[NumbersRow, ...]) -> ReportTable:
+    columns = (
+        Column("layer"),
+        Column("weight bits", numeric=True, folds=True),
+        Column("stored weights", numeric=True),
+        Column("exponent", numeric=True, folds=True),
+        Column("thresholds", numeric=True),
+        Column("bits gained", numeric=True, folds=True),
+        Column("clipped", numeric=True, folds=True),
+        Column("worst rounding", numeric=True, folds=True),
+        Column("overflow", folds=True),
+        Column("margin", numeric=True, folds=True),
     )
-
-
-def _numbers(rows: tuple[NumbersRow, ...]) -> ReportTable:
-    return ReportTable(
-        "Numbers",
-        ("layer", "weight bits", "bits gained", "clipped", "worst rounding", "overflow", "margin"),
-        (False, True, True, True, True, False, True),
-        tuple(
-            (
-                row.layer,
-                str(row.weight_bits),
-                format_number(row.bits_gained),
-                str(row.clipped),
-                f"{row.worst_rounding:.3g}",
-                "impossible" if row.overflow.proven else "not excluded",
-                "-" if row.overflow.margin is None else format_number(row.overflow.margin),
-            )
-            for row in rows
-        ),
-        "Bits gained by scales per channel; worst rounding as a fraction of the threshold; margin in weight units.",
+    note = (
+        "Stored weights count a shared kernel once, thresholds are distinct ones. Bits are gained by a scale per "
+        "channel; the worst rounding of a weight is in thresholds, the margin to an overflow in weight units."
     )
+    known = {row.layer: row for row in numbers}
+    return ReportTable("Numbers", columns, tuple(_number_cells(row, known.get(row.name)) for row in layers), note)
 
 
-def _ledger(rows: tuple[LedgerRow, ...]) -> ReportTable:
-    return ReportTable(
-        "Accuracy",
-        ("stage", "accuracy", "samples", "note"),
-        (False, True, True, False),
-        tuple(
-            (row.stage, "-" if row.accuracy is None else f"{100 * row.accuracy:.2f} %", str(row.samples), row.note)
-            for row in rows
-        ),
+def _number_cells(row: LayerRow, numbers: NumbersRow | None) -> tuple[Cell, ...]:
+    stored = (
+        Cell(row.name),
+        Cell(str(row.weight_bits)),
+        Cell(f"{row.shared_weights:,}"),
+        Cell(", ".join(map(str, row.exponents)) or NOTHING),
+        Cell(str(row.threshold_configurations)),
     )
-
-
-def _passes(report: Report) -> ReportTable:
-    return ReportTable(
-        "Passes",
-        ("pass", "changed", "effect"),
-        (False, False, False),
-        tuple((row.name, "yes" if row.changed else "no", row.effect or "-") for row in report.passes),
+    if numbers is None:
+        return (*stored, *(Cell(NOTHING) for _ in range(5)))
+    proven, margin = numbers.overflow.proven, numbers.overflow.margin
+    return (
+        *stored,
+        Cell(format_number(numbers.bits_gained)),
+        Cell(f"{numbers.clipped:,}"),
+        Cell(f"{numbers.worst_rounding:.3g}"),
+        Cell("impossible" if proven else "not excluded", state=GOOD if proven else BAD),
+        Cell(NOTHING if margin is None else f"{margin:,.0f}"),
     )

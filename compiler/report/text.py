@@ -1,54 +1,82 @@
-"""A report as plain text and as Markdown."""
+"""A report as plain text for a terminal."""
 
 from __future__ import annotations
 
-from ..diagnostics import render_block, render_markdown, render_summary
-from ..diagnostics.render import markdown_text
+import shutil
+from collections.abc import Iterator
+
+from ...targets.diagnostic import Diagnostic
+from ..diagnostics import render_block
+from ..diagnostics.render import node_names
+from .columns import filled, listed, text_table
 from .content import Report
-from .tables import ReportTable, report_tables, summary_rows
+from .printable import printable
+from .resources import ResourceUse, resource_use
+from .summary import figures, findings_note, made_from
+from .tables import Cell, ReportTable, layer_tables, ledger_table
+
+WIDTH = 80
+"""Columns where nothing is known of a terminal."""
+_NARROWEST, _WIDEST = 40, 120
 
 
-def report_text(report: Report) -> str:
-    """Render for a terminal: verdict, summary, diagnostics, tables."""
-    summary = summary_rows(report)
-    width = max(len(name) for name, _ in summary)
-    parts = [
-        f"verdict: {report.verdict} ({render_summary(report.diagnostics)})",
-        "\n".join(f"{name:<{width}}  {value}" for name, value in summary),
-        *(render_block(each) for each in report.diagnostics),
-        *(_text_table(table) for table in report_tables(report)),
-    ]
-    return "\n\n".join(parts) + "\n"
+def terminal_width() -> int:
+    """Columns of the terminal that stdout is, or of the variable COLUMNS; 80 for a file or a pipe, 120 at most."""
+    return min(shutil.get_terminal_size((WIDTH, 24)).columns, _WIDEST)
 
 
-def report_markdown(report: Report) -> str:
-    """Render as GitHub-flavoured Markdown."""
-    parts = [
-        f"# {markdown_text(report.model.name)} on {markdown_text(report.target.name)}: {report.verdict}",
-        "\n".join(f"- {name}: {markdown_text(value)}" for name, value in summary_rows(report)),
-    ]
+def report_text(report: Report, width: int = WIDTH) -> str:
+    """Render in lines of at most ``width`` characters (40 at least): summary, findings, layers, and then the rest."""
+    return "\n\n".join(_parts(printable(report), max(width, _NARROWEST))) + "\n"
+
+
+def _parts(report: Report, width: int) -> Iterator[str]:
+    yield filled(f"verdict: {report.verdict} ({findings_note(report)})", width)
+    yield filled(f"{report.model.name} on {report.target.title}", width)
+    known = tuple((each.label, f"{each.value}, {each.note}") for each in figures(report) if each.label != "verdict")
+    if known:
+        yield listed(known, width)
+    if report.ledger:
+        yield _tabled(ledger_table(report.ledger), width)
     if report.diagnostics:
-        found = "\n".join(render_markdown(each) for each in report.diagnostics)
-        parts.append(f"## Diagnostics ({render_summary(report.diagnostics)})\n\n{found}")
-    parts += [_markdown_table(table) for table in report_tables(report)]
-    return "\n\n".join(parts) + "\n"
+        yield _section("Findings", "", "\n\n".join(_finding(each, width) for each in report.diagnostics), width)
+    for table in layer_tables(report):
+        yield _tabled(table, width)
+    yield from _resources(resource_use(report.resources), width)
+    if report.passes:
+        yield _section("Passes", "", listed(tuple((each.name, each.effect) for each in report.passes), width), width)
+    origins = tuple((row.name, node_names(row.onnx)) for row in report.layers if row.onnx)
+    if origins:
+        yield _section("ONNX nodes", "", listed(origins, width), width)
+    yield _section("Made from", "", listed(made_from(report), width), width)
+    if report.target.notes:
+        notes = (filled(note, width, first="- ", hang="  ") for note in report.target.notes)
+        yield _section("What is not known about the target", "", "\n".join(notes), width)
 
 
-def _text_table(table: ReportTable) -> str:
-    rows = (table.columns, *table.rows)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
-    lines = [table.title, *([table.note] if table.note else [])]
-    for row in rows:
-        cells = zip(row, widths, table.numeric, strict=True)
-        lines.append(
-            "  ".join(f"{cell:>{width}}" if right else f"{cell:<{width}}" for cell, width, right in cells).rstrip()
-        )
-    return "\n".join(lines)
+def _section(title: str, note: str, body: str, width: int) -> str:
+    parts = (title, "-" * len(title), filled(note, width), body)
+    return "\n".join(part for part in parts if part)
 
 
-def _markdown_table(table: ReportTable) -> str:
-    rules = ["---:" if right else "---" for right in table.numeric]
-    rows = (table.columns, rules, *([markdown_text(cell) for cell in row] for row in table.rows))
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    note = f"{table.note}\n\n" if table.note else ""
-    return f"## {table.title}\n\n{note}{body}"
+def _tabled(table: ReportTable, width: int) -> str:
+    return _section(table.title, table.note, text_table(table, width) if table.rows else "", width)
+
+
+def _finding(diagnostic: Diagnostic, width: int) -> str:
+    head, *rest = render_block(diagnostic).split("\n")
+    return "\n".join((filled(head, width, hang="  "), *(filled(line, width, hang="     ") for line in rest)))
+
+
+def _resources(use: ResourceUse, width: int) -> Iterator[str]:
+    for table in use.tables:
+        yield _tabled(table, width)
+    if use.limits is not None:
+        yield _section("Limits", "", listed(tuple(_limit(row) for row in use.limits.rows), width), width)
+    if use.unlimited:
+        yield filled(use.unlimited, width)
+
+
+def _limit(row: tuple[Cell, ...]) -> tuple[str, str]:
+    name, limit, unit, status, source = (cell.text for cell in row)
+    return name, f"{limit} {unit}, {status}: {source}"

@@ -57,7 +57,7 @@ def test_the_report_tells_the_neuron_model_and_its_first_pass(bench: Path) -> No
     text = report_text(compiled.report)
     assert "cos, needs 1 initial membrane potential per neuron and sample" in text
     assert "a first pass of 3 steps, 3 in all" in text
-    assert "9 steps from the first input to the result, a sample every 7" in text
+    assert "9 steps, from the first input to the result, a sample every 7 steps" in " ".join(text.split())
     assert "initial membrane potential per neuron and sample" in report_html(compiled.report)
     assert report_from_json(report_json(compiled.report)) == compiled.report
     plain = compile_model(bench / "net.onnx", _options())

@@ -79,7 +79,10 @@ def _report(*, strict: bool = False) -> Report:
             LedgerRow("spikes at T = 4", None, 0, "no labels"),
         ),
         agreement=AgreementSection(("lava", "simulator"), 10, False, difference),
-        passes=(PassRow("fold-batch-norm", True, "2 nodes"), PassRow("align-depth", False, "")),
+        passes=(
+            PassRow("fold-batch-norm", True, "2 batch norms folded into weights.", {"folded": 2, "kept_as_scale": 0}),
+            PassRow("align-delays", False, "Depth 2, no delay needed.", {"depth": 2, "delayed": {}}),
+        ),
     )
 
 
@@ -244,10 +247,12 @@ def test_html_is_self_contained_balanced_and_labelled() -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_bars_end_at_the_fullest() -> None:
+def test_a_limit_that_is_passed_says_so_without_colour() -> None:
     report = _report()
     over = tuple(replace(row, used=2 * (row.limit or 0)) for row in report.resources[:1])
     page = report_html(replace(report, resources=over))
-    assert 'class="over" x="0" y="1" width="100.0"' in page
-    assert 'x1="50.0"' in page
-    assert "200.0 %" in page
+    assert (
+        '<span class="bar bad" aria-hidden="true"><span style="width: 100%"></span></span><span>200.0 % over</span>'
+        in page
+    )
+    assert "200.0 % over" in report_text(replace(report, resources=over))

@@ -1,0 +1,148 @@
+"""What each pass did, as a sentence made from the figures that it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Effect = Mapping[str, Any]
+
+
+def effect_in_words(name: str, effect: Effect) -> str:
+    """Say in a sentence what the pass ``name`` recorded as its effect; every pass has its words in ``WORDS``."""
+    return WORDS[name](effect)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 layer``, ``3 layers``, ``no layers``."""
+    return f"{count or 'no'} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _sentence(*parts: str) -> str:
+    text = ", ".join(part for part in parts if part)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _recognise_activations(effect: Effect) -> str:
+    found = effect["recognised"]
+    return _sentence(f"{counted(found, 'activation')} found among the elementwise operators")
+
+
+def _fold_batch_norm(effect: Effect) -> str:
+    kept = effect["kept_as_scale"]
+    return _sentence(
+        f"{counted(effect['folded'], 'batch norm')} folded into weights",
+        f"{kept} kept as a scale and shift" if kept else "",
+    )
+
+
+def _calibrate_thresholds(effect: Effect) -> str:
+    thresholds = effect["thresholds"].values()
+    if not thresholds:
+        return _sentence("every activation had its threshold and levels from the model")
+    ways = {
+        "clip": "where it clips",
+        "mse": "by least squared error on calibration data",
+        "percentile": "by a percentile of its values on calibration data",
+    }
+    way = ways[effect["method"]]
+    return _sentence(
+        f"{counted(len(thresholds), 'activation')} given a threshold {way}", _range(thresholds, "between {} and {}")
+    )
+
+
+def _compose_linear_maps(effect: Effect) -> str:
+    return _sentence(
+        f"everything linear composed into {counted(effect['projections'], 'projection')}",
+        f"{counted(effect['matrices'], 'of them dense', 'of them dense')}",
+        f"between {counted(effect['populations'], 'population')} and the input",
+    )
+
+
+def _balance_thresholds(effect: Effect) -> str:
+    largest = effect["largest_weight"].values()
+    return _sentence("weights given per threshold", _range(largest, "the largest of each projection from {} to {}"))
+
+
+def _gate_populations(effect: Effect) -> str:
+    gated = effect["gated"]
+    if not gated:
+        return _sentence(f"no layer gated under the schedule {effect['schedule']}")
+    return _sentence(f"{counted(len(gated), 'layer')} gated under the schedule {effect['schedule']}")
+
+
+def _align_delays(effect: Effect) -> str:
+    delays = effect["delayed"].values()
+    return _sentence(
+        f"depth {effect['depth']}",
+        f"{counted(len(delays), 'projection')} delayed, by up to {max(delays)} steps" if delays else "no delay needed",
+    )
+
+
+def _quantize_weights(effect: Effect) -> str:
+    signal, layers = effect["input"], effect["layers"]
+    worst = max(layers, key=lambda name: layers[name]["worst_rounding"])
+    names = {"nearest": "to the nearest", "error feedback": "so that errors cancel on calibration data"}
+    ways = sorted({names[layer["rounding"]] for layer in layers.values()})
+    return _sentence(
+        f"input as whole numbers from {signal['minimum']} to {signal['maximum']}",
+        f"weights of {_range([layer['weight_bits'] for layer in layers.values()], '{} to {}')} bits",
+        f"rounded {' and '.join(ways)}",
+        f"at worst by {layers[worst]['worst_rounding']:.3g} of a threshold (in {worst!r})",
+    )
+
+
+def _fold_integers(effect: Effect) -> str:
+    worst = effect["worst_rounding"]
+    largest = max(max(layer.values()) for layer in worst.values())
+    pulses = effect.get("pulses", {})
+    return _sentence(
+        f"biases and initial potentials rounded, at worst by {largest:.3g} of a threshold",
+        f"{counted(len(pulses), 'pulse')} added for the gates" if pulses else "",
+    )
+
+
+def _calibrate_initial_potential(effect: Effect) -> str:
+    if "reason" in effect:
+        return _sentence(f"not done: {effect['reason']}")
+    distances = effect["held_out_divergence"]
+    chosen, before = distances[effect["chosen"]], distances["as compiled"]
+    measured = f"on {counted(effect['held_out_samples'], 'held-out sample')}"
+    if effect["chosen"] == "as compiled":
+        return _sentence(f"potentials left as compiled, whose scores are nearest the model's {measured} ({before:.3g})")
+    ways = {"calibrated": f"potentials calibrated per {effect['granularity']}", "half threshold": "potentials at half"}
+    return _sentence(
+        f"{ways[effect['chosen']]} {'on ' + counted(effect['samples'], 'sample') if effect['kept'] else 'a threshold'}",
+        f"which takes the divergence from the model's scores from {before:.3g} to {chosen:.3g} {measured}",
+    )
+
+
+def _prove_no_overflow(effect: Effect) -> str:
+    layers = effect["layers"]
+    fullest = max(layers, key=lambda name: layers[name]["width_used"])
+    open_ones = [name for name, layer in layers.items() if not layer["proven"]]
+    found = (
+        f"an overflow is not excluded in {counted(len(open_ones), 'layer')}" if open_ones else "no input can overflow"
+    )
+    return _sentence(found, f"{fullest!r} uses most of its state's width, {layers[fullest]['width_used']:.1%}")
+
+
+def _range(values: Any, form: str) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return high if low == high and form == "{} to {}" else form.format(low, high)
+
+
+WORDS: dict[str, Callable[[Effect], str]] = {
+    "recognise-activations": _recognise_activations,
+    "fold-batch-norm": _fold_batch_norm,
+    "calibrate-thresholds": _calibrate_thresholds,
+    "compose-linear-maps": _compose_linear_maps,
+    "balance-thresholds": _balance_thresholds,
+    "gate-populations": _gate_populations,
+    "align-delays": _align_delays,
+    "quantize-weights": _quantize_weights,
+    "fold-integers": _fold_integers,
+    "calibrate-initial-potential": _calibrate_initial_potential,
+    "prove-no-overflow": _prove_no_overflow,
+}
+"""One describing function per pass, by the pass's name."""

@@ -1,0 +1,67 @@
+"""A report as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..diagnostics import render_markdown
+from ..diagnostics.render import markdown_text
+from .content import Report
+from .printable import printable
+from .resources import ResourceUse, resource_use
+from .summary import figures, findings_note, in_words, made_from
+from .tables import ReportTable, layer_tables, ledger_table
+
+
+def report_markdown(report: Report) -> str:
+    """Render in the order of the other forms: summary, findings, layers, and then the rest."""
+    return "\n\n".join(_parts(printable(report))) + "\n"
+
+
+def _parts(report: Report) -> Iterator[str]:
+    yield f"# {markdown_text(report.model.name)} on {markdown_text(report.target.title)}: {in_words(report.verdict)}"
+    yield "\n".join(
+        f"- **{each.label}**: {markdown_text(each.value)} ({markdown_text(each.note)})" for each in figures(report)
+    )
+    if report.ledger:
+        table = ledger_table(report.ledger)
+        yield _section(table.title, table.note, _table(table) if table.rows else "")
+    if report.diagnostics:
+        found = "\n".join(render_markdown(each) for each in report.diagnostics)
+        yield _section("Findings", findings_note(report), found)
+    for table in layer_tables(report):
+        yield _section(table.title, table.note, _table(table))
+    yield from _resources(resource_use(report.resources))
+    if report.passes:
+        yield _section("Passes", "", _pairs(tuple((each.name, each.effect) for each in report.passes)))
+    yield _section("Made from", "", _pairs(made_from(report)))
+    if report.target.notes:
+        notes = "\n".join(f"- {markdown_text(note)}" for note in report.target.notes)
+        yield _section("What is not known about the target", "", notes)
+
+
+def _section(title: str, note: str, body: str) -> str:
+    return "\n\n".join(part for part in (f"## {title}", markdown_text(note), body) if part)
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
+    return "\n".join(f"- {markdown_text(name)}: {markdown_text(text)}" for name, text in pairs)
+
+
+def _resources(use: ResourceUse) -> Iterator[str]:
+    for table in (*use.tables, use.limits):
+        if table is not None:
+            yield _section(table.title, table.note, _table(table))
+    if use.unlimited:
+        yield markdown_text(use.unlimited)
+
+
+def _table(table: ReportTable) -> str:
+    rules = ["---:" if column.numeric else "---" for column in table.columns]
+    titles = [_cell(column.title, column.detail) for column in table.columns]
+    rows = (titles, rules, *([_cell(cell.text, cell.detail) for cell in row] for row in table.rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(text: str, detail: str) -> str:
+    return f"{markdown_text(text)}<br>{markdown_text(detail)}" if detail else markdown_text(text)

@@ -1,0 +1,185 @@
+"""What a report says first: its figures, its accuracy from stage to stage; and last: what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..diagnostics import render_summary
+from .content import AgreementSection, LedgerRow, NeuronSection, ProgramSection, Report, ResourceRow
+from .effects import counted
+from .verdict import FITS, FITS_WITH_WARNINGS
+
+GOOD, WARNING, BAD = "good", "warning", "bad"
+_STATES = {FITS: GOOD, FITS_WITH_WARNINGS: WARNING, "unknown": WARNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the figures at the top: a short ``value`` and what it means; ``state`` is good, warning, bad or empty."""
+
+    label: str
+    value: str
+    note: str
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Accuracy (0..1, None where not measured) at a stage; ``change`` in points from the stage measured before."""
+
+    name: str
+    accuracy: float | None
+    change: float | None
+    note: str
+
+    @property
+    def accuracy_text(self) -> str:
+        """Percent with two digits."""
+        return "not measured" if self.accuracy is None else percent(self.accuracy, 2)
+
+    @property
+    def change_text(self) -> str:
+        """Signed points with two digits; a dash at the first stage."""
+        return "-" if self.change is None else f"{self.change:+.2f}"
+
+
+def state_of(verdict: str) -> str:
+    """Good, warning or bad."""
+    return _STATES.get(verdict, BAD)
+
+
+def in_words(verdict: str) -> str:
+    """The verdict without its dashes."""
+    return verdict.replace("-", " ")
+
+
+def figures(report: Report) -> tuple[Figure, ...]:
+    """Verdict, accuracy, latency, cores, size and agreement, as far as they are known."""
+    return tuple(_figures(report))
+
+
+def _figures(report: Report) -> Iterator[Figure]:
+    yield Figure("verdict", in_words(report.verdict), findings_note(report), state_of(report.verdict))
+    if report.ledger:
+        yield _accuracy_figure(report.ledger)
+    if report.program is not None:
+        program = report.program
+        yield Figure("latency", f"{program.latency} steps", latency_note(program))
+        yield _cores_figure(program, report.resources)
+        yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
+        yield _agreement_figure(report.agreement)
+
+
+def findings_note(report: Report) -> str:
+    """How many findings there are of each severity, and how they were counted."""
+    return render_summary(report.diagnostics) + ("; warnings count as errors" if report.strict else "")
+
+
+def stages(rows: tuple[LedgerRow, ...]) -> tuple[Stage, ...]:
+    """The ledger with its changes; empty where nothing was measured."""
+    found: list[Stage] = []
+    before: float | None = None
+    for row in rows:
+        known = None not in (before, row.accuracy)
+        # Adding zero makes a negative zero positive.
+        change = round(100 * ((row.accuracy or 0) - (before or 0)), 2) + 0.0 if known else None
+        found.append(Stage(row.stage, row.accuracy, change, row.note))
+        before = before if row.accuracy is None else row.accuracy
+    return tuple(found) if before is not None else ()
+
+
+def ledger_note(rows: tuple[LedgerRow, ...]) -> str:
+    """What the ledger was measured on, or why it was not."""
+    if not stages(rows):
+        return "Not measured: that takes calibration data with labels."
+    samples = max(row.samples for row in rows)
+    return (
+        f"Measured on {samples:,} calibration samples, to which thresholds and potentials were fitted: it shows where "
+        "accuracy goes, and is no test accuracy. Changes are in points, from the stage before."
+    )
+
+
+def made_from(report: Report) -> tuple[tuple[str, str], ...]:
+    """Name and value of what the report was made from."""
+    operators = ", ".join(f"{name} x{count}" for name, count in sorted(report.model.operators.items()))
+    rows = [
+        ("model", f"{report.model.name}, {report.model.parameters:,} parameters"),
+        ("operators", operators or "none"),
+        ("model digest", report.model.digest),
+        ("target", f"{report.target.name}: {report.target.title}"),
+        ("target digest", report.target.digest),
+        ("assumed limits", ", ".join(report.target.assumed) or "none"),
+    ]
+    if report.program is not None:
+        rows.append(("schedule", schedule_text(report.program)))
+    if report.neuron is not None:
+        rows.append(("neuron", neuron_text(report.neuron)))
+    return tuple((name, value) for name, value in rows if value)
+
+
+def schedule_text(program: ProgramSection) -> str:
+    """The schedule and what it means for the layers' counts."""
+    text = f"{program.schedule}, T = {program.timesteps}"
+    if program.schedule == "exact":
+        return f"{text}, every layer's counts are those of the quantised activation, {program.gated_layers} by gates"
+    return f"{text}, {program.gated_layers} layers gated" if program.gated_layers else text
+
+
+def latency_note(program: ProgramSection) -> str:
+    """What the latency is counted from, against the pipelined schedule where a gate adds to it."""
+    text = f"from the first input to the result, a sample every {counted(program.window, 'step')}"
+    if not program.gated_layers:
+        return text
+    return f"{text} (pipelined: {program.pipelined_latency}, a sample every {program.timesteps})"
+
+
+def neuron_text(neuron: NeuronSection) -> str:
+    """The neuron model, what it needs beyond plain neurons, and what its first pass adds to the latency."""
+    needs = "; ".join(neuron.state)
+    if not neuron.first_pass:
+        return f"{neuron.model}, needs {needs}"
+    return f"{neuron.model}, needs {needs}; a first pass of {neuron.first_pass} steps, {neuron.first_pass_steps} in all"
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """Percentage, with a decimal point."""
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def _accuracy_figure(rows: tuple[LedgerRow, ...]) -> Figure:
+    measured = [stage for stage in stages(rows) if stage.accuracy is not None]
+    if not measured:
+        return Figure("accuracy", "not measured", "that takes calibration data with labels")
+    first, last = measured[0], measured[-1]
+    note = f"{last.name} on {max(row.samples for row in rows):,} calibration samples"
+    against = "" if first is last else f"; {first.name} {first.accuracy_text}"
+    return Figure("accuracy", last.accuracy_text, note + against)
+
+
+def _cores_figure(program: ProgramSection, resources: tuple[ResourceRow, ...]) -> Figure:
+    limit = next((row.limit for row in resources if row.layer is None and row.unit == "cores"), None)
+    value = f"{program.cores:,}" if limit is None else f"{program.cores:,} of {limit:,}"
+    same = program.cores_shared == program.cores
+    note = "with or without shared kernels" if same else f"{program.cores_shared:,} with shared kernels"
+    return Figure("cores", value, note, _cores_state(program, limit))
+
+
+def _cores_state(program: ProgramSection, limit: int | None) -> str:
+    if limit is None or program.cores <= limit:
+        return ""
+    return WARNING if program.cores_shared <= limit else BAD
+
+
+def _agreement_figure(agreement: AgreementSection | None) -> Figure:
+    if agreement is None:
+        return Figure("agreement", "not compared", "see spikec verify")
+    compared = f"{', '.join(agreement.backends)} on {agreement.samples:,} samples"
+    if agreement.equal:
+        return Figure("agreement", "equal", f"spike by spike: {compared}", GOOD)
+    difference = agreement.first_difference
+    if difference is None:
+        return Figure("agreement", "different", compared, BAD)
+    values = ", ".join(f"{name} {value}" for name, value in sorted(difference.values.items()))
+    place = f"neuron {difference.neuron}, step {difference.step}, sample {difference.sample}"
+    return Figure("agreement", "different", f"{compared}; first at layer {difference.layer!r}, {place} ({values})", BAD)
