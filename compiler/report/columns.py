@@ -32,39 +32,34 @@ def text_table(table: ReportTable, width: int) -> str:
     longest = max(len(name) for name in (table.columns[0].title, *(row[0].text for row in table.rows)))
     # Long names hang above their rows, so that they take no width from the figures.
     indent = len(_GAP) if longest > _longest_name(width) else longest
-    return "\n\n".join(_block(table, block, indent, width) for block in _blocks(table, width - indent))
+    columns = [_column(table, number, width - indent - len(_GAP)) for number in range(1, len(table.columns))]
+    names = [table.columns[0].title, *(row[0].text for row in table.rows)]
+    return "\n\n".join(_block(names, block, indent, width) for block in _blocks(columns, width - indent))
 
 
 def _longest_name(width: int) -> int:
     return 2 * width // 5
 
 
-def _block(table: ReportTable, block: list[int], indent: int, width: int) -> str:
-    widths = {i: _width(table, i) for i in block}
-
-    def line(name: str, texts: dict[int, str]) -> str:
-        cells = (f"{texts[i]:>{widths[i]}}" if table.columns[i].numeric else f"{texts[i]:<{widths[i]}}" for i in block)
-        figures = "".join(f"{_GAP}{cell}" for cell in cells)
-        if len(name) <= indent:
-            return f"{name:<{indent}}{figures}".rstrip()
-        return f"{filled(name, width, hang=_GAP)}\n{'':<{indent}}{figures}".rstrip()
-
-    titles = {i: textwrap.wrap(table.columns[i].title, widths[i]) for i in block}
-    height = max(map(len, titles.values()), default=1)
-    # Titles stand on the line above the rows, and begin above it where they are long.
-    heads = {i: [""] * (height - len(title)) + title for i, title in titles.items()}
-    lines = [line("", {i: heads[i][k] for i in block}) for k in range(height - 1)]
-    lines.append(line(table.columns[0].title, {i: heads[i][-1] for i in block}))
-    lines += [line(row[0].text, {i: row[i].text for i in block}) for row in table.rows]
-    return "\n".join(lines)
+_Column = list[list[str]]
+"""The lines of a title, and of each cell below it, all padded to one width."""
 
 
-def _blocks(table: ReportTable, room: int) -> list[list[int]]:
-    """Columns after the first, divided so that each part fits into ``room``."""
-    blocks: list[list[int]] = [[]]
+def _column(table: ReportTable, number: int, room: int) -> _Column:
+    column = table.columns[number]
+    texts = [column.title, *(row[number].text for row in table.rows)]
+    # A title may take several lines; a cell only where it is wider than the page.
+    width = min(room, max(map(len, (*column.title.split(), *texts[1:]))))
+    side = str.rjust if column.numeric else str.ljust
+    return [[side(line, width) for line in textwrap.wrap(text, width) or [""]] for text in texts]
+
+
+def _blocks(columns: list[_Column], room: int) -> list[list[_Column]]:
+    """The columns divided so that each part fits into ``room``."""
+    blocks: list[list[_Column]] = [[]]
     left = room
-    for column in range(1, len(table.columns)):
-        needed = len(_GAP) + _width(table, column)
+    for column in columns:
+        needed = len(_GAP) + len(column[0][0])
         if needed > left and blocks[-1]:
             blocks.append([])
             left = room
@@ -73,7 +68,22 @@ def _blocks(table: ReportTable, room: int) -> list[list[int]]:
     return blocks
 
 
-def _width(table: ReportTable, column: int) -> int:
-    """Width of the widest cell, or of the longest word of the title."""
-    words = table.columns[column].title.split()
-    return max(len(text) for text in (*words, *(row[column].text for row in table.rows)))
+def _block(names: list[str], columns: list[_Column], indent: int, width: int) -> str:
+    lines: list[str] = []
+    for row, name in enumerate(names):
+        cells = [column[row] for column in columns]
+        height = max(map(len, cells))
+        # Titles end together above the first row; cells begin together, beside the name.
+        tall = [_taller(cell, height, upwards=row == 0) for cell in cells]
+        figures = ["".join(_GAP + cell[line] for cell in tall) for line in range(height)]
+        named = height - 1 if row == 0 else 0
+        if len(name) > indent:
+            lines.append(filled(name, width, hang=_GAP))
+        labels = [name if line == named and len(name) <= indent else "" for line in range(height)]
+        lines += [f"{label:<{indent}}{line}".rstrip() for label, line in zip(labels, figures, strict=True)]
+    return "\n".join(lines)
+
+
+def _taller(cell: list[str], height: int, *, upwards: bool) -> list[str]:
+    blank = [" " * len(cell[0])] * (height - len(cell))
+    return [*blank, *cell] if upwards else [*cell, *blank]

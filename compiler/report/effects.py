@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 Effect = Mapping[str, Any]
@@ -32,7 +32,7 @@ def _fold_batch_norm(effect: Effect) -> str:
     kept = effect["kept_as_scale"]
     return _sentence(
         f"{counted(effect['folded'], 'batch norm')} folded into weights",
-        f"{kept} kept as a scale and shift" if kept else "",
+        f"{kept} kept as a scale" if kept else "",
     )
 
 
@@ -47,7 +47,8 @@ def _calibrate_thresholds(effect: Effect) -> str:
     }
     way = ways[effect["method"]]
     return _sentence(
-        f"{counted(len(thresholds), 'activation')} given a threshold {way}", _range(thresholds, "between {} and {}")
+        f"{counted(len(thresholds), 'activation')} given a threshold {way}",
+        _range(thresholds, "of {}", "between {} and {}"),
     )
 
 
@@ -61,7 +62,10 @@ def _compose_linear_maps(effect: Effect) -> str:
 
 def _balance_thresholds(effect: Effect) -> str:
     largest = effect["largest_weight"].values()
-    return _sentence("weights given per threshold", _range(largest, "the largest of each projection from {} to {}"))
+    return _sentence(
+        "weights given per threshold",
+        _range(largest, "the largest is {}", "the largest of each projection from {} to {}"),
+    )
 
 
 def _gate_populations(effect: Effect) -> str:
@@ -75,7 +79,9 @@ def _align_delays(effect: Effect) -> str:
     delays = effect["delayed"].values()
     return _sentence(
         f"depth {effect['depth']}",
-        f"{counted(len(delays), 'projection')} delayed, by up to {max(delays)} steps" if delays else "no delay needed",
+        f"{counted(len(delays), 'projection')} delayed by at most {counted(max(delays), 'step')}"
+        if delays
+        else "no delay needed",
     )
 
 
@@ -86,7 +92,7 @@ def _quantize_weights(effect: Effect) -> str:
     ways = sorted({names[layer["rounding"]] for layer in layers.values()})
     return _sentence(
         f"input as whole numbers from {signal['minimum']} to {signal['maximum']}",
-        f"weights of {_range([layer['weight_bits'] for layer in layers.values()], '{} to {}')} bits",
+        f"weights of {_range([layer['weight_bits'] for layer in layers.values()], '{}', '{} to {}')} bits",
         f"rounded {' and '.join(ways)}",
         f"at worst by {layers[worst]['worst_rounding']:.3g} of a threshold (in {worst!r})",
     )
@@ -110,9 +116,12 @@ def _calibrate_initial_potential(effect: Effect) -> str:
     measured = f"on {counted(effect['held_out_samples'], 'held-out sample')}"
     if effect["chosen"] == "as compiled":
         return _sentence(f"potentials left as compiled, whose scores are nearest the model's {measured} ({before:.3g})")
-    ways = {"calibrated": f"potentials calibrated per {effect['granularity']}", "half threshold": "potentials at half"}
+    ways = {
+        "calibrated": f"potentials calibrated per {effect['granularity']} on {counted(effect['samples'], 'sample')}",
+        "half threshold": "potentials set to half a threshold",
+    }
     return _sentence(
-        f"{ways[effect['chosen']]} {'on ' + counted(effect['samples'], 'sample') if effect['kept'] else 'a threshold'}",
+        ways[effect["chosen"]],
         f"which takes the divergence from the model's scores from {before:.3g} to {chosen:.3g} {measured}",
     )
 
@@ -120,16 +129,16 @@ def _calibrate_initial_potential(effect: Effect) -> str:
 def _prove_no_overflow(effect: Effect) -> str:
     layers = effect["layers"]
     fullest = max(layers, key=lambda name: layers[name]["width_used"])
-    open_ones = [name for name, layer in layers.items() if not layer["proven"]]
-    found = (
-        f"an overflow is not excluded in {counted(len(open_ones), 'layer')}" if open_ones else "no input can overflow"
-    )
-    return _sentence(found, f"{fullest!r} uses most of its state's width, {layers[fullest]['width_used']:.1%}")
+    used = f"{100 * layers[fullest]['width_used']:.1f} % of the state's width, in {fullest!r}"
+    unproven = sum(not layer["proven"] for layer in layers.values())
+    if unproven:
+        return _sentence(f"an overflow is not excluded in {counted(unproven, 'layer')}", f"potentials may need {used}")
+    return _sentence("no input can make a potential overflow", f"at most {used}, is used")
 
 
-def _range(values: Any, form: str) -> str:
+def _range(values: Collection[float], one: str, two: str) -> str:
     low, high = f"{min(values):.3g}", f"{max(values):.3g}"
-    return high if low == high and form == "{} to {}" else form.format(low, high)
+    return one.format(low) if low == high else two.format(low, high)
 
 
 WORDS: dict[str, Callable[[Effect], str]] = {

@@ -84,8 +84,9 @@ def _share(row: ResourceRow, detail: str = "") -> Cell:
     share = utilisation(row)
     if share is None:
         return Cell(NOTHING, detail)
-    text = percent(share) if share != float("inf") else "none there"
-    return Cell(f"{text} over" if share > 1 else text, detail, share, BAD if share > 1 else "")
+    if share <= 1:
+        return Cell(percent(share), detail, share)
+    return Cell("none there" if row.limit == 0 else f"{percent(share)} over", detail, share, BAD)
 
 
 def _limit_table(rows: tuple[ResourceRow, ...]) -> ReportTable:
