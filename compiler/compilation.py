@@ -17,10 +17,11 @@ from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
-from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.diagnostic import UnusableInput
 from .analysis.ledger import ledger
 from .checks import check_program
-from .frontend.model import Model, ModelReader, read_model
+from .diagnostics.grouping import grouped
+from .frontend.model import Model, ModelReader, examine_model, read_model
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
 from .mapping import place
@@ -30,6 +31,7 @@ from .passes.calibration_aim import matching_aim
 from .passes.contract import Context, program_level, spiking_level
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
+from .refused_model import all_problems, in_file, report_on_refused
 from .report import (
     AgreementSection,
     FirstDifference,
@@ -44,7 +46,8 @@ from .report import (
 )
 from .schedule import scheduled
 
-_CHIP_FAMILIES = ("2", "3")
+_MODEL_FAMILIES = ("1", "2", "3")
+"""First digit of the codes that a report answers with; the others are about options, data, or ourselves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,11 +117,13 @@ def build_program(
 ) -> Built:
     """Run the passes on a model file, without placing the program or reporting on it; raises as ``compile_model``."""
     target = usable_target(options)
-    read = read_model(model, output=options.output, readers=readers)
+    examined = examine_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
+    if examined.model is None:
+        raise UnusableInput(all_problems(examined, target, options, model))
     try:
-        return build_from(read, target, options, report, readers)
+        return build_from(examined.model, target, options, report, readers)
     except UnusableInput as refusal:
-        raise UnusableInput(_in_file(d, model) for d in refusal.diagnostics) from refusal
+        raise UnusableInput(grouped(in_file(d, model) for d in refusal.diagnostics)) from refusal
 
 
 def build_from(
@@ -151,18 +156,25 @@ def check_model(
 ) -> Report:
     """Report whether a model fits a target, without keeping the program.
 
-    A model that cannot be brought into the target's numbers gives a report with verdict ``does-not-fit``; one
-    that cannot be read or expressed raises ``UnusableInput``.
+    A model file that cannot be compiled gives a report too, on what could be read of it: with the verdict
+    ``unsupported``, ``needs-calibration`` or ``does-not-fit``. Raises ``UnusableInput`` for unusable options and
+    calibration data, and for a path that leads to no model file.
     """
     chosen = options or CompileOptions()
+    target = usable_target(chosen)
+    examined = examine_model(model, output=chosen.output, input_shape=chosen.input_shape, readers=readers)
+    if examined.model is None:
+        return report_on_refused(examined, target, all_problems(examined, target, chosen, model), chosen.strict)
     try:
-        return compile_model(model, chosen, readers=readers, report=report).report
+        built = build_from(examined.model, target, chosen, report, readers)
     except UnusableInput as refusal:
-        if any(d.code[1] not in _CHIP_FAMILIES for d in refusal.diagnostics):
+        if any(d.code[1] not in _MODEL_FAMILIES for d in refusal.diagnostics):
             raise
-        read = read_model(model, output=chosen.output, readers=readers)
-        found = (*read.remarks, *refusal.diagnostics)
-        return build_report(read.section, load_target(chosen.target), found, strict=chosen.strict)
+        found = (*examined.found, *(in_file(d, model) for d in refusal.diagnostics))
+        return report_on_refused(examined, target, found, chosen.strict)
+    if report is not None:
+        report("report")
+    return _report(built, chosen)
 
 
 def with_agreement(report: Report, agreement: Agreement) -> Report:
@@ -207,15 +219,11 @@ def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelR
     if isinstance(given, Network):
         return matching_aim(given, network)
     own = recognised(network)  # what is wrong with the model itself is not told of the file of the aim
-    aim = read_model(given, output=options.output, readers=readers).network
+    aim = read_model(given, output=options.output, input_shape=options.input_shape, readers=readers).network
     try:
         return matching_aim(aim, own, given)
     except UnusableInput as refusal:
-        raise UnusableInput(_in_file(d, given) for d in refusal.diagnostics) from refusal
-
-
-def _in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:
-    return replace(diagnostic, place=replace(diagnostic.place, file=diagnostic.place.file or str(file)))
+        raise UnusableInput(in_file(d, given) for d in refusal.diagnostics) from refusal
 
 
 def _report(built: Built, options: CompileOptions) -> Report:

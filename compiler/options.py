@@ -10,7 +10,7 @@ from typing import Literal
 from ..runtime.program.neuron_models import IF
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
-from ..targets.diagnostic import Diagnostic
+from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.schema import NEURON_MODELS
 from .ir.network import Network
 
@@ -34,7 +34,8 @@ class CompileOptions:
     of spikes; "mixed" gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the
     calibration data that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is
     the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps
-    before the T that count; any but "if" runs pipelined and from potentials that are not calibrated.
+    before the T that count; any but "if" runs pipelined and from potentials that are not calibrated. ``input_shape``
+    fixes sizes per sample, without the batch, that the model file leaves open.
     """
 
     target: str = "lava"
@@ -54,6 +55,7 @@ class CompileOptions:
     neuron: str = IF
     first_pass: int = 4
     aim: Network | str | Path | None = None
+    input_shape: tuple[int, ...] | None = None
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -97,9 +99,26 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
         ),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )
+    shape = options.input_shape
+    if shape is not None and not all(isinstance(size, int) and size >= 1 for size in shape or (0,)):
+        yield bad_input_shape("x".join(map(str, shape)))
     for holds, message, hint in (*rules, *_schedule_rules(options)):
         if not holds:
             yield Diagnostic("E630", message, hint=hint)
+
+
+def parse_input_shape(text: str) -> tuple[int, ...]:
+    """Sizes per sample as typed, ``3x32x32`` or ``3,32,32``; UnusableInput E020 for anything else."""
+    parts = text.lower().replace(",", "x").split("x")
+    if not all(part.strip().isascii() and part.strip().isdigit() and int(part) >= 1 for part in parts):
+        raise UnusableInput(bad_input_shape(text))
+    return tuple(int(part) for part in parts)
+
+
+def bad_input_shape(given: str) -> Diagnostic:
+    """E020 for an input shape that is no list of sizes."""
+    hint = "give the sizes of one sample, without the batch, as in --input-shape 3x32x32"
+    return Diagnostic("E020", f"the input shape is '{given}'", hint=hint)
 
 
 def _schedule_rules(options: CompileOptions) -> Iterator[tuple[bool, str, str]]:

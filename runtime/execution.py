@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,5 +33,11 @@ class Execution:
 
     @property
     def predictions(self) -> IntArray:
-        """Class of the largest read-out per sample; the first of equals."""
-        return np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
+        """Class of each sample, see ``predicted``."""
+        return predicted(self.readout)
+
+
+def predicted(scores: npt.NDArray[Any]) -> IntArray:
+    """Class per sample of ``scores`` (N, outputs): the first of the highest; of a single one, 1 where it is above 0."""
+    classes = scores[:, 0] > 0 if scores.shape[1] == 1 else np.argmax(scores, axis=1)
+    return np.asarray(classes, dtype=np.int64)

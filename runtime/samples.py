@@ -55,7 +55,8 @@ class Samples:
 def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) -> Samples:
     """Read and check a data file; ``UnusableInput`` lists everything that is wrong with it.
 
-    ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs.
+    ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs; a single output tells two
+    classes apart.
     """
     file = Path(path)
     arrays = _read(file)
@@ -123,7 +124,8 @@ def _label_faults(labels: npt.NDArray[Any], inputs: npt.NDArray[Any], classes: i
         return [f"'labels' has type {labels.dtype}, not an integer type"]
     if labels.ndim != 1 or inputs.ndim == 0 or len(labels) != len(inputs):
         return [f"'labels' has shape {labels.shape} for {len(inputs) if inputs.ndim else 0} samples"]
-    if len(labels) and (int(labels.min()) < 0 or (classes is not None and int(labels.max()) >= classes)):
-        limit = "" if classes is None else f"0..{classes - 1}"
+    known = 2 if classes == 1 else classes
+    if len(labels) and (int(labels.min()) < 0 or (known is not None and int(labels.max()) >= known)):
+        limit = "" if known is None else f"0..{known - 1}"
         return [f"'labels' go from {int(labels.min())} to {int(labels.max())}, the classes are {limit or '0 and up'}"]
     return []

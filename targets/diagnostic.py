@@ -27,6 +27,8 @@ class Place:
     nodes: tuple[str, ...] = ()
     """Names of the nodes in the user's ONNX file."""
     core: str | None = None
+    layers: tuple[str, ...] = ()
+    """All layers of a finding that several share; ``layer`` is None then."""
 
 
 @dataclass(frozen=True, slots=True)

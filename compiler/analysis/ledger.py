@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...runtime.encoding import encode
+from ...runtime.execution import predicted
 from ...runtime.program import IntArray
 from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
@@ -23,12 +24,12 @@ LEDGER_SAMPLES = 256
 
 
 def predictions_of(network: Network, inputs: AnyFloat) -> IntArray:
-    """Class with the largest score of the float network per sample."""
+    """Class that the float network gives to each sample."""
     parts = [
         evaluate(network, inputs[i : i + _BATCH])[network.output].reshape(len(inputs[i : i + _BATCH]), -1)
         for i in range(0, len(inputs), _BATCH)
     ]
-    return np.asarray(np.concatenate(parts).argmax(axis=1), dtype=np.int64)
+    return predicted(np.concatenate(parts))
 
 
 def _rate_predictions(spiking: SpikingNetwork, inputs: AnyFloat) -> IntArray:
@@ -36,7 +37,7 @@ def _rate_predictions(spiking: SpikingNetwork, inputs: AnyFloat) -> IntArray:
         evaluate_rates(spiking, inputs[i : i + _BATCH])[spiking.readout.name].reshape(len(inputs[i : i + _BATCH]), -1)
         for i in range(0, len(inputs), _BATCH)
     ]
-    return np.asarray(np.concatenate(parts).argmax(axis=1), dtype=np.int64)
+    return predicted(np.concatenate(parts))
 
 
 def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:

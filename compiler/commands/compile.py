@@ -16,12 +16,12 @@ from ...targets.schema import NEURON_MODELS
 from ..compilation import Compiled, check_model, compile_model
 from ..diagnostics import render_line, render_summary
 from ..frontend.model import ModelReader
-from ..options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod
+from ..options import SCHEDULES, CompileOptions, Granularity, ThresholdMethod, parse_input_shape
 from ..pipeline import PASSES, STAGES
 from ..report import Report, report_html, report_json, report_markdown, report_text
 from ..report.stored import read_report
 from ..report.text import terminal_width
-from ..report.verdict import FITS, FITS_WITH_WARNINGS
+from ..report.verdict import FITS, FITS_WITH_WARNINGS, UNSUPPORTED
 
 _FORMATS: dict[str, Callable[[Report], str]] = {
     "text": lambda report: report_text(report, terminal_width()),
@@ -34,6 +34,19 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 def _names(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def input_shape(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """Value of ``--input-shape``."""
+    return None if text is None else parse_input_shape(text)
+
+
+INPUT_SHAPE = click.option(
+    "--input-shape",
+    metavar="CxHxW",
+    callback=input_shape,
+    help="Sizes of one sample, without the batch, for those that the model file leaves open.",
+)
 
 
 def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,6 +80,7 @@ def _compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--first-pass", type=int, default=4, show_default=True, help="Steps that measure (--neuron srp, cos)."
         ),
+        INPUT_SHAPE,
         click.option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs to compile."),
     )
     for option in reversed(options):
@@ -142,6 +156,8 @@ def _print_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> None:
 
 
 def _exit_code(result: Report) -> int:
+    if result.verdict == UNSUPPORTED:
+        return 2
     return 0 if result.verdict in (FITS, FITS_WITH_WARNINGS) else 1
 
 

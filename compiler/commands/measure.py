@@ -22,6 +22,7 @@ from ..evaluation.tradeoff_plot import plot_tradeoff
 from ..frontend.model import ModelReader, read_model
 from ..methods.table import DEFAULT_METHODS
 from ..options import CompileOptions
+from .compile import INPUT_SHAPE
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
@@ -34,6 +35,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
 @click.option("--methods", default=",".join(DEFAULT_METHODS), show_default=True, help="By commas, or 'all'.")
 @click.option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
+@INPUT_SHAPE
 @click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
 @click.option(
     "--journal", metavar="FILE.jsonl", help="Keep figures as they come; an interrupted run goes on from them."
@@ -51,6 +53,7 @@ def evaluate(
     timesteps: str,
     methods: str,
     with_float: bool,
+    input_shape: tuple[int, ...] | None,
     limit: int | None,
     journal: str | None,
     markdown: str | None,
@@ -63,13 +66,13 @@ def evaluate(
     """
     if plot is not None:
         require_matplotlib()
-    samples = _samples(models[0], data, limit, readers)
-    known = None if calibration is None else _samples(models[0], calibration, None, readers)
+    samples = _samples(models[0], input_shape, data, limit, readers)
+    known = None if calibration is None else _samples(models[0], input_shape, calibration, None, readers)
     with progress_bar("evaluating") as progress:
         result = evaluate_models(
             models,
             samples,
-            CompileOptions(target=target, calibration=known),
+            CompileOptions(target=target, calibration=known, input_shape=input_shape),
             _integers(timesteps),
             ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
             with_float=with_float,
@@ -92,6 +95,7 @@ def evaluate(
 @click.option("--calibration", required=True, metavar="FILE.npz", help="Training inputs; never the test data.")
 @click.option("--target", default="lava", show_default=True)
 @click.option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample.")
+@INPUT_SHAPE
 @click.option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
 @click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
 @click.option("-o", "--output", metavar="FILE.svg", help="Plot accuracy against latency.")
@@ -104,6 +108,7 @@ def tradeoff(
     calibration: str,
     target: str,
     timesteps: int,
+    input_shape: tuple[int, ...] | None,
     points: int,
     limit: int | None,
     output: str | None,
@@ -112,8 +117,8 @@ def tradeoff(
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
     if output is not None:
         require_matplotlib()
-    samples = _samples(model, data, limit, readers)
-    options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps)
+    samples = _samples(model, input_shape, data, limit, readers)
+    options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps, input_shape=input_shape)
     with progress_bar("measuring") as progress:
         result = measure_tradeoff(model, samples, options, points, readers=readers, progress=progress)
     if output is not None:
@@ -121,8 +126,14 @@ def tradeoff(
     click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else _tradeoff_text(result))
 
 
-def _samples(model: str, data: str, limit: int | None, readers: Mapping[str, ModelReader] | None) -> Samples:
-    network = read_model(model, readers=readers).network
+def _samples(
+    model: str,
+    input_shape: tuple[int, ...] | None,
+    data: str,
+    limit: int | None,
+    readers: Mapping[str, ModelReader] | None,
+) -> Samples:
+    network = read_model(model, input_shape=input_shape, readers=readers).network
     classes = int(np.prod(network.shape(network.output)))
     return load_samples(data, network.input_shape, classes=classes).evenly(limit)
 

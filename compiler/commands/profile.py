@@ -12,10 +12,10 @@ from ...runtime.commands import load_encoded
 from ...runtime.program import Program
 from ...runtime.program.storage import load_program
 from ...runtime.progress import progress_bar
-from ...targets.diagnostic import refuse
+from ...targets.diagnostic import UnusableInput, refuse
 from ..analysis.energy import EnergyRatio, energy_ratio, fan_outs, network_macs, program_macs, synaptic_operations
 from ..analysis.residuals import Residuals, measure_activity
-from ..frontend.model import ModelReader, read_model
+from ..frontend.model import ModelReader, examine_model
 from ..report.stored import read_report
 
 _NOTES = (
@@ -74,7 +74,7 @@ def profile(
     program = load_program(directory)
     if output is not None and model is None:
         raise refuse("E630", "--output-name names an output of --model, which is not given", hint="give --model too")
-    macs = program_macs(program) if model is None else _macs_of_model(model, output, directory, readers)
+    macs = program_macs(program) if model is None else _macs_of_model(program, model, output, directory, readers)
     _, encoded = load_encoded(program, data, limit)
     with progress_bar("profiling") as progress:
         activity = measure_activity(program, encoded, progress)
@@ -136,14 +136,18 @@ def _percent(ratio: float | None) -> str:
     return "unknown" if ratio is None else f"{ratio:.2%}"
 
 
-def _macs_of_model(model: str, output: str | None, directory: str, readers: Mapping[str, ModelReader] | None) -> int:
-    read = read_model(model, output=output, readers=readers)
+def _macs_of_model(
+    program: Program, model: str, output: str | None, directory: str, readers: Mapping[str, ModelReader] | None
+) -> int:
+    examined = examine_model(model, output=output, input_shape=program.input.sample_shape, readers=readers)
     compiled_from = read_report(directory).model.digest
-    if read.section.digest != compiled_from:
+    if examined.section.digest != compiled_from:
         raise refuse(
             "E630",
             f"--model is not what the artefact in {directory} was compiled from",
             file=model,
             hint=f"give the file whose SHA-256 is {compiled_from}, or leave --model out",
         )
-    return network_macs(read.network)
+    if examined.model is None:
+        raise UnusableInput(examined.found)
+    return network_macs(examined.model.network)

@@ -63,12 +63,20 @@ def render_summary(diagnostics: Iterable[Diagnostic]) -> str:
 
 def render_place(place: Place) -> str:
     """File, layer, ONNX nodes and core, as far as they are known."""
-    nodes = f"onnx {node_names(place.nodes)}" if place.nodes else ""
+    nodes = f"onnx {first_names(place.nodes)}" if place.nodes else ""
     layer = f"layer {place.layer!r}" if place.layer is not None else ""
+    if place.layers:
+        layer, nodes = f"{len(place.layers)} layers: {first_names(place.layers)}", ""
     if layer and nodes:
-        layer, nodes = f"{layer} ({nodes})", ""
+        layer, nodes = f"{layer} (onnx {node_names(place.nodes)})", ""
     core = f"core {place.core}" if place.core is not None else ""
     return ": ".join(part for part in (place.file, ", ".join(p for p in (layer, nodes, core) if p)) if part)
+
+
+def first_names(names: tuple[str, ...], limit: int = 3) -> str:
+    """Join the first ``limit`` names and say how many more there are."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def node_names(nodes: tuple[str, ...]) -> str:
@@ -96,9 +104,12 @@ def format_number(value: float) -> str:
 
 
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """JSON object with every field of the record, and its severity."""
+    """JSON object with every field of the record, and its severity; ``layers`` only where several share the finding."""
     content = asdict(diagnostic)
     content["place"]["nodes"] = list(diagnostic.place.nodes)
+    layers = content["place"].pop("layers")
+    if layers:
+        content["place"]["layers"] = list(layers)
     return {**content, "severity": diagnostic.severity.value}
 
 

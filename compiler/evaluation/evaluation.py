@@ -119,7 +119,9 @@ def evaluate_models(
     target = usable_target(options)
     for steps in timesteps:
         usable_target(replace(options, timesteps=steps))
-    read = [(str(m), read_model(m, output=options.output, readers=readers)) for m in models]
+    read = [
+        (str(m), read_model(m, output=options.output, input_shape=options.input_shape, readers=readers)) for m in models
+    ]
     found = [model for _, model in read]
     names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
     _require_known(names)

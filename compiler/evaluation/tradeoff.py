@@ -54,7 +54,7 @@ def measure_tradeoff(
     Layers are ranked by their misfires on the options' calibration data, ``data`` is only measured on. ``points``
     (2 at least) programs are taken, evenly spaced in their number of gates.
     """
-    network = read_model(model, output=options.output, readers=readers).network
+    network = read_model(model, output=options.output, input_shape=options.input_shape, readers=readers).network
     ann = data.accuracy(predictions_of(network, data.as_float()))
     if ann is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.network import INPUT, Node, Origin
-from ..ir.operators import FloatArray, Operator, Reshape, Shape, Transpose
+from ..ir.operators import AnyFloat, FloatArray, Operator, Reshape, Shape, Transpose
 from .constants import Constant
 from .graph import OnnxNode
 from .names import Names
@@ -33,7 +33,27 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Result of a node that was refused; whatever reads it is not looked at any further."""
+    """A value of which not even the shape is known; whatever reads it can only be named.
+
+    ``depends_on_input`` tells results of refused nodes and inputs without a size from constants.
+    """
+
+    depends_on_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Stands in for a node that was refused, so that those behind it are looked at too; never part of a network."""
+
+    shape: Shape
+
+    def result_shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Whatever onnx or the file gives to the node's result."""
+        return self.shape
+
+    def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
+        """There is nothing to compute: AssertionError."""
+        raise AssertionError("a network with refused nodes is only looked at")
 
 
 Value = Tensor | Constant | Unknown
@@ -80,6 +100,12 @@ class Builder:
         if axes == tuple(range(len(axes))):
             return tensor
         return self.emit(origin, Transpose(axes), tensor, part=part)
+
+    def stand_in(self, origin: OnnxNode, sample: Shape) -> Tensor:
+        """Result of a refused node, of shape ``sample``, from whatever the node reads of the network's input."""
+        values = [self.values.get(name) for name in origin.inputs if name]
+        read = [value for value in values if isinstance(value, Tensor)]
+        return self.emit(origin, Refused(sample), *(read or [Tensor(INPUT, (self.batch, *self._shapes[INPUT]))]))
 
     def value(self, node: OnnxNode, index: int) -> Value | None:
         """What an input of ``node`` has become; None where it is left out."""

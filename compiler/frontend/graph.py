@@ -11,7 +11,7 @@ import onnx
 from ...targets.diagnostic import Diagnostic, Place
 from .refusal import Refusal, listed
 
-_WELL_FORMED = "run onnx.checker.check_model on the file and export the model again"
+WELL_FORMED = "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +55,13 @@ class OnnxNode:
         """Value of a graph attribute."""
         attribute = self._attribute(name, onnx.AttributeProto.GRAPH)
         if attribute is None:
-            raise Refusal("E005", f"{self.operator} lacks its attribute {name}", _WELL_FORMED)
+            raise Refusal("E005", f"{self.operator} lacks its attribute {name}", WELL_FORMED)
         return attribute.g
 
     def _attribute(self, name: str, kind: int) -> onnx.AttributeProto | None:
         attribute = self.attributes.get(name)
         if attribute is not None and attribute.type != kind:
-            raise Refusal("E005", f"attribute {name} of {self.operator} has the wrong type", _WELL_FORMED)
+            raise Refusal("E005", f"attribute {name} of {self.operator} has the wrong type", WELL_FORMED)
         return attribute
 
 
@@ -181,4 +181,4 @@ def _goes_back(order: list[int], nodes: tuple[OnnxNode, ...], producers: dict[st
 
 
 def _broken(message: str, nodes: tuple[str, ...], file: str | None) -> Diagnostic:
-    return Diagnostic("E005", message, Place(file=file, nodes=nodes), hint=_WELL_FORMED)
+    return Diagnostic("E005", message, Place(file=file, nodes=nodes), hint=WELL_FORMED)

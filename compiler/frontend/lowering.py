@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -11,9 +13,11 @@ from ..ir.network import INPUT, Node
 from ..ir.operators import Shape
 from .builder import Builder, Tensor, Unknown, Value
 from .constants import FOLDABLE, Constant, constant_node, decode, fold
-from .graph import OnnxNode, read_nodes, sort_for
+from .graph import WELL_FORMED, OnnxNode, SortedGraph, read_nodes, sort_for
+from .inferred_shapes import inferred_shapes
+from .model_file import LoadedModel
 from .operators import HANDLERS
-from .refusal import Refusal, listed
+from .refusal import Refusal
 from .unsupported import hint_for
 
 _LAYOUT_ONLY = frozenset(
@@ -32,23 +36,27 @@ class Lowered:
 
 
 def lower(
-    nodes: tuple[OnnxNode, ...],
-    initializers: dict[str, onnx.TensorProto],
-    input_name: str,
-    input_shape: Shape,
-    output: str,
-    opset: int,
+    loaded: LoadedModel,
+    graph: SortedGraph,
+    inputs: Mapping[str, Shape | None],
+    initializers: Mapping[str, onnx.TensorProto],
     file: str | None,
 ) -> Lowered:
-    """Read every node of ``nodes`` (sorted); ``input_shape`` has the batch axis first."""
-    builder = Builder(input_shape[0], input_shape[1:], opset, _tail(nodes, output))
-    run = _Lowering(builder, file)
-    builder.values[input_name] = Tensor(INPUT, input_shape)
-    run.read_initializers(initializers, nodes)
-    run.read_nodes(nodes)
-    result = builder.values.get(output, Unknown())
-    if isinstance(result, Tensor) and result.sample == () and nodes:
-        result = builder.reshaped(nodes[-1], result, (1,), part="score")
+    """Read every node of ``graph``; ``inputs`` have the batch axis first, or None where their size is not known.
+
+    With several inputs, or none, or one of unknown size, there are only problems to be found.
+    """
+    shapes = {name: shape for name, shape in inputs.items() if shape is not None}
+    batch, *sample = next(iter(shapes.values()), (1,))
+    newest = onnx.defs.onnx_opset_version()
+    builder = Builder(batch, tuple(sample), loaded.opset or newest, _tail(graph.nodes, graph.output))
+    run = _Lowering(builder, lambda: inferred_shapes(loaded.proto, shapes), file)
+    run.read_inputs(loaded.proto.graph.input, inputs)
+    run.read_initializers(initializers, graph.nodes)
+    run.read_nodes(graph.nodes)
+    result = builder.values.get(graph.output, Unknown())
+    if isinstance(result, Tensor) and result.sample == () and graph.nodes:
+        result = builder.reshaped(graph.nodes[-1], result, (1,), part="score")
     return Lowered(tuple(builder.nodes), result, tuple(builder.dropped_softmax), run.collected())
 
 
@@ -65,37 +73,46 @@ def _tail(nodes: tuple[OnnxNode, ...], output: str) -> frozenset[str]:
     return frozenset(tail)
 
 
-_ELEMENTWISE = frozenset({"Add", "BatchNormalization", "Clip", "Div", "Floor", "Mul", "Relu", "Round", "Sub"})
-
-
 class _Lowering:
-    def __init__(self, builder: Builder, file: str | None) -> None:
+    def __init__(self, builder: Builder, shapes: Callable[[], dict[str, Shape]], file: str | None) -> None:
         self._builder = builder
         self._file = file
+        self._inferred = functools.cache(shapes)
         self._problems: list[Diagnostic] = []
-        self._unsupported: dict[tuple[str, str], list[str]] = {}
+        self._unsupported: dict[tuple[str, str], list[OnnxNode]] = {}
 
     def collected(self) -> tuple[Diagnostic, ...]:
         """All problems; the unsupported operators in one diagnostic per operator."""
         unsupported = tuple(
             Diagnostic(
                 "E101",
-                f"{operator} has no spiking counterpart: {listed(tuple(names))}",
-                Place(file=self._file, nodes=tuple(names)),
-                measured=len(names),
-                limit=0,
-                unit="nodes",
-                hint=hint_for(operator, domain),
+                f"{f'{domain}.' * bool(domain)}{operator} has no spiking counterpart",
+                Place(file=self._file, nodes=tuple(node.name for node in nodes)),
+                measured=len(nodes),
+                unit="node" if len(nodes) == 1 else "nodes",
+                hint=hint_for(nodes[0]),
             )
-            for (domain, operator), names in self._unsupported.items()
+            for (domain, operator), nodes in self._unsupported.items()
         )
         return unsupported + tuple(self._problems)
 
-    def read_initializers(self, initializers: dict[str, onnx.TensorProto], nodes: tuple[OnnxNode, ...]) -> None:
+    def read_inputs(self, declared: Iterable[onnx.ValueInfoProto], inputs: Mapping[str, Shape | None]) -> None:
+        """Make the single input the network's; of several, each is as good as a refused node."""
+        values = self._builder.values
+        values.update({value.name: Unknown(depends_on_input=True) for value in declared})
+        for name, shape in inputs.items():
+            if shape is None:
+                continue
+            if len(inputs) == 1:
+                values[name] = Tensor(INPUT, shape)
+            elif shape[0] == self._builder.batch:
+                values[name] = self._builder.stand_in(_input_node(name), shape[1:])
+
+    def read_initializers(self, initializers: Mapping[str, onnx.TensorProto], nodes: tuple[OnnxNode, ...]) -> None:
         readers = {name: node.name for node in reversed(nodes) for name in (*node.inputs, *node.captured)}
         for name in initializers.keys() & readers.keys():
             try:
-                self._builder.values[name] = decode(initializers[name], name)
+                self._builder.values[name] = _decoded(initializers[name], name)
             except Refusal as refusal:
                 self._builder.values[name] = Unknown()
                 self._record(refusal, readers[name])
@@ -106,20 +123,30 @@ class _Lowering:
                 results = self._read(node)
             except Refusal as refusal:
                 self._record(refusal, node.name)
-                results = self._stand_in(node)
+                results = ()
             named = dict(zip(node.outputs, results, strict=False))
-            self._builder.values.update({name: named.get(name, Unknown()) for name in node.outputs if name})
+            for name in filter(None, node.outputs):
+                value = named.get(name)
+                self._builder.values[name] = self._stand_in(node, name) if value is None else value
 
-    def _stand_in(self, node: OnnxNode) -> tuple[Value, ...]:
-        """The operand of a refused elementwise node: it has the result's shape, so later problems are found too."""
-        operand = self._builder.values.get(node.inputs[0]) if node.inputs else None
-        return (operand,) if node.operator in _ELEMENTWISE and isinstance(operand, Tensor) else ()
+    def _stand_in(self, node: OnnxNode, output: str) -> Value:
+        """A value of the shape that onnx finds, so that what reads a refused node is looked at too."""
+        values = [self._builder.values.get(name, Unknown()) for name in (*node.inputs, *node.captured) if name]
+        if not any(isinstance(v, Tensor) or (isinstance(v, Unknown) and v.depends_on_input) for v in values):
+            return Unknown()
+        shape = self._inferred().get(output)
+        if shape is None or shape[0] != self._builder.batch:
+            return Unknown(depends_on_input=True)
+        try:
+            return self._builder.stand_in(node, shape[1:])
+        except Refusal:
+            return Unknown(depends_on_input=True)
 
     def _read(self, node: OnnxNode) -> tuple[Value, ...]:
         builder = self._builder
         if node.domain == "" and node.operator == "Constant":
-            return (constant_node(node),)
-        inputs = tuple(builder.values[name] if name else None for name in node.inputs)
+            return (_constant_of(node),)
+        inputs = tuple(builder.values.get(name, Unknown()) if name else None for name in node.inputs)
         constants = tuple(value for value in inputs if value is None or isinstance(value, Constant))
         foldable = node.domain == "" and node.operator in FOLDABLE
         if foldable and len(constants) == len(inputs) and inputs:
@@ -128,19 +155,19 @@ class _Lowering:
             return self._read_branch(node, inputs[0] if inputs else None)
         handler = HANDLERS.get(node.operator) if node.domain == "" else None
         if handler is None:
-            self._unsupported.setdefault((node.domain, node.operator), []).append(node.name)
+            self._unsupported.setdefault((node.domain, node.operator), []).append(node)
             return ()
         if any(isinstance(value, Unknown) for value in inputs):
             return ()
         if not inputs or all(name == "" for name in node.inputs):
-            raise Refusal("E005", f"{node.operator} has no input", "export the model again")
+            raise Refusal("E005", f"{node.operator} has no input", WELL_FORMED)
         results = handler(node, builder)
         return results if isinstance(results, tuple) else (results,)
 
     def _read_branch(self, node: OnnxNode, condition: Value | None) -> tuple[Value, ...]:
         """Take the branch that a constant condition chooses, as if it stood in the outer graph."""
         if not isinstance(condition, Constant):
-            self._unsupported.setdefault(("", "If"), []).append(node.name)
+            self._unsupported.setdefault(("", "If"), []).append(node)
             return ()
         graph = node.subgraph("then_branch" if condition.array.any() else "else_branch")
         initializers = {tensor.name: tensor for tensor in graph.initializer}
@@ -159,4 +186,20 @@ class _Lowering:
 
     def _record(self, refusal: Refusal, node: str) -> None:
         place = Place(file=self._file, nodes=(node,))
-        self._problems.append(Diagnostic(refusal.code, f"{node}: {refusal.message}", place, hint=refusal.hint))
+        self._problems.append(Diagnostic(refusal.code, refusal.message, place, hint=refusal.hint))
+
+
+def _decoded(tensor: onnx.TensorProto, name: str) -> Value:
+    """The tensor's contents; Unknown where they lie in an external file that is missing, which was told already."""
+    return Unknown() if tensor.data_location == onnx.TensorProto.EXTERNAL else decode(tensor, name)
+
+
+def _constant_of(node: OnnxNode) -> Value:
+    attribute = node.attributes.get("value")
+    is_missing = attribute is not None and attribute.t.data_location == onnx.TensorProto.EXTERNAL
+    return Unknown() if is_missing else constant_node(node)
+
+
+def _input_node(name: str) -> OnnxNode:
+    (node,) = read_nodes([onnx.NodeProto(name=name, op_type="Input", output=[name])])
+    return node

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...targets.diagnostic import Diagnostic, refuse
+from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..ir.network import Network
-from ..ir.operators import BatchNorm, Conv, Dense
+from ..ir.operators import BatchNorm, Conv, Dense, Shape
+from .model_file import read_content
 from .model_section import ModelSection
-from .reading import read_onnx
+from .reading import examine_onnx
 from .training_record import TrainingRecord, read_training_record
 
 ModelReader = Callable[[Path], bytes]
@@ -31,30 +32,88 @@ class Model:
     """SHA-256 of the network as ONNX file, whatever kind of file it was read from."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What one look at a model file finds: ``model`` where it can be compiled; where not, all that could be read.
+
+    ``partial`` holds the layers that were understood, with a node for each that was not, see ``reading.Reading``.
+    """
+
+    model: Model | None
+    section: ModelSection
+    found: tuple[Diagnostic, ...]
+    partial: Network | None
+
+
 def read_model(
-    path: str | Path, *, output: str | None = None, readers: Mapping[str, ModelReader] | None = None
+    path: str | Path,
+    *,
+    output: str | None = None,
+    input_shape: Shape | None = None,
+    readers: Mapping[str, ModelReader] | None = None,
 ) -> Model:
     """Read an ``.onnx`` file, or another kind for which ``readers`` has an entry by suffix."""
+    examined = examine_model(path, output=output, input_shape=input_shape, readers=readers)
+    if examined.model is None:
+        raise UnusableInput(examined.found)
+    return examined.model
+
+
+def examine_model(
+    path: str | Path,
+    *,
+    output: str | None = None,
+    input_shape: Shape | None = None,
+    readers: Mapping[str, ModelReader] | None = None,
+) -> Examined:
+    """Look at a model file as ``read_model`` does, and tell what is in one that cannot be compiled.
+
+    Raises UnusableInput for a path that leads to no model file, and for an unusable checkpoint.
+    """
     file = Path(path)
-    reader = (readers or {}).get(file.suffix.lower())
-    if file.is_dir():
-        raise refuse("E001", "this is a folder, not a model file", file=path, hint="give the path of the model file")
-    if reader is None and file.suffix.lower() != ".onnx":
-        known = ", ".join((".onnx", *(readers or {})))
-        raise refuse(
-            "E632",
-            f"a file ending in '{file.suffix}' is not a model that spikec reads",
-            file=path,
-            hint=f"give one of {known}; torch.onnx.export writes ONNX",
-        )
-    source = file if reader is None else reader(file)
-    network, remarks = read_onnx(source, output=output)
-    network = replace(network, name=file.stem)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    onnx_digest = digest if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
+    source = _source(file, readers or {})
+    content = source if isinstance(source, bytes) else read_content(file)
+    digest = hashlib.sha256(content if isinstance(source, Path) else file.read_bytes()).hexdigest()
+    try:
+        reading = examine_onnx(source, output=output, input_shape=input_shape)
+    except UnusableInput as refusal:
+        return Examined(None, ModelSection(file.stem, digest, 0, {}), refusal.diagnostics, None)
+    if reading.network is None:
+        section = ModelSection(file.stem, digest, reading.parameters, reading.operators)
+        partial = None if reading.partial is None else replace(reading.partial, name=file.stem)
+        return Examined(None, section, reading.found, partial)
+    network = replace(reading.network, name=file.stem)
     operators = Counter(o.operator for node in network.nodes for o in node.origins)
     section = ModelSection(file.stem, digest, _parameters(network), dict(sorted(operators.items())))
-    return Model(network, remarks, section, read_training_record(source), onnx_digest)
+    onnx_digest = hashlib.sha256(content).hexdigest()
+    model = Model(network, reading.found, section, read_training_record(source), onnx_digest)
+    return Examined(model, section, reading.found, network)
+
+
+def _source(file: Path, readers: Mapping[str, ModelReader]) -> Path | bytes:
+    reader = readers.get(file.suffix.lower())
+    if file.is_dir():
+        raise refuse("E001", "this is a folder, not a model file", file=file, hint="give the path of the model file")
+    if reader is not None:
+        return reader(file)
+    if file.suffix.lower() == ".onnx":
+        return file
+    known = " or ".join((".onnx", *readers))
+    writer = _WRITERS.get(file.suffix.lower())
+    raise refuse(
+        "E632",
+        f"a file ending in '{file.suffix}' is not a model that spikec reads",
+        file=file,
+        hint=f"give a file ending in {known}"
+        if writer is None
+        else f"have {writer} write it as a file ending in .onnx",
+    )
+
+
+_WRITERS = {
+    **dict.fromkeys((".h5", ".keras", ".pb", ".tflite"), "tf2onnx"),
+    **dict.fromkeys((".pth", ".ckpt", ".safetensors"), "torch.onnx.export"),
+}
 
 
 def _parameters(network: Network) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -12,21 +13,42 @@ import onnx.inliner
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
-from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
+from ...targets.diagnostic import Diagnostic, Place, refuse
+from .opset_conversion import ConversionFailed, converted
 
 OLDEST_OPSET = 11
+"""Read as it is; from ``_OLDEST_CONVERTED`` on a model is converted to it first."""
+_OLDEST_CONVERTED = 7
 _LARGEST_INLINED = 1_000_000
-_EXPORT_AGAIN = "export the model again, for instance with torch.onnx.export, and check that the file was copied whole"
+_GET_AGAIN = "get the file again from where it was written, and check that it was copied whole"
+_NEWER_OPSET = "have the model written with opset 17, by its exporter or by another converter"
 
 
-def load_model(model: Path | bytes) -> onnx.ModelProto:
-    """Parse ``model``, load external tensors from beside the file, inline local functions; UnusableInput otherwise."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A parsed model without local functions; ``found`` are problems and remarks that do not keep it from being read.
+
+    ``opset`` is None where the meaning of the operators is not known, which an E009 in ``found`` says: their names
+    are all that can be judged then. Tensors whose external data is missing (E003) have none.
+    """
+
+    proto: onnx.ModelProto
+    opset: int | None
+    found: tuple[Diagnostic, ...]
+
+
+def load_model(model: Path | bytes) -> LoadedModel:
+    """Parse ``model``, load external tensors from beside the file, inline local functions, convert old operator sets.
+
+    Raises UnusableInput for what is no model at all.
+    """
     file = None if isinstance(model, bytes) else str(model)
-    content = model if isinstance(model, bytes) else _content(model)
+    content = model if isinstance(model, bytes) else read_content(model)
     parsed = _parse(content, file)
-    _require_opset(parsed, file)
-    _load_external_tensors(parsed, model if isinstance(model, Path) else None)
-    return _inlined(parsed, file)
+    missing = _load_external_tensors(parsed, model if isinstance(model, Path) else None)
+    inlined = _inlined(parsed, file)
+    proto, version, remarks = _with_known_opset(inlined, file)
+    return LoadedModel(proto, version, (*missing, *remarks))
 
 
 def opset(model: onnx.ModelProto) -> int:
@@ -34,7 +56,8 @@ def opset(model: onnx.ModelProto) -> int:
     return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """Bytes of a model file; E001 where it cannot be opened."""
     if path.is_dir():
         raise refuse("E001", f"{path} is a folder", file=path, hint="give the .onnx file inside it")
     try:
@@ -48,16 +71,16 @@ def _content(path: Path) -> bytes:
 
 def _parse(content: bytes, file: str | None) -> onnx.ModelProto:
     if not content:
-        raise refuse("E002", "the model file is empty", file=file, hint=_EXPORT_AGAIN)
+        raise refuse("E002", "the model file is empty", file=file, hint=_GET_AGAIN)
     try:
         parsed = onnx.load_model_from_string(content)
     except (DecodeError, UnicodeDecodeError, ValueError):
         what = "a text file" if _is_text(content) else "truncated or damaged, or in another format"
-        raise refuse("E002", f"the file is not an ONNX model: it is {what}", file=file, hint=_EXPORT_AGAIN) from None
+        raise refuse("E002", f"the file is not an ONNX model: it is {what}", file=file, hint=_GET_AGAIN) from None
     if not parsed.HasField("graph") or not (parsed.graph.node or parsed.graph.input or parsed.graph.output):
-        raise refuse("E002", "the file is not an ONNX model: it holds no graph", file=file, hint=_EXPORT_AGAIN)
+        raise refuse("E002", "the file is not an ONNX model: it holds no graph", file=file, hint=_GET_AGAIN)
     if not _names_are_text(parsed):
-        raise refuse("E002", "the file is damaged: it holds names that are not text", file=file, hint=_EXPORT_AGAIN)
+        raise refuse("E002", "the file is damaged: it holds names that are not text", file=file, hint=_GET_AGAIN)
     return parsed
 
 
@@ -76,27 +99,46 @@ def _is_text(content: bytes) -> bool:
     return all(byte >= 32 or byte in b"\t\r\n" for byte in content[:512])
 
 
-def _require_opset(model: onnx.ModelProto, file: str | None) -> None:
+def _with_known_opset(
+    model: onnx.ModelProto, file: str | None
+) -> tuple[onnx.ModelProto, int | None, tuple[Diagnostic, ...]]:
+    """The model in an operator set that the reader knows, that set, and what has to be said about it."""
     version, newest = opset(model), onnx.defs.onnx_opset_version()
+    place = Place(file=file)
     if OLDEST_OPSET <= version <= newest:
-        return
-    too_old = version < OLDEST_OPSET
-    raise UnusableInput(
-        Diagnostic(
-            "E009",
-            f"the model uses opset {version}, older than {OLDEST_OPSET}"
-            if too_old
-            else f"the model uses opset {version}, newer than the installed onnx package knows ({newest})",
-            Place(file=file),
-            measured=version,
-            limit=OLDEST_OPSET if too_old else newest,
-            unit="opset version",
-            hint="export with opset_version=17" + ("" if too_old else " or update the onnx package"),
-        )
+        return model, version, ()
+    if version == 0 and not any(node.domain in ("", "ai.onnx") for node in model.graph.node):
+        return model, newest, ()
+    if version > newest:
+        message = f"the model uses opset {version}, newer than the installed onnx package knows ({newest})"
+        hint = f"update the onnx package, or have the model written with opset {newest} or an older one"
+        return model, None, (_unknown_opset(message, version, newest, hint, place),)
+    if version < _OLDEST_CONVERTED:
+        message = f"the model uses opset {version}, older than {_OLDEST_CONVERTED}"
+        if version == 0:
+            message = "the model does not say which opset its operators are of"
+        return model, None, (_unknown_opset(message, version, _OLDEST_CONVERTED, _NEWER_OPSET, place),)
+    try:
+        proto = converted(model, OLDEST_OPSET)
+    except ConversionFailed as failure:
+        message = f"the model uses opset {version}, and onnx's version converter fails on it: {failure}"
+        return model, None, (_unknown_opset(message, version, OLDEST_OPSET, _NEWER_OPSET, place),)
+    remark = Diagnostic(
+        "I020",
+        f"the model uses opset {version} and was converted to {OLDEST_OPSET} by onnx's version converter",
+        place,
+        measured=version,
+        unit="opset version",
+        hint="nothing to do; accuracy on labelled data shows whether the conversion kept the function",
     )
+    return proto, OLDEST_OPSET, (remark,)
 
 
-def _load_external_tensors(model: onnx.ModelProto, path: Path | None) -> None:
+def _unknown_opset(message: str, version: int, limit: int, hint: str, place: Place) -> Diagnostic:
+    return Diagnostic("E009", message, place, measured=version, limit=limit, unit="opset version", hint=hint)
+
+
+def _load_external_tensors(model: onnx.ModelProto, path: Path | None) -> list[Diagnostic]:
     file = None if path is None else str(path)
     problems = []
     for tensor in _tensors(model):
@@ -112,11 +154,20 @@ def _load_external_tensors(model: onnx.ModelProto, path: Path | None) -> None:
                     "E003",
                     f"tensor {tensor.name} lies in the external file {location}, which cannot be used: {problem}",
                     Place(file=file),
-                    hint=f"put {location} beside the model, or export with all weights in one file",
+                    hint=_external_hint(location, path),
                 )
             )
-    if problems:
-        raise UnusableInput(problems)
+    return problems
+
+
+def _external_hint(location: str, path: Path | None) -> str:
+    if path is None:
+        return "give the path of the model, so that files beside it are found"
+    if not location or Path(location).is_absolute() or ".." in Path(location).parts:
+        return "have the weights stored in the model itself, or in a file in the model's own folder"
+    if (path.parent / location).exists():
+        return f"get {location} again from where the model comes from: it is not the file that was written with it"
+    return f"put the file {location} into the folder {path.parent}"
 
 
 def _load_tensor(tensor: onnx.TensorProto, folder: Path) -> str | None:
@@ -142,7 +193,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 def _inlined(model: onnx.ModelProto, file: str | None) -> onnx.ModelProto:
     if not model.functions:
         return model
-    hint = "export the model again without local functions"
+    hint = "have the model written without local functions"
     size = _inlined_size(model)
     if size is None or size > _LARGEST_INLINED:
         what = "call each other in a circle" if size is None else f"expand to more than {_LARGEST_INLINED} nodes"

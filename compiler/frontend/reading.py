@@ -1,97 +1,215 @@
-"""Read an ONNX model as a canonical float network."""
+"""Read an ONNX model as a canonical float network, and tell of one that cannot be compiled as much as can be read."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
+from ...targets.diagnostic import Diagnostic, Place, Severity, UnusableInput
+from ..diagnostics.grouping import grouped
 from ..ir.network import Network
 from ..ir.operators import Shape
 from .builder import Tensor, Unknown
 from .canonical import canonicalised
 from .graph import SortedGraph, read_nodes, sort_for
 from .lowering import Lowered, lower
-from .model_file import load_model, opset
+from .model_file import LoadedModel, load_model
+from .model_input import ModelInput, model_inputs
 from .names import sanitised
 from .refusal import listed
 
-_LARGEST_INPUT = 1 << 26
-_FIXED = "export with fixed channels and spatial size; only the batch axis may be dynamic"
+_TRIAL_SIZES = (64, 96)
+"""A problem that a model of open size has at both is one at any."""
+_LARGEST_TRIAL = 1 << 21
+_ORDER = tuple(Severity)
+"""Errors first, remarks last."""
 
 
-def read_onnx(model: Path | bytes, *, output: str | None = None) -> tuple[Network, tuple[Diagnostic, ...]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """Everything that one look at a model finds.
+
+    ``network`` is None where ``found`` has an error. ``partial`` is then what was understood of it, before canonical
+    form, with a ``Refused`` node for each that was not; None where no size is known. ``operators`` counts the nodes
+    that the result needs, ``parameters`` the floats stored for them.
+    """
+
+    network: Network | None
+    partial: Network | None
+    found: tuple[Diagnostic, ...]
+    operators: dict[str, int]
+    parameters: int
+
+
+def read_onnx(
+    model: Path | bytes, *, output: str | None = None, input_shape: Shape | None = None
+) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Read ``model``, a path or the contents of an ONNX file, as level 1.
 
-    ``output`` chooses one of several outputs; without it the first is taken with warning W007. Axis 0 of the single
-    input is the batch, of any size or symbolic; samples are treated independently. The network holds only
+    ``output`` chooses one of several outputs, or any other value of the graph; without it the first output is taken
+    with warning W007. Axis 0 of the single input is the batch, of any size or symbolic; samples are treated
+    independently. ``input_shape`` per sample fixes the sizes that the file leaves open. The network holds only
     operators of ``compiler.ir.operators``: constants are folded, local functions inlined, a softmax at the end is
     dropped (I013), and channels-last models are turned to (channels, rows, columns).
 
     Returns the network with all warnings and infos. Raises UnusableInput with every problem found (codes 0xx and 1xx).
     """
+    reading = examine_onnx(model, output=output, input_shape=input_shape)
+    if reading.network is None:
+        raise UnusableInput(reading.found)
+    return reading.network, reading.found
+
+
+def examine_onnx(model: Path | bytes, *, output: str | None = None, input_shape: Shape | None = None) -> Reading:
+    """Read as ``read_onnx`` does, and return what was found whatever it is.
+
+    Raises UnusableInput only for what is no ONNX model, or holds no graph that could be looked at.
+    """
     file = None if isinstance(model, bytes) else str(model)
-    parsed = load_model(model)
-    chosen, remarks = _chosen_output(parsed.graph, output, file)
-    initializers = {tensor.name: tensor for tensor in parsed.graph.initializer}
-    graph = _sorted_graph(parsed.graph, chosen, initializers, file)
-    if graph.was_unsorted:
-        remarks.append(_unsorted(file))
-    name, shape = _single_input(parsed.graph, graph, initializers, file)
-    lowered = lower(graph.nodes, initializers, name, shape, chosen, opset(parsed), file)
-    if lowered.problems:
-        raise UnusableInput((*lowered.problems, *remarks))
-    remarks += [_dropped(node, file) for node in lowered.dropped_softmax]
-    title = sanitised(model.stem if isinstance(model, Path) else parsed.graph.name or "model")
-    return _network(title, shape[1:], lowered, chosen, file), tuple(remarks)
+    loaded = load_model(model)
+    title = sanitised(model.stem if isinstance(model, Path) else loaded.proto.graph.name or "model")
+    return _Examination(loaded, title, file).reading(output, input_shape)
 
 
-def _network(title: str, input_shape: Shape, lowered: Lowered, output: str, file: str | None) -> Network:
-    result = lowered.result
-    if isinstance(result, Unknown) or not isinstance(result, Tensor) or not lowered.nodes:
-        hint = "export a network whose result is computed from its input"
-        raise refuse("E015", f"output {output} does not depend on the input through any layer", file=file, hint=hint)
-    network, problems = canonicalised(Network(title, input_shape, lowered.nodes, result.value), file)
-    if problems:
-        raise UnusableInput(problems)
-    if not network.nodes:
-        hint = "export a network whose result is computed from its input"
-        raise refuse("E015", f"output {output} is the input itself", file=file, hint=hint)
-    return network
+def checkable(partial: Network) -> Network | None:
+    """The layers of ``Reading.partial`` that lead to its last one, in canonical form; None where there is none."""
+    network, problems = canonicalised(partial, None)
+    return None if problems else network
 
 
-def _chosen_output(graph: onnx.GraphProto, output: str | None, file: str | None) -> tuple[str, list[Diagnostic]]:
-    names = tuple(str(value.name) for value in graph.output)
-    if not names:
-        hint = "export the model again and make it return its class scores"
-        raise refuse("E006", "the model has no output", file=file, hint=hint)
-    if output is not None and output not in names:
-        hint = f"choose one of: {', '.join(names)}"
-        raise refuse("E007", f"the model has no output called {output}", file=file, hint=hint)
-    if output is not None or len(names) == 1:
-        return output or names[0], []
-    warning = Diagnostic(
+class _Examination:
+    """One look at a loaded model, which goes on after every problem."""
+
+    def __init__(self, loaded: LoadedModel, title: str, file: str | None) -> None:
+        self._loaded = loaded
+        self._graph = loaded.proto.graph
+        self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
+        self._title = title
+        self._file = file
+        self._found: list[Diagnostic] = list(loaded.found)
+
+    def reading(self, output: str | None, input_shape: Shape | None) -> Reading:
+        chosen = self._chosen_output(output)
+        graph = self._sorted_graph(chosen)
+        constants = frozenset(self._initializers)
+        inputs, problems = model_inputs(self._graph, graph, constants, input_shape, self._file)
+        # A graph that is not well formed has no telling which inputs it needs.
+        self._found += [p for p in problems if p.code != "E006" or not self._is_broken]
+        lowered = self._lowered(graph, inputs)
+        self._found += lowered.problems
+        network = None if self._failed else self._network(inputs[0], lowered, chosen)
+        read = {name for node in graph.nodes for name in (*node.inputs, *node.captured)}
+        return Reading(
+            None if self._failed else network,
+            self._partial(inputs, lowered),
+            grouped(sorted(self._found, key=lambda found: _ORDER.index(found.severity))),
+            dict(sorted(Counter(node.operator for node in graph.nodes).items())),
+            sum(math.prod(t.dims) for t in self._initializers.values() if t.name in read and t.data_type in _FLOATS),
+        )
+
+    @property
+    def _failed(self) -> bool:
+        return any(problem.severity is Severity.ERROR for problem in self._found)
+
+    @property
+    def _is_broken(self) -> bool:
+        return any(problem.code == "E005" for problem in self._found)
+
+    def _chosen_output(self, output: str | None) -> str:
+        """Name of the value that is read as the result; a stand-in for one where there is none."""
+        names = tuple(str(value.name) for value in self._graph.output)
+        computed = [str(name) for node in self._graph.node for name in node.output if name]
+        last = computed[-1] if computed else ""
+        place = Place(file=self._file)
+        if output is not None and output not in (*names, *computed):
+            hint = f"choose one of: {', '.join(names)}; or the name of another value of the graph"
+            self._found.append(Diagnostic("E007", f"the model has no output called {output}", place, hint=hint))
+            return names[0] if names else last
+        if not names and output is None:
+            hint = f"name the value that holds the scores by --output-name, for example --output-name {last}"
+            self._found.append(Diagnostic("E006", "the model has no output", place, hint=hint))
+            return last
+        if output is None and len(names) > 1:
+            self._found.append(_several_outputs(names, place))
+        return output or names[0]
+
+    def _sorted_graph(self, output: str) -> SortedGraph:
+        """The nodes that ``output`` needs in order; all of the file's, in its order, where they have none."""
+        known = frozenset(self._initializers) | {str(value.name) for value in self._graph.input}
+        nodes = read_nodes(self._graph.node)
+        ordered, problems = sort_for(output, nodes, known, self._file)
+        self._found += problems
+        if ordered is None:
+            return SortedGraph(nodes, output, was_unsorted=False)
+        if ordered.was_unsorted:
+            self._found.append(_unsorted(self._file))
+        return ordered
+
+    def _lowered(self, graph: SortedGraph, inputs: tuple[ModelInput, ...]) -> Lowered:
+        """Read every node; only what is wrong at any size where a size is open."""
+        is_judged = self._loaded.opset is not None and not self._is_broken
+        sizes = _TRIAL_SIZES if is_judged and _is_open(inputs) else (0,)
+        tried = [self._lowered_at(graph, tuple(i.at_size(size) for i in inputs) if is_judged else ()) for size in sizes]
+        first, last = tried[0], tried[-1]
+        shared = tuple(problem for problem in first.problems if problem in last.problems)
+        return Lowered(first.nodes, first.result, first.dropped_softmax, shared)
+
+    def _lowered_at(self, graph: SortedGraph, inputs: tuple[ModelInput, ...]) -> Lowered:
+        return lower(self._loaded, graph, {i.name: i.shape for i in inputs}, self._initializers, self._file)
+
+    def _network(self, source: ModelInput, lowered: Lowered, output: str) -> Network | None:
+        self._found += [_dropped(node, self._file) for node in lowered.dropped_softmax]
+        place = Place(file=self._file)
+        hint = "choose by --output-name a value that is computed from the input"
+        result = lowered.result
+        if isinstance(result, Unknown) or not isinstance(result, Tensor) or not lowered.nodes:
+            message = f"output {output} does not depend on the input through any layer"
+            self._found.append(Diagnostic("E015", message, place, hint=hint))
+            return None
+        assert source.shape is not None, "an open size is a problem, so there is no network"
+        network = Network(self._title, source.shape[1:], lowered.nodes, result.value)
+        canonical, problems = canonicalised(network, self._file)
+        self._found += problems
+        if not problems and not canonical.nodes:
+            self._found.append(Diagnostic("E015", f"output {output} is the input itself", place, hint=hint))
+        elif not problems and math.prod(canonical.shape(canonical.output)) == 1:
+            message = "the model has a single score: class 1 where it is above 0, else class 0"
+            hint = "nothing to do for a logit; a score with another threshold needs it subtracted in the last bias"
+            self._found.append(Diagnostic("I022", message, place, hint=hint))
+        return canonical
+
+    def _partial(self, inputs: tuple[ModelInput, ...], lowered: Lowered) -> Network | None:
+        shape = inputs[0].shape if len(inputs) == 1 else None
+        if shape is None or not lowered.nodes:
+            return None
+        return Network(self._title, shape[1:], lowered.nodes, lowered.nodes[-1].name)
+
+
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
+
+
+def _is_open(inputs: tuple[ModelInput, ...]) -> bool:
+    """Whether a size is missing that can be tried out."""
+    if not inputs or any(i.sizes is None for i in inputs):
+        return False
+    trials = [shape for i in inputs if (shape := i.at_size(_TRIAL_SIZES[-1]).shape) is not None]
+    return any(i.shape is None for i in inputs) and all(math.prod(shape) <= _LARGEST_TRIAL for shape in trials)
+
+
+def _several_outputs(names: tuple[str, ...], place: Place) -> Diagnostic:
+    return Diagnostic(
         "W007",
         f"the model has {len(names)} outputs ({listed(names)}); the first, {names[0]}, is compiled",
-        Place(file=file),
+        place,
         measured=len(names),
         limit=1,
         unit="outputs",
-        hint="export the model with the wanted output alone or first, or name it",
+        hint=f"choose another by --output-name, for example --output-name {names[1]}, or ignore the warning",
     )
-    return names[0], [warning]
-
-
-def _sorted_graph(
-    graph: onnx.GraphProto, output: str, initializers: dict[str, onnx.TensorProto], file: str | None
-) -> SortedGraph:
-    known = frozenset(initializers) | {str(value.name) for value in graph.input}
-    ordered, problems = sort_for(output, read_nodes(graph.node), known, file)
-    if ordered is None:
-        raise UnusableInput(problems)
-    return ordered
 
 
 def _unsorted(file: str | None) -> Diagnostic:
@@ -99,7 +217,7 @@ def _unsorted(file: str | None) -> Diagnostic:
         "W005",
         "the nodes of the file are not in topological order; they were sorted",
         Place(file=file),
-        hint="other tools may refuse the file: export the model again",
+        hint="nothing to do here; other tools may refuse the file",
     )
 
 
@@ -110,32 +228,3 @@ def _dropped(node: str, file: str | None) -> Diagnostic:
         Place(file=file, nodes=(node,)),
         hint="nothing to do; scores are compared before the softmax",
     )
-
-
-def _single_input(
-    graph: onnx.GraphProto, needed: SortedGraph, initializers: dict[str, onnx.TensorProto], file: str | None
-) -> tuple[str, Shape]:
-    read = {name for node in needed.nodes for name in (*node.inputs, *node.captured)} | {needed.output}
-    inputs = [value for value in graph.input if value.name not in initializers and value.name in read]
-    if len(inputs) != 1:
-        names = listed(tuple(value.name for value in inputs)) or "none"
-        hint = "export a network with a single input; join several inputs before it, for instance as channels"
-        raise refuse("E006", f"the result depends on {len(inputs)} inputs ({names}), not on one", file=file, hint=hint)
-    return inputs[0].name, _input_shape(inputs[0], file)
-
-
-def _input_shape(value: onnx.ValueInfoProto, file: str | None) -> Shape:
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        raise refuse("E008", f"input {value.name} has no shape", file=file, hint=_FIXED)
-    if len(tensor.shape.dim) < 2:
-        rank = len(tensor.shape.dim)
-        raise refuse("E008", f"input {value.name} has {rank} axes: a batch axis is missing", file=file, hint=_FIXED)
-    batch, *dimensions = tensor.shape.dim
-    sizes = tuple(int(d.dim_value) if d.HasField("dim_value") else 0 for d in dimensions)
-    if min(sizes) < 1:
-        shown = ", ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dimensions)
-        raise refuse("E008", f"input {value.name} has no fixed size per sample: ({shown})", file=file, hint=_FIXED)
-    if math.prod(sizes) > _LARGEST_INPUT:
-        raise refuse("E008", f"input {value.name} has {math.prod(sizes)} values per sample", file=file, hint=_FIXED)
-    return max(1, int(batch.dim_value)), *sizes

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-_AVERAGE = "retrain with average pooling or a strided convolution: a maximum of spike rates needs more than one neuron"
+from .graph import OnnxNode
+
+_AVERAGE = "retrain with average pooling or a strided convolution in its place"
 _CLIP = "retrain with a quantise-and-clip activation, or with ReLU clipped at a threshold"
+_FUNCTION = "neurons add and compare: take this function out of the network, then retrain"
 _FEED_FORWARD = "only feed-forward networks can be compiled: use convolutions or dense layers over time"
 _BATCH_NORM = "retrain with batch normalisation, whose statistics are fixed after training"
-_NO_GATES = "integrate-and-fire neurons only add: remove attention and gates, then retrain"
+_NO_GATES = "neurons only add: retrain with convolutions or dense layers in place of attention and gates"
 _NO_INTEGERS = "give the float model with quantise-and-clip activations, not its integer deployment"
+_NO_TREES = "a tree ensemble is no neural network: only convolutional and dense networks can be compiled"
+_NO_CLASSICAL = "only convolutional and dense networks can be compiled: do this step outside of the model"
+_OPTIMISED = "give the model as it was before onnxruntime's optimiser fused its operators"
 
 _HINTS: dict[str, str] = {
     **dict.fromkeys(("MaxPool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "MaxRoiPool", "ReduceMax"), _AVERAGE),
     **dict.fromkeys(("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish"), _CLIP),
     **dict.fromkeys(("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "HardSwish", "Swish", "ThresholdedRelu"), _CLIP),
-    **dict.fromkeys(("Abs", "Sign", "Ceil", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Shrink"), _CLIP),
+    **dict.fromkeys(("Abs", "Sign", "Ceil", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Shrink"), _FUNCTION),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), _FEED_FORWARD),
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization", "LpNormalization"), _BATCH_NORM),
-    **dict.fromkeys(("Attention", "MultiHeadAttention", "Einsum", "Where", "ReduceSum"), _NO_GATES),
+    **dict.fromkeys(("Attention", "MultiHeadAttention"), _NO_GATES),
+    "Einsum": "where one operand is a constant, write it as MatMul or Gemm; neurons multiply no two signals",
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _NO_INTEGERS),
-    **dict.fromkeys(("ArgMax", "TopK"), "take the scores before this node as the result of the model"),
     **dict.fromkeys(("Resize", "Upsample", "ConvTranspose", "DepthToSpace"), "retrain without upsampling"),
-    "If": "export the model for one fixed input shape, so that the condition is constant",
+    "If": "have the model written for one case, so that the condition is constant",
 }
 
+_OF_ITS_INPUT = frozenset({"ArgMax", "ArgMin", "TopK", "Softmax", "LogSoftmax", "Hardmax", "NonMaxSuppression"})
+"""What is done to finished scores."""
 
-def hint_for(operator: str, domain: str) -> str:
+_ELSEWHERE = "remove the operator from the network and retrain, or compute it outside of the model"
+
+
+def hint_for(node: OnnxNode) -> str:
     """What the user can do about an operator that is not supported."""
-    if domain:
-        return f"export with operators of standard ONNX instead of {domain}.{operator}"
-    return _HINTS.get(operator, "remove the operator from the network and retrain, or compute it outside of the model")
+    if node.domain == "ai.onnx.ml":
+        return _NO_TREES if node.operator.startswith("TreeEnsemble") else _NO_CLASSICAL
+    if node.domain == "com.microsoft" and node.operator.startswith(("Fused", "Nchwc", "Bias", "Skip")):
+        return _OPTIMISED
+    if node.domain:
+        return f"spikec knows the standard operators of ONNX alone: write {node.operator} with these"
+    if node.operator in _OF_ITS_INPUT and node.input(0):
+        return f"to compile the network up to it, name the value that it reads: --output-name {node.input(0)}"
+    return _HINTS.get(node.operator, _ELSEWHERE)

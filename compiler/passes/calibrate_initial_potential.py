@@ -206,5 +206,7 @@ def _distance(
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    if scores.shape[1] == 1:  # a logit: the other class has score 0
+        scores = np.concatenate((np.zeros_like(scores), scores), axis=1)
     shifted = scores - scores.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

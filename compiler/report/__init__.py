@@ -14,6 +14,7 @@ from .content import (
     Overflow,
     PassRow,
     ProgramSection,
+    ReadLayer,
     Report,
     ResourceRow,
     TargetSection,
@@ -23,12 +24,13 @@ from .html import report_html
 from .json_form import report_dict, report_from_json, report_json
 from .markdown import report_markdown
 from .text import report_text
-from .verdict import DOES_NOT_FIT, FITS, FITS_WITH_WARNINGS, UNSUPPORTED, verdict
+from .verdict import DOES_NOT_FIT, FITS, FITS_WITH_WARNINGS, NEEDS_CALIBRATION, UNSUPPORTED, verdict
 
 __all__ = [
     "DOES_NOT_FIT",
     "FITS",
     "FITS_WITH_WARNINGS",
+    "NEEDS_CALIBRATION",
     "SCHEMA",
     "UNSUPPORTED",
     "AgreementSection",
@@ -40,6 +42,7 @@ __all__ = [
     "Overflow",
     "PassRow",
     "ProgramSection",
+    "ReadLayer",
     "Report",
     "ResourceRow",
     "TargetSection",

@@ -8,6 +8,7 @@ from ...runtime.program import Population, Program, latency_with_gates
 from ...runtime.program.neuron_models import PLAIN_IF
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
+from ..diagnostics.grouping import grouped
 from ..frontend.model_section import ModelSection
 from ..mapping import LayerPlacement, Placement
 from .content import (
@@ -19,6 +20,7 @@ from .content import (
     NumbersRow,
     PassRow,
     ProgramSection,
+    ReadLayer,
     Report,
     ResourceRow,
     TargetSection,
@@ -39,10 +41,13 @@ def build_report(
     ledger: Iterable[LedgerRow] = (),
     agreement: AgreementSection | None = None,
     passes: Iterable[PassRow] = (),
+    read: Iterable[ReadLayer] = (),
+    bounds: Iterable[ResourceRow] = (),
 ) -> Report:
     """Report on ``program`` as placed on ``target``; without both, on a model that did not become a program.
 
-    ``origins`` maps layers to the ONNX nodes they came from.
+    ``origins`` maps layers to the ONNX nodes they came from. ``read`` and ``bounds`` tell of a model without a program
+    which layers were understood and what they take at least. Equal findings are told once.
     """
     found = tuple(diagnostics)
     return Report(
@@ -53,12 +58,13 @@ def build_report(
         target=TargetSection(target.name, target.title, target.digest, target.assumed(), target.notes),
         program=_program_section(program, placement) if program and placement else None,
         layers=_layer_rows(program, placement, found, strict, origins or {}) if program and placement else (),
-        resources=_resource_rows(placement, target) if placement else (),
+        resources=_resource_rows(placement, target) if placement else tuple(bounds),
         numbers=tuple(numbers),
         ledger=tuple(ledger),
         agreement=agreement,
         passes=tuple(passes),
-        diagnostics=found,
+        diagnostics=grouped(found),
+        read=tuple(read),
         neuron=_neuron_section(program) if program and program.neuron != PLAIN_IF else None,
     )
 
@@ -96,7 +102,7 @@ def _layer_rows(
             program,
             population,
             placement.layer(population.name),
-            tuple(d for d in diagnostics if d.place.layer == population.name),
+            tuple(d for d in diagnostics if population.name in (d.place.layer, *d.place.layers)),
             strict,
             origins.get(population.name, ()),
         )

@@ -158,6 +158,22 @@ class PassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadLayer:
+    """One layer of a model that did not become a program, as far as it was understood.
+
+    ``neurons`` are the values of its result, each of which takes a neuron where an activation follows; ``macs`` the
+    multiply-accumulates of one sample, the synapses of an unrolled projection at most.
+    """
+
+    name: str
+    operator: str
+    shape: tuple[int, ...]
+    parameters: int
+    neurons: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a compilation or check found. Lists are empty and sections None where nothing is known."""
 
@@ -178,3 +194,5 @@ class Report:
     """Absent, in JSON too, for plain neurons."""
     program_digest: str | None = None
     """SHA-256 of the artefact's program.json; absent, in JSON too, where the report is not part of an artefact."""
+    read: tuple[ReadLayer, ...] = ()
+    """Layers of a model without a program; absent, in JSON too, with one."""

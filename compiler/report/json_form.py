@@ -7,13 +7,13 @@ from dataclasses import asdict, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..diagnostics import CODES, diagnostic_json
 from .content import SCHEMA, Report
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
-_MAY_BE_ABSENT = ("neuron", "program_digest")
+_MAY_BE_ABSENT = ("neuron", "program_digest", "read")
 
 
 class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diagnostic
@@ -23,8 +23,7 @@ class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diag
 def report_dict(report: Report) -> dict[str, Any]:
     """JSON object of a report."""
     content = {**asdict(report), "diagnostics": [diagnostic_json(each) for each in report.diagnostics]}
-    absent = {key for key in _MAY_BE_ABSENT if content[key] is None}
-    return {key: value for key, value in content.items() if key not in absent}
+    return {key: value for key, value in content.items() if value or key not in _MAY_BE_ABSENT}
 
 
 def report_json(report: Report) -> str:
@@ -85,9 +84,8 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
         raise _Misfit(f"{where} is not an object")
     hints = get_type_hints(kind)
     names = [entry.name for entry in fields(kind)]
-    missing = [
-        e.name for e in fields(kind) if e.name not in value and not (kind is Report and e.name in _MAY_BE_ABSENT)
-    ]
+    optional = {(Report, name) for name in _MAY_BE_ABSENT} | {(Place, "layers")}
+    missing = [e.name for e in fields(kind) if e.name not in value and (kind, e.name) not in optional]
     derived = {"severity"} if kind is Diagnostic else set()
     unknown = sorted(set(value) - set(names) - derived)
     if missing or unknown:

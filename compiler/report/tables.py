@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..diagnostics.render import format_number, node_names
-from .content import LayerRow, LedgerRow, NumbersRow, Report
+from .content import LayerRow, LedgerRow, NumbersRow, ReadLayer, Report
 from .summary import BAD, GOOD, ledger_note, stages, state_of
 
 NOTHING = "-"
@@ -46,7 +46,7 @@ class ReportTable:
 
 def layer_tables(report: Report) -> tuple[ReportTable, ...]:
     """The tables of layers, and of what their integers are like, as far as there are any."""
-    tables = (_layers(report.layers), _numbers(report.layers, report.numbers))
+    tables = (_layers(report.layers), _read_layers(report.read), _numbers(report.layers, report.numbers))
     return tuple(folded(table) for table in tables if table.rows)
 
 
@@ -112,6 +112,25 @@ def _layer_cells(row: LayerRow) -> tuple[Cell, ...]:
         Cell(_STATUS.get(row.status, row.status), state=state_of(row.status)),
         Cell(" ".join(row.codes) or NOTHING),
     )
+
+
+def _read_layers(rows: tuple[ReadLayer, ...]) -> ReportTable:
+    counted = ("parameters", "neurons", "operations")
+    columns = (Column("layer"), Column("operator"), Column("shape"), *(Column(c, numeric=True) for c in counted))
+    cells = tuple(
+        (
+            Cell(row.name),
+            Cell(row.operator),
+            Cell("x".join(map(str, row.shape)) or NOTHING),
+            *(Cell(f"{count:,}") for count in (row.parameters, row.neurons, row.macs)),
+        )
+        for row in rows
+    )
+    note = (
+        "What could be read of the model. A layer takes its neurons where an activation follows; operations are "
+        "multiply-accumulates of one sample."
+    )
+    return ReportTable("Layers", columns, cells, note)
 
 
 def _numbers(layers: tuple[LayerRow, ...], numbers: tuple[NumbersRow, ...]) -> ReportTable:

@@ -1,0 +1,39 @@
+"""Shapes that onnx's own inference, or the file, gives to values behind a node that the reader refuses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+import onnx
+import onnx.helper
+import onnx.shape_inference
+
+from ..ir.operators import Shape
+from .light_model import without_large_tensors
+
+
+def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Shapes, batch axis first, of all values of the outer graph of which every size is known.
+
+    ``inputs`` are the shapes that the graph's inputs have. Nothing is inferred where onnx cannot: the result then has
+    what the file itself states.
+    """
+    light, _ = without_large_tensors(model)
+    for value in light.graph.input:
+        if value.name in inputs:
+            kind = value.type.tensor_type.elem_type
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, inputs[value.name]))
+    # Where inference fails, what the file states about its values is still worth having.
+    with contextlib.suppress(onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        light = onnx.shape_inference.infer_shapes(light, data_prop=True)
+    shapes = {value.name: _shape(value) for value in (*light.graph.value_info, *light.graph.output)}
+    return {name: shape for name, shape in shapes.items() if shape is not None}
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape | None:
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        return None
+    sizes = tuple(int(d.dim_value) if d.HasField("dim_value") else 0 for d in tensor.shape.dim)
+    return sizes if min(sizes, default=0) >= 1 else None
