@@ -69,6 +69,11 @@ def _figures(report: Report) -> Iterator[Figure]:
         yield _cores_figure(program, report.resources)
         yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
         yield _agreement_figure(report.agreement)
+    elif report.read:
+        parameters = f"{report.model.parameters:,} parameters"
+        neurons = next((row.used for row in report.resources if row.unit == "neurons"), None)
+        known = parameters if neurons is None else f"at least {neurons:,} neurons"
+        yield Figure("size", known, f"{parameters}, as far as the model could be read")
 
 
 def findings_note(report: Report) -> str:
