@@ -23,7 +23,8 @@ FORMAT = "spikec-checkpoint"
 VERSION = 1
 OPSET = 17
 COPY_AGAIN = "copy the file again from where it was written, or train again"
-OWN_MODEL = "export a network of your own with torch.onnx.export and give the .onnx file"
+OWN_MODEL = "have torch.onnx.export write the network as an .onnx file, and give that"
+TRAINED_HERE = "give a checkpoint that 'spikec train' wrote; other networks are compiled from .onnx files as they are"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,38 +69,56 @@ def to_bytes(content: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def read_dictionary(path: Path, expected: str, version: int) -> dict[str, Any]:
+def read_dictionary(path: Path, expected: str, version: int, hint: str = TRAINED_HERE) -> dict[str, Any]:
     """Return the dictionary of a file written by spikec in format ``expected``; nothing in it is executed.
 
-    Errors: E701 no such file, E703 unreadable or foreign, E704 of another version.
+    ``hint`` says what to do about a file of another origin. Errors: E701 no such file, E703 unreadable or foreign,
+    E704 of another version.
     """
     if not path.is_file():
         raise refuse("E701", "the checkpoint does not exist", file=path, hint="check the path")
+    _require_archive(path, hint)
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise refuse("E703", f"the checkpoint is damaged in {damaged}", file=path, hint=COPY_AGAIN)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnusableInput:
-        raise
     except Exception as error:  # torch's unpickler fails on foreign bytes in any way it likes
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise refuse("E703", f"the checkpoint cannot be read: {reason}", file=path, hint=OWN_MODEL) from error
+        message = "the file holds Python objects besides weights and plain values, and those are never loaded"
+        raise refuse("E703", message, file=path, hint=hint) from error
     if not isinstance(content, dict) or content.get("format") != expected:
-        raise refuse("E703", f"the file is not a {expected} written by 'spikec train'", file=path, hint=OWN_MODEL)
+        raise refuse("E703", f"the file is not a {expected} written by 'spikec train'", file=path, hint=hint)
     if content.get("version") != version:
         message = f"the checkpoint has format version {content.get('version')}, this spikec reads version {version}"
         raise refuse("E704", message, file=path, hint="use the spikec that wrote it, or train again")
     return content
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def _require_archive(path: Path, hint: str) -> None:
+    """E703 with what ``path`` is, unless it is a whole archive as torch writes them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            names = archive.namelist()
+    except Exception as error:  # zipfile too raises what it likes on foreign bytes
+        is_cut = path.read_bytes()[:4] == b"PK\x03\x04"
+        is_onnx = path.suffix.lower() == ".onnx"
+        other = "it is an ONNX model" if is_onnx else "it is no archive as torch writes them"
+        what = "it is cut short or damaged" if is_cut else other
+        message = f"the file is not a checkpoint: {what}"
+        raise refuse("E703", message, file=path, hint=COPY_AGAIN if is_cut else hint) from error
+    if damaged is not None:
+        raise refuse("E703", f"the checkpoint is damaged in {damaged}", file=path, hint=COPY_AGAIN)
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise refuse("E703", "the file is a TorchScript program, not a checkpoint", file=path, hint=hint)
+    if not any(name.endswith("data.pkl") for name in names):
+        raise refuse("E703", "the file is an archive, but holds no checkpoint", file=path, hint=hint)
+
+
+def load_checkpoint(path: Path, hint: str = TRAINED_HERE) -> Checkpoint:
     """Return the checkpoint in a ``.pt`` file, checked by building its network.
 
-    Errors: E701 no such file, E703 truncated, foreign or inconsistent, E704 of another version.
+    ``hint`` as for `read_dictionary`. Errors: E701 no such file, E703 truncated, foreign or inconsistent, E704 of
+    another version.
     """
-    content = read_dictionary(path, FORMAT, VERSION)
+    content = read_dictionary(path, FORMAT, VERSION, hint)
     try:
         activation = content["activation"]
         checkpoint = Checkpoint(
@@ -111,8 +130,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if checkpoint.network.problems() or activation["shift"] != checkpoint.activation.shift:
             raise _inconsistent(path, "network or activation are unknown")
         checkpoint.build()
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise _inconsistent(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    except KeyError as error:
+        raise _inconsistent(path, f"it lacks {error}") from error
+    except RuntimeError as error:
+        raise _inconsistent(path, "its weights are not those of the network that it names") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _inconsistent(path, "what it says of network or activation is of the wrong kind") from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in checkpoint.weights.values()):
         raise _inconsistent(path, "weights are not finite")
     return checkpoint
@@ -128,7 +151,7 @@ def export_onnx(path: Path) -> bytes:
 
     Errors: those of `load_checkpoint`.
     """
-    return onnx_of(load_checkpoint(path))
+    return onnx_of(load_checkpoint(path, OWN_MODEL))
 
 
 def onnx_of(checkpoint: Checkpoint) -> bytes:

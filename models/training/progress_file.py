@@ -56,7 +56,7 @@ def load_progress(folder: Path, purpose: dict[str, Any]) -> Progress:
     if not path.exists():
         hint = "leave --resume away to start a training in this folder"
         raise refuse("E706", "there is no unfinished training to resume", file=path, hint=hint)
-    content = read_dictionary(path, FORMAT, VERSION)
+    content = read_dictionary(path, FORMAT, VERSION, "delete it and train again")
     started = content.get("purpose")
     if not isinstance(started, dict) or not isinstance(content.get("state"), dict):
         raise refuse("E703", "the file does not describe a training", file=path, hint="delete it and train again")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,14 +79,43 @@ def test_truncated_file(whole: Path, tmp_path: Path, share: float) -> None:
     assert code_of(path) == "E703"
 
 
-def test_foreign_files(tmp_path: Path) -> None:
+def said_of(path: Path, read: Callable[[Path], object] = load_checkpoint) -> str:
+    """Message and hint of the E703 with which reading ends."""
+    with pytest.raises(UnusableInput) as caught:
+        read(path)
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "E703"
+    return f"{problem.message}; {problem.hint}"
+
+
+def test_foreign_files_are_called_what_they_are(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    for foreign in (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).state_dict(), torch.zeros(3), [1, 2]):
+    trained_here = (
+        "give a checkpoint that 'spikec train' wrote; other networks are compiled from .onnx files as they are"
+    )
+    torch.save(torch.nn.Linear(2, 2), path)
+    objects = "the file holds Python objects besides weights and plain values, and those are never loaded"
+    assert said_of(path) == f"{objects}; {trained_here}"
+    for foreign in (torch.nn.Linear(2, 2).state_dict(), torch.zeros(3), [1, 2]):
         torch.save(foreign, path)
-        assert code_of(path) == "E703"
+        assert said_of(path) == f"the file is not a spikec-checkpoint written by 'spikec train'; {trained_here}"
     for content in (b"", b"text", b"\x80\x04N.", bytes(1000)):
         path.write_bytes(content)
-        assert code_of(path) == "E703"
+        assert said_of(path) == f"the file is not a checkpoint: it is no archive as torch writes them; {trained_here}"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+        archive.writestr("net/constants.pkl", b"")
+    assert said_of(path) == f"the file is a TorchScript program, not a checkpoint; {trained_here}"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "mine")
+    assert said_of(path) == f"the file is an archive, but holds no checkpoint; {trained_here}"
+
+
+def test_a_foreign_network_to_compile_has_a_way_out(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "model.pt")
+    assert said_of(tmp_path / "model.pt", export_onnx).endswith(
+        "; have torch.onnx.export write the network as an .onnx file, and give that"
+    )
 
 
 @pytest.mark.parametrize("name", ["0.weight", "1.running_var", "2.threshold"])
