@@ -127,7 +127,7 @@ def delay_range(program: Program, target: Target, _: Placement) -> Iterator[Diag
     for projection in program.projections:
         if projection.delay > limit.value:
             what = f"projection {projection.name!r} is delayed too far"
-            hint = "shorten the path that is skipped, or put a population into the skip path"
+            hint = "shorten the path that is skipped, or put an activation into the skip path, then retrain"
             yield _against("E314", what, projection.target, projection.delay, limit, hint)
 
 
@@ -138,7 +138,7 @@ def graded_input_bits(program: Program, target: Target, _: Placement) -> Iterato
     bits = max(high, 0).bit_length() if low >= 0 else signed_bits(low, high)
     if limit is not None and bits > limit.value:
         what = f"the encoded input {low}..{high} does not fit a graded message"
-        hint = "encode the input with fewer bits, or compute the first layer outside the chip and send its spikes"
+        hint = "choose a target with wider graded messages, or compute the first layer outside the chip"
         yield _against("E317", what, INPUT, bits, limit, hint)
 
 
@@ -152,7 +152,7 @@ def summed_input_bits(program: Program, target: Target, _: Placement) -> Iterato
         bits = signed_bits(low, high)
         if bits > limit.value:
             what = f"the summed synaptic input of one step can reach {low}..{high}, beyond {limit.value} bits"
-            hint = "use fewer weight bits or a smaller exponent; 'spikec verify' shows whether data reaches the bound"
+            hint = "use fewer weight bits (--weight-bits); 'spikec verify' shows whether data reaches the bound"
             yield _against("W316", what, population.name, bits, limit, hint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...runtime.program import Program
+from ...runtime.program import ConvSynapses, Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement
@@ -33,13 +33,15 @@ _SINGLE_NEURON = {
 }
 
 
-def single_neuron_resources(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+def single_neuron_resources(program: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
     """E301 to E304: every single neuron fits a core."""
     for layer in placement.layers:
         for use in layer.uses:
             if use.limit is None or not use.unplaceable:
                 continue
             code, message, hint = _SINGLE_NEURON[use.name]
+            if code == "E301" and not any(isinstance(p.synapses, ConvSynapses) for p in program.incoming(layer.name)):
+                hint = "pool or shrink the layer before it, so that there are fewer values to read"
             needs_assumption = use.name == "neurons" and target.neuron.compartments_per_neuron.assumed
             yield Diagnostic(
                 code,
@@ -64,7 +66,8 @@ def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Dia
         return
     largest = max(placement.layers, key=lambda layer: layer.cores)
     hint = (
-        f"layer {largest.name!r} takes most, {largest.cores} cores: use fewer channels, a larger stride or fewer bits"
+        f"layer {largest.name!r} takes most, {largest.cores} cores: make it smaller, or use fewer weight bits "
+        "(--weight-bits)"
     )
     if placement.cores_shared <= limit.value:
         code, measured = "W306", placement.cores
@@ -99,7 +102,7 @@ def threshold_configurations(_: Program, target: Target, placement: Placement) -
                 measured=layer.threshold_configurations,
                 limit=limit.value,
                 unit=limit.unit,
-                hint="let the layer share one threshold and use a weight exponent, or accept the cores",
+                hint="accept the cores, or choose a target with more thresholds or with weight exponents",
                 source=limit.source,
                 assumed=limit.assumed,
             )

@@ -15,7 +15,7 @@ from .names import Names
 from .refusal import Refusal
 
 _LARGEST_VALUE = 1 << 26
-_BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently, then export again"
+_BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Builder:
         try:
             shape = operator.result_shape(tuple(self._shapes[value] for value in values))
         except ValueError as error:
-            hint = "check the shapes with onnx.shape_inference and export the model again"
+            hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
             raise Refusal("E012", f"{origin.operator} does not fit its input: {error}", hint) from None
         if math.prod(shape) > _LARGEST_VALUE:
             hint = "check pads, strides and shapes of the node"
@@ -117,7 +117,7 @@ class Builder:
         values = [self.values.get(name) for name in node.inputs]
         known = [value for value in values if isinstance(value, Tensor | Constant)]
         if len(known) < len(values):
-            hint = "run onnx.checker.check_model on the file and export the model again"
+            hint = "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly"
             raise Refusal("E005", f"{node.operator} leaves out one of its inputs", hint)
         return known
 
@@ -126,14 +126,14 @@ class Builder:
         value = self.value(node, index)
         if isinstance(value, Tensor):
             return value
-        hint = "export the model again with constant folding"
+        hint = "onnx-simplifier computes such constants and stores them"
         raise Refusal("E102", f"{node.operator} has a constant or nothing as input {index}", hint)
 
     def constant(self, node: OnnxNode, index: int, what: str) -> Constant:
         """Input that has to be known while reading."""
         constant = self.optional_constant(node, index, what)
         if constant is None:
-            hint = "run onnx.checker.check_model on the file and export the model again"
+            hint = "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly"
             raise Refusal("E005", f"{node.operator} lacks its input {index} ({what})", hint)
         return constant
 
@@ -155,7 +155,7 @@ class Builder:
         if constant is None:
             return None
         if constant.array.dtype.kind not in "iu" or constant.array.size > 64:
-            hint = "run onnx.checker.check_model on the file and export the model again"
+            hint = "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly"
             raise Refusal("E005", f"{what} of {node.operator} is not a short list of integers", hint)
         return tuple(int(entry) for entry in constant.array.ravel())
 
@@ -171,12 +171,12 @@ def finite(constant: Constant) -> FloatArray:
         with np.errstate(invalid="ignore"):
             array = constant.array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
-        hint = "export the weights as float32"
+        hint = "have the weights stored as float32"
         raise Refusal("E010", f"tensor {constant.tensor} cannot be read: {error}", hint) from None
     bad = int(array.size - np.count_nonzero(np.isfinite(array)))
     if bad:
         kinds = "NaN" if np.isnan(array).any() else "infinite"
-        hint = "the training has diverged: lower the learning rate or go back to an earlier checkpoint"
+        hint = "no synapse can hold them: where training diverged, take the weights from before that"
         raise Refusal("E004", f"tensor {constant.tensor} holds {bad} {kinds} of {array.size} values", hint)
     return array
 
@@ -184,6 +184,6 @@ def finite(constant: Constant) -> FloatArray:
 def axis_of(axis: int, rank: int, origin: OnnxNode) -> int:
     """Axis counted from the front; Refusal where there is none."""
     if not -rank <= axis < rank:
-        hint = "check the shapes with onnx.shape_inference and export the model again"
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{origin.operator} names axis {axis} of a value with {rank} axes", hint)
     return axis % rank

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 _LARGEST_FOLDED = 1 << 27
 """Entries; a constant that a file computes rather than stores may not be larger."""
 
-_SIMPLIFY = "simplify the model with onnx-simplifier, or export it with constant folding"
+_SIMPLIFY = "onnx-simplifier computes such constants and stores them"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,11 @@ def decode(tensor: onnx.TensorProto, name: str) -> Constant:
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
         problem = str(error).strip() or type(error).__name__
     if problem:
-        raise Refusal("E010", f"tensor {name} cannot be read: {problem}", "export the model again: the file is damaged")
+        raise Refusal(
+            "E010",
+            f"tensor {name} cannot be read: {problem}",
+            "get the file again: it is damaged, or was written wrongly",
+        )
     return Constant(array, name)
 
 

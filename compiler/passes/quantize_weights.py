@@ -177,7 +177,7 @@ def _remarks(
                 measured=float(f"{smallest:.3g}"),
                 limit=1,
                 unit="weight units",
-                hint="lower --timesteps, raise --weight-bits, or retrain with smaller weights in this layer",
+                hint=f"{_fewer_steps(context)}choose a target with a wider state, or retrain with smaller weights here",
             )
         ]
     levels = round(_levels_used(drives, choice, threshold, context.target.weights.step.value), 1)
@@ -194,6 +194,10 @@ def _remarks(
             measured=float(f"{np.log2(levels + 1) + 1:.2g}"),
             limit=4,
             unit="bits",
-            hint="lower --timesteps, or choose a target with a wider state",
+            hint=f"{_fewer_steps(context)}choose a target with a wider state",
         )
     ]
+
+
+def _fewer_steps(context: Context) -> str:
+    return "lower --timesteps, or " if context.timesteps > 1 else ""

@@ -35,7 +35,7 @@ CODES: tuple[Code, ...] = (
         "A tensor of weights holds NaN or infinite values, or a batch norm has a variance below zero.",
         "No integer on a chip stands for them, and every result that depends on them is NaN.",
         "E004 net.onnx: onnx /conv1/Conv: tensor conv1.weight holds 3 NaN of 864 values",
-        "The training has diverged: lower the learning rate or go back to an earlier checkpoint.",
+        "The training has diverged: take weights from before that, with a lower learning rate.",
     ),
     Code(
         "E005",
@@ -108,7 +108,7 @@ CODES: tuple[Code, ...] = (
         "The file computes a constant of more than 134 million entries instead of storing it.",
         "A small file could otherwise exhaust the memory.",
         "E011 net.onnx: onnx fill: ConstantOfShape would compute a constant of 1000000000000 entries",
-        "Simplify the model with onnx-simplifier, or export it with constant folding.",
+        "onnx-simplifier computes such constants and stores them.",
     ),
     Code(
         "E012",
@@ -132,7 +132,7 @@ CODES: tuple[Code, ...] = (
         "A node whose inputs are all constant could not be evaluated.",
         "A weight or a shape that depends on it is unknown.",
         "E014 net.onnx: onnx Gather_3: Gather on constants cannot be evaluated: index 7 is out of bounds",
-        "Simplify the model with onnx-simplifier, or export it with constant folding.",
+        "onnx-simplifier computes such constants and stores them.",
     ),
     Code(
         "E015",

@@ -20,7 +20,7 @@ CODES: tuple[Code, ...] = (
         "casts to integers, negative slice steps, three-dimensional convolutions.",
         "Only the linear forms can be folded into synapses.",
         "E102 /pad/Pad: Pad with mode reflect has no linear counterpart",
-        "Follow the hint; most cases need zero padding or model.eval() before exporting.",
+        "Follow the hint; most cases need zero padding, or a model written in evaluation mode.",
     ),
     Code(
         "E103",

@@ -14,7 +14,7 @@ from ..refusal import Refusal
 from .elementwise import joined, per_sample, shifted
 from .handler import Handler
 
-_CHECK = "check the shapes with onnx.shape_inference and export the model again"
+_CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
 
 
 def _pad(node: OnnxNode, builder: Builder) -> Value:

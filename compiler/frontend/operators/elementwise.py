@@ -51,9 +51,18 @@ def joined(node: OnnxNode, builder: Builder, tensors: list[Tensor]) -> Tensor:
     """Sum of branches of one shape."""
     if len({tensor.shape for tensor in tensors}) > 1:
         shapes = ", ".join(str(tensor.sample) for tensor in tensors)
-        hint = "make the branches the same shape, for instance with a 1x1 convolution"
-        raise Refusal("E012", f"{node.operator} joins branches of different shapes {shapes}", hint)
+        raise _unequal(node, tensors, shapes)
     return tensors[0] if len(tensors) == 1 else builder.emit(node, Add(), *tensors)
+
+
+def _unequal(node: OnnxNode, tensors: list[Tensor], shapes: str) -> Refusal:
+    try:
+        np.broadcast_shapes(*(tensor.shape for tensor in tensors))
+    except ValueError:
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
+        return Refusal("E012", f"{node.operator} joins branches of different shapes {shapes}", hint)
+    hint = "bring the smaller branch to the full shape by a layer with weights, then retrain"
+    return Refusal("E102", f"{node.operator} repeats a branch along an axis: shapes {shapes}", hint)
 
 
 def _add(node: OnnxNode, builder: Builder) -> Value:
@@ -87,7 +96,7 @@ def _multiply(node: OnnxNode, builder: Builder) -> Value:
         raise Refusal(
             "E103",
             "Mul multiplies two values that depend on the network's input",
-            "integrate-and-fire neurons only add: remove gates, attention and squeeze-excite blocks, then retrain",
+            "neurons only add: replace the product, such as a gate, a swish or attention, then retrain",
         )
     factor = builder.weights(node, constant, "the factor")
     return scaled(node, builder, builder.tensor(node, 1 - constant), factor)
@@ -100,8 +109,8 @@ def _divide(node: OnnxNode, builder: Builder) -> Value:
     if zeros:
         raise Refusal(
             "E111",
-            f"Div divides by zero in {zeros} of {divisor.size} entries of its divisor, so a threshold is zero",
-            "keep thresholds positive in training, for instance by training their logarithm",
+            f"Div divides by zero in {zeros} of {divisor.size} entries of its divisor",
+            "thresholds, scales and deviations have to be positive, for instance by training their logarithm",
         )
     return scaled(node, builder, tensor, 1 / divisor)
 
@@ -174,7 +183,9 @@ def _cast_like(node: OnnxNode, builder: Builder) -> Value:
 def _dropout(node: OnnxNode, builder: Builder) -> Value:
     training = builder.optional_constant(node, 2, "the training mode")
     if training is not None and bool(training.array.any()):
-        raise Refusal("E102", "Dropout is in training mode", "call model.eval() before exporting")
+        raise Refusal(
+            "E102", "Dropout is in training mode", "have the model written in evaluation mode, by model.eval() in torch"
+        )
     return builder.tensor(node)
 
 
@@ -185,8 +196,8 @@ def _same(node: OnnxNode, builder: Builder) -> Value:
 def _softmax(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     if not set(node.outputs) <= builder.tail:
-        hint = "a softmax is possible only at the very end, where it does not change the decision"
-        raise Refusal("E101", f"{node.operator} in the middle of the network has no spiking counterpart", hint)
+        hint = f"to compile the network up to it, name the value that it reads: --output-name {node.input(0)}"
+        raise Refusal("E101", f"{node.operator} is not the end of the network, and has no spiking counterpart", hint)
     builder.dropped_softmax.append(node.name)
     return tensor
 

@@ -13,7 +13,7 @@ from ..graph import OnnxNode
 from ..refusal import Refusal
 from .handler import Handler
 
-_CHECK = "check the shapes with onnx.shape_inference and export the model again"
+_CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
 
 
 def _viewed(node: OnnxNode, builder: Builder, tensor: Tensor, shape: Shape) -> Tensor:

@@ -29,10 +29,14 @@ def _conv(node: OnnxNode, builder: Builder) -> Value:
         raise Refusal(
             "E012",
             f"Conv has a weight of shape {weight.shape} in {groups} groups on {tensor.shape[1]} channels",
-            "check the shapes with onnx.shape_inference and export the model again",
+            "onnx.shape_inference shows the shapes; they have to be mended where the file is written",
         )
     if bias.shape != weight.shape[:1]:
-        raise Refusal("E012", f"Conv has a bias of shape {bias.shape} for {weight.shape[0]} channels", "export again")
+        raise Refusal(
+            "E012",
+            f"Conv has a bias of shape {bias.shape} for {weight.shape[0]} channels",
+            "give every channel one bias",
+        )
     windows = read_windows(node, tensor.sample[1:], tuple(weight.shape[2:]))
     kernel = weight.reshape(*weight.shape[:2], *windows.kernel)
     geometry = ConvGeometry(windows.stride, windows.padding, windows.dilation, groups)
@@ -45,7 +49,7 @@ def _gemm(node: OnnxNode, builder: Builder) -> Value:
         raise Refusal(
             "E103",
             "Gemm multiplies by a matrix that depends on the network's input",
-            "a spiking network has fixed synapses: make the second matrix a weight",
+            "synapses are fixed numbers: attention and other products of signals have no counterpart",
         )
     weight = builder.weights(node, 1, "the weight")
     builder.require_batch_first(node.integer("transA", 0) == 0, node, "transposes its input, which mixes samples")
@@ -65,7 +69,7 @@ def _broadcast(array: FloatArray, shape: tuple[int, ...], node: OnnxNode) -> Flo
     try:
         return np.broadcast_to(array, shape).copy()
     except ValueError:
-        hint = "check the shapes with onnx.shape_inference and export the model again"
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} has a bias of shape {array.shape} for {shape} outputs", hint) from None
 
 
@@ -80,16 +84,16 @@ def _require_matrix(weight: FloatArray, tensor: Tensor, node: OnnxNode) -> None:
 
 def _matmul(node: OnnxNode, builder: Builder) -> Value:
     left, right = builder.value(node, 0), builder.value(node, 1)
-    if not isinstance(left, Tensor) or isinstance(right, Tensor):
-        raise Refusal(
-            "E103",
-            "MatMul multiplies by a matrix on its left, or two values that depend on the network's input",
-            "a spiking network has fixed synapses: multiply (batch, features) by a constant matrix on the right",
-        )
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        hint = "synapses are fixed numbers: attention and other products of signals have no counterpart"
+        raise Refusal("E103", "MatMul multiplies two values that depend on the network's input", hint)
+    if not isinstance(left, Tensor):
+        hint = "multiply (batch, features) by a constant matrix on the right"
+        raise Refusal("E102", "MatMul multiplies by a constant matrix on its left", hint)
     weight = builder.weights(node, 1, "the weight")
     _require_matrix(weight, left, node)
     if weight.shape[0] != left.shape[-1]:
-        hint = "check the shapes with onnx.shape_inference and export the model again"
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"MatMul of {left.shape} with a weight of shape {weight.shape}", hint)
     if left.sample[:-1] == (1,) * (len(left.shape) - 2):
         flat = builder.reshaped(node, left, left.sample[-1:], part="flat")
@@ -112,13 +116,17 @@ def _pointwise(node: OnnxNode, builder: Builder, tensor: Tensor, weight: FloatAr
 
 def _batch_norm(node: OnnxNode, builder: Builder) -> Value:
     if node.integer("training_mode", 0) != 0:
-        raise Refusal("E102", "BatchNormalization is in training mode", "call model.eval() before exporting")
+        raise Refusal(
+            "E102",
+            "BatchNormalization is in training mode",
+            "have the model written in evaluation mode, by model.eval() in torch",
+        )
     tensor = builder.tensor(node)
     parts = [builder.weights(node, k, what) for k, what in enumerate(("scale", "offset", "mean", "variance"), 1)]
     channels = tensor.sample[:1]
     if any(part.shape != channels for part in parts):
         shapes = ", ".join(str(part.shape) for part in parts)
-        hint = "check the shapes with onnx.shape_inference and export the model again"
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"BatchNormalization has statistics of shapes {shapes} for channels {channels}", hint)
     epsilon = node.number("epsilon", 1e-5)
     if not (parts[3] + epsilon > 0).all():
