@@ -107,6 +107,23 @@ class Builder:
         read = [value for value in values if isinstance(value, Tensor)]
         return self.emit(origin, Refused(sample), *(read or [Tensor(INPUT, (self.batch, *self._shapes[INPUT]))]))
 
+    def can_be_result(self, value: str) -> bool:
+        """Whether the network up to a value of the file, which is not its input, was understood as a whole."""
+        tensor = self.values.get(value)
+        if not isinstance(tensor, Tensor) or tensor.value == INPUT:
+            return False
+        nodes = {node.name: node for node in self.nodes}
+        pending, seen = [tensor.value], {INPUT}
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if isinstance(nodes[name].operator, Refused):
+                return False
+            pending += nodes[name].inputs
+        return True
+
     def value(self, node: OnnxNode, index: int) -> Value | None:
         """What an input of ``node`` has become; None where it is left out."""
         name = node.input(index)

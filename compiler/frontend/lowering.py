@@ -90,7 +90,7 @@ class _Lowering:
                 Place(file=self._file, nodes=tuple(node.name for node in nodes)),
                 measured=len(nodes),
                 unit="node" if len(nodes) == 1 else "nodes",
-                hint=hint_for(nodes[0]),
+                hint=hint_for(nodes[0], is_readable=self._builder.can_be_result(nodes[0].input(0))),
             )
             for (domain, operator), nodes in self._unsupported.items()
         )

@@ -57,11 +57,20 @@ def model_inputs(
         f"the result depends on {len(values)} inputs ({listed(tuple(value.name for value in values)) or 'none'}), "
         "not on one",
         place,
-        hint="a spiking network is driven by one signal: join several inputs before the model, for instance as channels"
-        if values
-        else "choose the output that is computed from the model's input by --output-name",
+        hint=_number_hint(graph, constants, bool(values)),
     )
     return tuple(ModelInput(value.name, _sizes(value)) for value in values), (several,)
+
+
+def _number_hint(graph: onnx.GraphProto, constants: frozenset[str], has_inputs: bool) -> str:
+    if has_inputs:
+        return (
+            "a spiking network is driven by one signal: join several inputs before the model, as channels for instance"
+        )
+    inputs = {value.name for value in graph.input} - constants
+    if any(inputs.intersection(node.input) for node in graph.node):
+        return "choose by --output-name a value that is computed from the model's input"
+    return "no node reads an input: there is no network to compile"
 
 
 def _sizes(value: onnx.ValueInfoProto) -> Shape | None:

@@ -164,7 +164,8 @@ class _Examination:
     def _network(self, source: ModelInput, lowered: Lowered, output: str) -> Network | None:
         self._found += [_dropped(node, self._file) for node in lowered.dropped_softmax]
         place = Place(file=self._file)
-        hint = "choose by --output-name a value that is computed from the input"
+        other = "choose by --output-name a value that is computed from the input"
+        hint = other if lowered.nodes else "there is no layer between input and result: nothing to compile"
         result = lowered.result
         if isinstance(result, Unknown) or not isinstance(result, Tensor) or not lowered.nodes:
             message = f"output {output} does not depend on the input through any layer"

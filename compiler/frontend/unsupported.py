@@ -30,20 +30,23 @@ _HINTS: dict[str, str] = {
     "If": "have the model written for one case, so that the condition is constant",
 }
 
-_OF_ITS_INPUT = frozenset({"ArgMax", "ArgMin", "TopK", "Softmax", "LogSoftmax", "Hardmax", "NonMaxSuppression"})
+_OF_SCORES = frozenset({"ArgMax", "ArgMin", "TopK", "Softmax", "LogSoftmax", "Hardmax", "NonMaxSuppression"})
 """What is done to finished scores."""
 
 _ELSEWHERE = "remove the operator from the network and retrain, or compute it outside of the model"
 
 
-def hint_for(node: OnnxNode) -> str:
-    """What the user can do about an operator that is not supported."""
+def hint_for(node: OnnxNode, *, is_readable: bool) -> str:
+    """What the user can do about an operator that is not supported.
+
+    ``is_readable`` tells whether the network up to the first value that ``node`` reads can be compiled.
+    """
     if node.domain == "ai.onnx.ml":
         return _NO_TREES if node.operator.startswith("TreeEnsemble") else _NO_CLASSICAL
     if node.domain == "com.microsoft" and node.operator.startswith(("Fused", "Nchwc", "Bias", "Skip")):
         return _OPTIMISED
     if node.domain:
         return f"spikec knows the standard operators of ONNX alone: write {node.operator} with these"
-    if node.operator in _OF_ITS_INPUT and node.input(0):
+    if node.operator in _OF_SCORES and is_readable:
         return f"to compile the network up to it, name the value that it reads: --output-name {node.input(0)}"
     return _HINTS.get(node.operator, _ELSEWHERE)

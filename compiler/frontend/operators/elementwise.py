@@ -12,6 +12,7 @@ from ..builder import Builder, Tensor, Value, finite
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
+from ..unsupported import hint_for
 from .handler import Handler
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
@@ -196,7 +197,7 @@ def _same(node: OnnxNode, builder: Builder) -> Value:
 def _softmax(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     if not set(node.outputs) <= builder.tail:
-        hint = f"to compile the network up to it, name the value that it reads: --output-name {node.input(0)}"
+        hint = hint_for(node, is_readable=builder.can_be_result(node.input(0)))
         raise Refusal("E101", f"{node.operator} is not the end of the network, and has no spiking counterpart", hint)
     builder.dropped_softmax.append(node.name)
     return tensor
