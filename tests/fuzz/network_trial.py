@@ -1,0 +1,205 @@
+"""One network through the compiler and all that runs it, each stage judged by something that is not ours."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from spikec.compiler.compilation import Built, build_program
+from spikec.compiler.frontend.reading import read_onnx
+from spikec.compiler.ir.network import Network, evaluate
+from spikec.compiler.ir.rates import evaluate_rates
+from spikec.compiler.options import CompileOptions
+from spikec.compiler.passes.recognise_activations import recognised
+from spikec.runtime.agreement import compare
+from spikec.runtime.encoding import encode
+from spikec.runtime.execution import Execution
+from spikec.runtime.lava import run_lava
+from spikec.runtime.program import IntArray, Program
+from spikec.runtime.reference.network import run_reference
+from spikec.runtime.samples import Samples
+from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.targets.diagnostic import UnusableInput
+
+from .choices import Array, Choices
+from .float_values import by_evaluator, by_runtime, differs
+from .integer_network import quantised_counts, step_through
+from .networks import DrawnNetwork, NetworkSettings, drawn_network
+from .verdict import Verdict
+
+NUMBERS = frozenset(("E210", "E222"))
+"""Refusals for what a network's numbers are: weights or data for which no integers fit."""
+
+_FLOAT32, _FLOAT64 = 1e-4, 1e-7
+
+
+class DisagreementError(Exception):
+    """Something that is wrong with the product."""
+
+
+def try_network(
+    number: int, settings: NetworkSettings, replayed: Sequence[int] | None = None, lava: bool = False
+) -> Verdict:
+    """Judge network ``number``; with ``lava`` also on Lava."""
+    drawn = drawn_network(number, settings, replayed)
+    options = _options(number, settings, drawn)
+    try:
+        return Verdict(_judged(drawn, options, lava=lava))
+    except UnusableInput as refusal:
+        return _refused(refusal, drawn)
+    except DisagreementError as disagreement:
+        return Verdict("disagreement", str(disagreement))
+
+
+def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> CompileOptions:
+    choices = Choices(f"options {settings.seed} {number}")
+    calibrated = drawn.relu or choices.chance(0.3)
+    return CompileOptions(
+        target=choices.pick(("lava", "loihi1", "loihi2")),
+        timesteps=choices.pick((4, 1, 2, 3, 5, 8)),
+        schedule=choices.pick(("pipelined", "exact", "exact")),
+        calibration=Samples(drawn.samples.astype(np.float32), None) if calibrated else None,
+        weight_bits=choices.pick((None, None, None, 3)),
+        iterations=1,
+    )
+
+
+def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
+    found = sorted({d.code for d in refusal.diagnostics})
+    first = next((d for d in refusal.diagnostics if d.code not in NUMBERS), refusal.diagnostics[0])
+    kind = f"refused {' '.join(found)}"
+    if any(code.startswith("E9") for code in found):
+        return Verdict("E9xx", f"{first.code} {first.message}")
+    if drawn.expressible and not set(found) <= NUMBERS:
+        return Verdict("refused although expressible", f"opset {drawn.opset}: {first.code} {first.message}")
+    return Verdict(kind)
+
+
+def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
+    network, remarks = read_onnx(drawn.model)
+    dropped = any(remark.code == "I013" for remark in remarks)
+    note = "agrees" if dropped else _compare_floats(drawn, network)
+    _compare_recognised(network, drawn.samples.astype(np.float64))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.onnx")
+        path.write_bytes(drawn.model)
+        built = build_program(path, options)
+    _compare_rates(built, drawn.samples.astype(np.float64))
+    encoded, _ = encode(built.program.input, drawn.samples)
+    _compare_spikes(built, encoded, lava=lava)
+    return note
+
+
+def _compare_floats(drawn: DrawnNetwork, network: Network) -> str:
+    """Level 1 against ONNX Runtime; where these differ or it fails, against the reference evaluator."""
+    tolerance = _FLOAT32 if drawn.samples.dtype == np.float32 else _FLOAT64
+    found = evaluate(network, drawn.samples)[network.output]
+    expected = by_runtime(drawn.model, drawn.samples)
+    if expected is not None and not differs(found, expected, tolerance):
+        return "agrees"
+    second = by_evaluator(drawn.model, drawn.samples)
+    if second is not None and not differs(found, second, tolerance):
+        return "agrees with the evaluator alone" if expected is not None else "agrees"
+    judge = expected if second is None else second
+    if judge is None:
+        return "agrees, floats not judged"
+    error = differs(found, judge, tolerance)
+    if _flips(network, drawn.samples, error, judge):
+        return "agrees but for a flipped level"
+    raise DisagreementError(f"float level is off by {error:.2g} of its range")
+
+
+def _flips(network: Network, samples: Array, error: float, judge: Array) -> bool:
+    """Whether noise of a float's rounding moves the result as much as it is off: a value lies on a level's edge."""
+    random = np.random.default_rng(0)
+    for _ in range(6):
+        noise = 1 + 2e-6 * random.uniform(-1, 1, samples.shape)
+        moved = evaluate(network, (samples * noise).astype(samples.dtype) + samples.dtype.type(1e-7) * random.normal())
+        if differs(moved[network.output], judge, 0.3 * error) == 0 or not np.isfinite(error):
+            return bool(np.isfinite(error))
+        plain = evaluate(network, samples)[network.output]
+        if differs(moved[network.output], plain, 0.3 * error):
+            return True
+    return False
+
+
+def _compare_recognised(network: Network, samples: Array) -> None:
+    simplified = recognised(network)
+    found, expected = (evaluate(n, samples)[n.output] for n in (simplified, network))
+    error = differs(found, expected, 1e-6)
+    if error and not _flips(network, samples, error, found):
+        raise DisagreementError(f"recognised activations are off by {error:.2g} of the range")
+
+
+def _compare_rates(built: Built, samples: Array) -> None:
+    """The spiking network's rates, still in floats, against the level that it was made from."""
+    stages = built.pipeline.stages
+    network, spiking = stages["calibrate-thresholds"].network, stages["balance-thresholds"].spiking
+    assert spiking is not None
+    found = evaluate_rates(spiking, samples)[spiking.readout.name]
+    expected = evaluate(network, samples)[network.output]
+    error = differs(found, expected, 1e-5)
+    if error and not _flips(network, samples, error, found):
+        raise DisagreementError(f"rates of the spiking network are off by {error:.2g} of the range")
+
+
+def _compare_spikes(built: Built, encoded: IntArray, *, lava: bool) -> None:
+    program = built.program
+    stepped = step_through(program, encoded)
+    executions = [run_reference(program, encoded[:2], record=True)]
+    for name, simulated in _simulations(program, encoded):
+        _compare_with_stepper(program, simulated, stepped.trains, stepped.readout, name)
+    _compare_with_stepper(program, executions[0], stepped.trains, stepped.readout, "reference")
+    if lava:
+        executions.append(run_lava(program, encoded[:2], record=True))
+        difference = compare(program, executions).first_difference
+        if difference is not None:
+            raise DisagreementError(f"Lava differs: {difference}")
+    if program.schedule == "exact":
+        for layer, counts in quantised_counts(program, encoded).items():
+            spiked = stepped.trains[layer].sum(axis=1) if layer in stepped.trains else stepped.readout
+            if not np.array_equal(spiked, counts.reshape(spiked.shape)):
+                raise DisagreementError(f"exact counts of '{layer}' are not those of the integer network")
+    _compare_proofs(built, stepped.extremes)
+
+
+def _compare_proofs(built: Built, extremes: dict[str, tuple[int, int]]) -> None:
+    proofs = built.pipeline.records[-1].effect["layers"]
+    for layer, (lowest, highest) in extremes.items():
+        if not proofs[layer]["lowest"] <= lowest <= highest <= proofs[layer]["highest"]:
+            raise DisagreementError(f"potentials of '{layer}' reach {lowest}..{highest}, outside of what was proven")
+
+
+def _simulations(program: Program, encoded: IntArray) -> Iterator[tuple[str, Execution]]:
+    """The simulator on each kind of kernel and loop that it has."""
+
+    def no_torch() -> None:
+        return None
+
+    yield "simulator", simulate(program, encoded, record=True, batch=2)
+    with patch.object(kernels, "installed_torch", no_torch):
+        yield "simulator without torch", simulate(program, encoded, record=True)
+    compiled: Callable[[int], object] = lambda values: loops.installed_loops()  # noqa: E731
+    with patch.object(loops, "loops_for", compiled):
+        yield "simulator with compiled loops", simulate(program, encoded, record=True)
+
+
+def _compare_with_stepper(
+    program: Program, execution: Execution, trains: dict[str, IntArray], readout: IntArray, name: str
+) -> None:
+    stepped = Execution("stepper", readout, {}, {n: t.astype(np.uint8) for n, t in trains.items()}, 0, 0.0)
+    count = len(execution.readout)
+    stepped = replace(
+        stepped, readout=readout[:count], spike_trains={n: t[:count] for n, t in (stepped.spike_trains or {}).items()}
+    )
+    difference = compare(program, [stepped, replace(execution, backend=name)]).first_difference
+    if difference is not None:
+        raise DisagreementError(f"{name} differs from the stepper: {difference}")
+    for layer, train in trains.items():
+        if count == len(readout) and execution.spike_counts[layer] != int(train.sum()):
+            raise DisagreementError(f"{name} counts {execution.spike_counts[layer]} spikes of '{layer}'")
