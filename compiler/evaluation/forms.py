@@ -13,6 +13,8 @@ from .subjects import mean_and_spread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+INCHES = (9, 6)
+"""Width and height of the plot."""
 _HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
 _LEFT = 2
 """Columns of words, which stand to the left."""
@@ -59,10 +61,11 @@ def evaluation_plot(result: Evaluation) -> bytes:
 
     Raises ``UnusableInput`` (E636) where matplotlib is not installed.
     """
-    return svg_picture(lambda axes: _draw(axes, result), (9, 6))
+    return svg_picture(lambda axes: draw_evaluation(axes, result), INCHES)
 
 
-def _draw(axes: Axes, result: Evaluation) -> None:
+def draw_evaluation(axes: Axes, result: Evaluation) -> None:
+    """Draw what ``evaluation_plot`` shows."""
     from matplotlib import colormaps
 
     networks = list(_float_accuracies(result).values())

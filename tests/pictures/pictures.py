@@ -1,0 +1,101 @@
+"""The pictures in the docs: what each shows, how it is drawn, and the record of what it showed when it was drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+from spikec import CompileOptions, compile_model
+from spikec.compiler.evaluation import forms, tradeoff_plot
+from spikec.compiler.evaluation.evaluation import Evaluation, EvaluationRow, Measurement
+from spikec.compiler.evaluation.picture import svg_picture
+from spikec.compiler.report import report_html
+from spikec.models.commands.demo import load_shipped_samples
+from spikec.models.shipped import shipped_model
+
+from .browser import screenshot
+
+DOCS = Path(__file__).parents[2] / "docs"
+RECORD = DOCS / "pictures.json"
+COMMAND = "bash .ci/pictures"
+_CALIBRATION_IMAGES = 128
+_REPORT_PIXELS = (1200, 960)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file below docs. ``shows`` gives all that is seen on it, without drawing it; ``draw`` gives the file."""
+
+    name: str
+    shows: Callable[[], bytes]
+    draw: Callable[[], bytes]
+
+    @property
+    def file(self) -> Path:
+        """Where it lies."""
+        return DOCS / self.name
+
+
+def report_page() -> str:
+    """The report of the shipped network on Loihi 1, calibrated on few images so that it takes seconds."""
+    _, calibration = load_shipped_samples()
+    options = CompileOptions(target="loihi1", timesteps=4, calibration=calibration.first(_CALIBRATION_IMAGES))
+    return report_html(compile_model(shipped_model(), options).report)
+
+
+def evaluation_of(name: str) -> Evaluation:
+    """What ``spikec evaluate --json`` printed into ``docs/methods/<name>.json``."""
+    document = json.loads((DOCS / "methods" / f"{name}.json").read_text(encoding="utf-8"))
+    samples = {row.pop("samples") for row in document["rows"]}
+    rows = [
+        EvaluationRow(**{**row, "measurements": tuple(Measurement(**each) for each in row["measurements"])})
+        for row in document["rows"]
+    ]
+    return Evaluation(document["ann_accuracy"], samples.pop(), tuple(rows))
+
+
+def calls_of(draw: Callable[[Any], None], inches: tuple[float, float]) -> bytes:
+    """Everything that ``draw`` asks of its axes: the same whatever matplotlib makes of it."""
+    axes = Mock()
+    draw(axes)
+    calls = [[name, arguments, keywords] for name, arguments, keywords in axes.mock_calls]
+    return json.dumps([inches, calls], sort_keys=True, default=float).encode()
+
+
+def _plot(name: str, draw: Callable[[Any], None], inches: tuple[float, float]) -> Picture:
+    return Picture(name, lambda: calls_of(draw, inches), lambda: svg_picture(draw, inches))
+
+
+def _draw_methods(axes: Any, name: str) -> None:
+    forms.draw_evaluation(axes, evaluation_of(name))
+
+
+def _draw_tradeoff(axes: Any) -> None:
+    shown = json.loads((DOCS / "tradeoff.json").read_text(encoding="utf-8"))
+    marks = [tradeoff_plot.Mark(**point) for point in shown["points"]]
+    tradeoff_plot.draw_tradeoff(axes, shown["ann_accuracy"], shown["timesteps"], marks)
+
+
+EVALUATIONS = ("fashion-mnist", "cifar10-resnet20")
+PICTURES = (
+    Picture("report.png", lambda: report_page().encode(), lambda: screenshot(report_page(), *_REPORT_PIXELS)),
+    _plot("tradeoff.svg", _draw_tradeoff, tradeoff_plot.INCHES),
+    *(_plot(f"methods/{name}.svg", partial(_draw_methods, name=name), forms.INCHES) for name in EVALUATIONS),
+)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def recorded() -> dict[str, dict[str, str]]:
+    """By picture the digests of its file and of what it shows, when it was drawn."""
+    found: dict[str, dict[str, str]] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    return found
