@@ -47,7 +47,7 @@ CODES: tuple[Code, ...] = (
         "The sum of cores over all layers exceeds the chip, even where convolution kernels are stored once per core.",
         "Populations of different layers do not share cores.",
         "error E305: the program needs more cores than the chip has; measured 655 of 128 cores",
-        "Use fewer channels, a larger stride early on, fewer weight bits, or a chip with more cores; the report's "
+        "Use smaller layers, fewer weight bits (--weight-bits), or a chip with more cores; the report's "
         "table of layers shows which layer costs most and what limits it.",
     ),
     Code(
@@ -67,7 +67,7 @@ CODES: tuple[Code, ...] = (
         "Scales per channel gain weight bits but spend one threshold configuration each.",
         "warning W307: layer 'conv2': distinct thresholds spread the layer over 8 cores instead of 2; "
         "measured 64 of 8 thresholds",
-        "Let the layer share one threshold and use exponents, or accept the cores.",
+        "Accept the cores, or choose a target with more thresholds or with weight exponents.",
     ),
     Code(
         "E308",
@@ -128,7 +128,7 @@ CODES: tuple[Code, ...] = (
         "A projection is delayed by more steps than the target's synapses can be.",
         "Skip paths are delayed until they are as deep as the path they skip.",
         "error E314: layer 'add3': projection 'conv1->add3' is delayed too far; measured 70 of 62 steps",
-        "Shorten the path that is skipped, or put a relay population into the skip path.",
+        "Shorten the path that is skipped, or put an activation into the skip path and retrain.",
     ),
     Code(
         "E315",
@@ -146,7 +146,7 @@ CODES: tuple[Code, ...] = (
         "neuron exceeds the accumulator.",
         "The accumulator wraps silently. The bound takes all inputs at their worst, which data may never reach.",
         "warning W316: layer 'conv4': the summed synaptic input of one step can exceed 16 bits; measured 18 of 16 bits",
-        "Use fewer weight bits or a smaller exponent; verify on data shows whether the bound is ever reached.",
+        "Use fewer weight bits (--weight-bits); 'spikec verify' shows whether data ever reaches the bound.",
     ),
     Code(
         "E317",
@@ -154,7 +154,7 @@ CODES: tuple[Code, ...] = (
         "The encoded input needs more bits than one message to the chip carries.",
         "Direct encoding sends each sample's values as integers at every step.",
         "error E317: the encoded input does not fit a graded message; measured 8 of 1 bits",
-        "Use fewer input bits, or compute the first layer outside the chip and send its spikes.",
+        "Choose a target with wider graded messages, or compute the first layer outside the chip and send its spikes.",
     ),
     Code(
         "E318",
