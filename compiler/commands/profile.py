@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -97,7 +98,7 @@ def profile_text(program: Program, result: Profile) -> str:
     """Table of the layers, the input and their sum, and the estimate of energy, for a person."""
     energy = result.energy
     neurons = sum(layer.neurons for layer in result.layers.values())
-    spikes = sum(layer.spikes_per_neuron_and_step * layer.neurons for layer in result.layers.values())
+    spikes = math.fsum(layer.spikes_per_neuron_and_step * layer.neurons for layer in result.layers.values())
     rate = f"{spikes / neurons:.4f}" if neurons else "-"
     rows = [
         ("layer", "neurons", "rate", "naive", "over", "under", "operations"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.program.geometry import ConvGeometry
-from ...runtime.simulator.kernels import convolve
+from ..arithmetic import convolve, matmul
 from .operators import FloatArray, Shape
 from .spiking import ConvMap, DenseMap, LinearMap
 
@@ -177,7 +177,7 @@ def _composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int]:
         groups = 1
 
         def product(a: FloatArray, b: FloatArray) -> FloatArray:
-            return np.asarray(a @ b)
+            return matmul(a, b)
     else:
         inner, outer, groups = channelwise
 
@@ -234,7 +234,7 @@ def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
         return weight
     refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
     if isinstance(value.map, DenseMap):
-        return np.asarray(weight @ value.map.weight)
+        return matmul(weight, value.map.weight)
     return _transposed_conv(value.map, weight, value.source_shape)
 
 
@@ -253,7 +253,10 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
             slice(top, top + (rows - 1) * geometry.stride[0] + 1, geometry.stride[0]),
             slice(left, left + (columns - 1) * geometry.stride[1] + 1, geometry.stride[1]),
         )
-        spread[..., seen[0], seen[1]] += np.einsum("ngoyx,goi->ngiyx", gradient, kernel[:, :, :, ky, kx])
+        for group in range(groups):
+            flat = gradient[:, group].transpose(0, 2, 3, 1).reshape(-1, outputs // groups)
+            part = matmul(flat, kernel[group, :, :, ky, kx]).reshape(len(weight), rows, columns, -1)
+            spread[:, group, :, seen[0], seen[1]] += part.transpose(0, 3, 1, 2)
     inside = spread[..., before[0] : before[0] + source[1], before[1] : before[1] + source[2]]
     return np.ascontiguousarray(inside.reshape(len(weight), -1))
 

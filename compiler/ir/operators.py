@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.program.geometry import ConvGeometry
-from ...runtime.simulator.kernels import convolve, sum_pool
+from ..arithmetic import convolve, matmul, sum_pool
 
 FloatArray = npt.NDArray[np.float64]
 AnyFloat = npt.NDArray[np.floating[Any]]
@@ -74,7 +74,7 @@ class Dense:
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Multiply every sample."""
         dtype = inputs[0].dtype
-        return np.asarray(inputs[0] @ self.weight.T.astype(dtype) + self.bias.astype(dtype))
+        return np.asarray(matmul(inputs[0], self.weight.T.astype(dtype)) + self.bias.astype(dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

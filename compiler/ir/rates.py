@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...runtime.simulator.kernels import convolve
+from ..arithmetic import convolve, matmul
 from .operators import AnyFloat
 from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
 
@@ -40,7 +40,7 @@ def _received(projection: Projection, messages: AnyFloat, target: Population) ->
     weight = projection.map.weight.astype(messages.dtype)
     if isinstance(projection.map, ConvMap):
         return convolve(messages, weight, projection.map.geometry)
-    flat: AnyFloat = messages.reshape(len(messages), -1) @ weight.T
+    flat: AnyFloat = matmul(messages.reshape(len(messages), -1), weight.T)
     return flat.reshape(len(messages), *target.shape)
 
 

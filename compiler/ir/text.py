@@ -9,6 +9,7 @@ import numpy as np
 
 from ...runtime.program import ConvSynapses, Program
 from ...runtime.program.geometry import ConvGeometry
+from ..arithmetic import total
 from .network import Network
 from .spiking import ConvMap, SpikingNetwork
 
@@ -93,7 +94,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _array(values: np.ndarray[Any, np.dtype[Any]]) -> str:
     if values.size == 1:
         return f"{values.flat[0]:.6g}"
-    return f"{_shape(values.shape)}[{values.min():.6g}..{values.max():.6g} sum {values.sum():.6g}]"
+    return f"{_shape(values.shape)}[{values.min():.6g}..{values.max():.6g} sum {total(values):.6g}]"
 
 
 def _geometry(geometry: ConvGeometry) -> str:

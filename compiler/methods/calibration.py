@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime.program import Population, Program
+from ..arithmetic import mean
 from ..compilation import Built
 from .layer_by_layer import RateErrors, correct_layer_by_layer
 from .method import Method, threshold_of, uncalibrated
@@ -24,8 +25,8 @@ def _bias(built: Built) -> Program:
     target = built.context.target
 
     def corrected(population: Population, errors: RateErrors) -> Population:
-        mean = errors.signed.mean(axis=(1, 2), keepdims=True) if errors.signed.ndim == 3 else errors.signed
-        bias = np.rint(population.bias + mean * threshold_of(population)).astype(np.int64)
+        missed = mean(errors.signed, axis=(1, 2), keepdims=True) if errors.signed.ndim == 3 else errors.signed
+        bias = np.rint(population.bias + missed * threshold_of(population)).astype(np.int64)
         return replace(population, bias=target.nearest_bias(bias))
 
     return correct_layer_by_layer(built, with_shifted_bias(built), corrected)

@@ -10,6 +10,7 @@ import numpy as np
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
 from ...runtime.simulator import PopulationSimulator, Sent, encoded_input, joined
+from ..arithmetic import total
 from ..compilation import Built
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat, FloatArray
@@ -73,7 +74,7 @@ def _errors(wanted: Iterator[FloatArray], spikes: Iterator[Sent], population: Po
     for rates, sent in zip(wanted, spikes, strict=True):
         counts = sent.counts.transpose(0, 3, 1, 2).reshape(len(rates), *population.shape)
         difference = rates.reshape(counts.shape) - counts / timesteps
-        signed += difference.sum(axis=0)
-        absolute += np.abs(difference).sum(axis=0)
+        signed += total(difference, axis=0)
+        absolute += total(np.abs(difference), axis=0)
         samples += len(rates)
     return RateErrors(signed / samples, absolute / samples)

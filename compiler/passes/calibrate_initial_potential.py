@@ -35,6 +35,7 @@ from ...runtime.simulator import (
     joined,
     simulate,
 )
+from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
 from .calibration_aim import names_in_aim
@@ -112,12 +113,12 @@ class CalibrateInitialPotential:
         wanted: npt.NDArray[np.float64],
     ) -> Population:
         assert population.threshold is not None
-        total, samples = np.zeros(population.shape), 0
+        spikes, samples = np.zeros(population.shape), 0
         for chunk in chunks:
             received = chunk()
-            total += simulator.fire(received, population.initial_potential).per_neuron(population.shape)
+            spikes += simulator.fire(received, population.initial_potential).per_neuron(population.shape)
             samples += received.samples
-        rate = _averaged(total / samples / program.timesteps, self.granularity)
+        rate = _averaged(spikes / samples / program.timesteps, self.granularity)
         change = np.rint(program.timesteps * (wanted - rate) * population.threshold).astype(np.int64)
         moved = np.clip(population.initial_potential + change, -population.threshold, population.threshold)
         return replace(population, initial_potential=moved)
@@ -153,7 +154,7 @@ class _Aim:
         for first in range(0, len(inputs), _EVALUATED_AT_ONCE):
             values = evaluate(self.network, inputs[first : first + _EVALUATED_AT_ONCE], frozenset(firing.values()))
             for population, name in firing.items():
-                totals[population.name] += values[name].sum(axis=0, dtype=np.float64)
+                totals[population.name] += total(values[name], axis=0)
         return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
 
     def log_probabilities(self, samples: Samples) -> npt.NDArray[np.float64]:
@@ -165,9 +166,9 @@ class _Aim:
 
 def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[np.float64]:
     if granularity == "layer":
-        return np.full((1,) * values.ndim, values.mean())
+        return np.full((1,) * values.ndim, mean(values))
     if granularity == "channel" and values.ndim == 3:
-        return np.asarray(values.mean(axis=(1, 2), keepdims=True))
+        return np.asarray(mean(values, axis=(1, 2), keepdims=True))
     return values
 
 
@@ -202,11 +203,11 @@ def _distance(
     assert scale is not None, "quantize-weights sets the read-out's scale"
     potentials = simulate(program, encoded).readout
     given = _log_softmax(potentials / (float(scale.flat[0]) * program.timesteps))
-    return float(np.mean((np.exp(wanted) * (wanted - given)).sum(axis=1)))
+    return float(total(exp(wanted) * (wanted - given)) / len(wanted))
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if scores.shape[1] == 1:  # a logit: the other class has score 0
         scores = np.concatenate((np.zeros_like(scores), scores), axis=1)
     shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+    return np.asarray(shifted - log(total(exp(shifted), axis=1, keepdims=True)))

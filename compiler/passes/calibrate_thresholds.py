@@ -13,6 +13,7 @@ import numpy as np
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ..arithmetic import total
 from ..ir.network import Network, Node, evaluate
 from ..ir.operators import AnyFloat, QuantizeClip, Relu
 from .contract import Compilation, Context, Outcome
@@ -123,4 +124,4 @@ def _smallest_error(values: AnyFloat, largest: float, timesteps: int) -> float:
 def _error(values: AnyFloat, threshold: float, timesteps: int) -> float:
     step = threshold / timesteps
     quantised = np.minimum(np.rint(values / step), timesteps) * step
-    return float(np.square(quantised - values).sum())
+    return float(total(np.square(quantised - values)))

@@ -176,9 +176,9 @@ def _merged_origins(*parts: tuple[Origin, ...]) -> tuple[Origin, ...]:
 def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
     if constant.ndim != 3:
         return constant
-    mean: op.FloatArray = constant.mean(axis=(1, 2), keepdims=True)
-    is_even = float(np.abs(constant - mean).max()) <= 1e-12 * float(np.abs(constant).max())
-    return mean if is_even else constant
+    middle = (constant.min(axis=(1, 2), keepdims=True) + constant.max(axis=(1, 2), keepdims=True)) / 2
+    is_even = float(np.abs(constant - middle).max()) <= 1e-12 * float(np.abs(constant).max())
+    return middle if is_even else constant
 
 
 def _projections(target: Population, drive: _Affine) -> list[Projection]:

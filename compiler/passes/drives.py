@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.samples import Samples
+from ..arithmetic import mean
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
@@ -48,8 +49,8 @@ def mean_square_activity(
 
 
 def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
-    mean = values.reshape(len(values), values.shape[1], -1).mean(axis=(0, 2), dtype=np.float64)
-    return np.asarray(mean + 1e-3 * max(float(mean.max()), 1e-6))
+    average = mean(values.reshape(len(values), values.shape[1], -1), axis=(0, 2))
+    return np.asarray(average + 1e-3 * max(float(average.max()), 1e-6))
 
 
 def drives_of(spiking: SpikingNetwork, population: Population, activity: dict[str, FloatArray]) -> list[Drive]:
@@ -58,7 +59,7 @@ def drives_of(spiking: SpikingNetwork, population: Population, activity: dict[st
     for projection in spiking.incoming(population.name):
         squares, messages = activity[projection.source], (0, 1)
         if projection.source == INPUT:
-            squares = squares / spiking.input.step**2
+            squares = squares / (spiking.input.step * spiking.input.step)
             messages = (spiking.input.minimum, spiking.input.maximum)
         drives.append(_drive_of(projection, population.shape[0], squares, messages))
     return drives

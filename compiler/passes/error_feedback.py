@@ -18,14 +18,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arithmetic import cholesky, matmul, mean, total
 from ..ir.operators import FloatArray
 
 _DAMPING = 0.1
 """Share of the mean variance added to every variance: spikes scatter around the rates that calibration knows.
 
 Measured: 0.1 leaves fewer wrong spikes than 0.01, 0.2 and 0.4 at one to four steps."""
-_PANEL = 64
+_PANEL = 32
 """Weights between whose rounding the errors are carried by one matrix product."""
+_SLICES = 1
+"""2^-22 of an error that is itself a fraction of a grid step moves no weight that was not half-way anyhow."""
 
 
 def round_with_feedback(weight: FloatArray, grid: FloatArray, limit: FloatArray, covariance: FloatArray) -> FloatArray:
@@ -48,13 +51,13 @@ def round_with_feedback(weight: FloatArray, grid: FloatArray, limit: FloatArray,
 
 def error_variance(error: FloatArray, covariance: FloatArray) -> FloatArray:
     """e^T C e for every column of ``error`` (F, neurons)."""
-    return np.asarray(np.maximum((error * (covariance @ error)).sum(axis=0), 0.0))
+    return np.asarray(np.maximum(total(error * matmul(covariance, error, count=_SLICES), axis=0), 0.0))
 
 
 def _unit_upper_factor(covariance: FloatArray) -> FloatArray:
-    mean = float(np.diag(covariance).mean())
-    damped = covariance + np.diag(np.full(len(covariance), _DAMPING * mean if mean > 0 else 1.0))
-    upper = np.linalg.cholesky(damped).T
+    average = float(mean(np.diag(covariance)))
+    damped = covariance + np.diag(np.full(len(covariance), _DAMPING * average if average > 0 else 1.0))
+    upper = cholesky(damped).T
     return np.asarray(upper / np.diag(upper)[:, None])
 
 
@@ -62,10 +65,11 @@ def _substituted(weight: FloatArray, grid: FloatArray, limit: FloatArray, factor
     rounded, error = np.empty_like(weight), np.zeros_like(weight)
     for stop in range(len(weight), 0, -_PANEL):
         start = max(0, stop - _PANEL)
-        wanted = weight[start:stop] - factor[start:stop, stop:] @ error[stop:]
+        carried = matmul(factor[start:stop, stop:], error[stop:], count=_SLICES)
+        wanted = weight[start:stop] - carried
         for i in range(stop - 1, start - 1, -1):
-            aim = wanted[i - start] - factor[i, i + 1 : stop] @ error[i + 1 : stop]
-            rounded[i] = np.clip(np.rint(aim / grid[i]), -limit[i], limit[i]) * grid[i]
+            rounded[i] = np.clip(np.rint(wanted[i - start] / grid[i]), -limit[i], limit[i]) * grid[i]
             rounded[i][weight[i] == 0] = 0
             error[i] = rounded[i] - weight[i]
+            wanted[: i - start] -= factor[start:i, i, None] * error[i]
     return rounded

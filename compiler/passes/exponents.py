@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arithmetic import mean
 from ..ir.spiking import Population
 from .contract import Context
 from .drives import Drive
@@ -68,7 +69,7 @@ def _grid_error(population: Population, choice: Choice) -> float:
     """Mean square error of rounding a bias to whole weight units, in thresholds squared."""
     threshold = choice.ceiling.threshold
     resolved = np.full_like(threshold, threshold.min()) if population.threshold is None else np.floor(threshold)
-    return float(np.mean(np.square(1 / np.maximum(resolved, 1e-100)))) / 12
+    return float(mean(np.square(1 / np.maximum(resolved, 1e-100)))) / 12
 
 
 def weight_maximum(context: Context) -> int:

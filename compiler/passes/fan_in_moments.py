@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ...runtime.samples import Samples
 from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
+from ..arithmetic import mean_and_covariance
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
@@ -95,11 +96,8 @@ def _groups(projection: Projection) -> int:
 
 
 def _block(rows: slice, pieces: tuple[tuple[int, int, int], ...], seen: npt.NDArray[np.float32]) -> Block:
-    mean = seen.mean(axis=0, dtype=np.float64)
-    centred = seen - mean.astype(np.float32)
-    # Single precision is some 1e-6 of a variance off, far below the damping that every user of it adds.
-    covariance = (centred.T @ centred).astype(np.float64) / len(seen)
-    return Block(rows, pieces, mean, covariance)
+    # Some 1e-6 of a variance off, far below the damping that every user of it adds.
+    return Block(rows, pieces, *mean_and_covariance(seen))
 
 
 def _positions(

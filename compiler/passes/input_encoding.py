@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
+from ..arithmetic import total
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, InputSignal, SpikingNetwork
 from .contract import Context
@@ -41,13 +43,15 @@ def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
 
 def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:
     scaled = in_input_steps(spiking)
-    total = 0.0
+    error = 0.0
     for name in sorted({p.target for p in spiking.projections if p.source == INPUT}):
         population = spiking.population(name)
         drives = drives_of(scaled, population, activity)
-        total += choose_exponents(population, drives, context).error
-        total += sum(float(np.square(d.weight).sum(axis=2).mean()) / 12 for d in drives if d.projection.source == INPUT)
-    return total
+        error += choose_exponents(population, drives, context).error
+        for drive in drives:
+            if drive.projection.source == INPUT:
+                error += float(total(np.square(drive.weight))) / (12 * math.prod(drive.weight.shape[:2]))
+    return error
 
 
 def in_input_steps(spiking: SpikingNetwork) -> SpikingNetwork:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ..arithmetic import log2, mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population, Projection
 from .contract import Compilation, Context, Outcome, spiking_level
@@ -148,15 +149,15 @@ def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Co
     worst = max(
         (float(np.abs(r.weight - d.weight).max()) for r, d in zip(rounding.drives, drives, strict=True)), default=0.0
     )
-    used = np.log2(_levels_used(drives, choice, threshold, context.target.weights.step.value) + 1) + 1
+    used = log2(_levels_used(drives, choice, threshold, context.target.weights.step.value) + 1) + 1
     return {
         "weight_bits": float(f"{used:.3g}"),
-        "bits_gained_per_channel": float(f"{np.mean(np.log2(threshold / threshold.min())):.3g}"),
+        "bits_gained_per_channel": float(f"{mean(log2(threshold / threshold.min())):.3g}"),
         "threshold_configurations": len(np.unique(threshold)),
         "limited_by": dict(sorted(choice.ceiling.binding.items())),
         "exponents": list(choice.exponents),
         "worst_rounding": float(f"{worst:.3g}"),
-        "rms_input_error": float(f"{np.sqrt(rounding.square_error.mean()):.3g}"),
+        "rms_input_error": float(f"{np.sqrt(mean(rounding.square_error)):.3g}"),
         "bias_correction": float(f"{np.abs(rounding.mean_error).max():.3g}"),
         "clipped": 0,
     }
@@ -191,7 +192,7 @@ def _remarks(
             "W211",
             f"weights use only {levels:.1f} steps either side of zero, so that every state fits ({reason})",
             place,
-            measured=float(f"{np.log2(levels + 1) + 1:.2g}"),
+            measured=float(f"{log2(levels + 1) + 1:.2g}"),
             limit=4,
             unit="bits",
             hint=f"{_fewer_steps(context)}choose a target with a wider state",

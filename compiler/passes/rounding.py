@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..arithmetic import matmul, mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
 from .drives import Drive
@@ -78,7 +79,7 @@ def round_against(
         candidates = np.concatenate([candidates, np.rint(own)[None]])
     count, channels = candidates.shape
     rows = max((d.weight.shape[1] for d in drives), default=1)
-    mean, square = np.zeros((count, channels, rows)), np.zeros((count, channels))
+    offset, square = np.zeros((count, channels, rows)), np.zeros((count, channels))
     rounded = [np.zeros((count, *d.weight.shape)) for d in drives]
     for block in blocks:
         weight = np.concatenate([drives[i].weight[block.rows, :, a:b] for i, a, b in block.pieces], axis=2)
@@ -91,8 +92,8 @@ def round_against(
             chosen[:, -on_own.shape[1] :] = on_own
         error = chosen - flat
         shape = (count, *weight.shape[:2])
-        mean[:, block.rows] += (block.mean @ error).reshape(shape)
-        square[:, block.rows] += error_variance(error, block.covariance).reshape(shape).mean(axis=2)
+        offset[:, block.rows] += matmul(block.mean[None], error, count=2).reshape(shape)
+        square[:, block.rows] += mean(error_variance(error, block.covariance).reshape(shape), axis=2)
         first = 0
         for i, a, b in block.pieces:
             part = chosen[first : first + b - a].reshape(b - a, *shape)
@@ -100,7 +101,7 @@ def round_against(
             first += b - a
     best, channel = square.argmin(axis=0), np.arange(channels)
     kept = [replace(d, weight=r[best, channel]) for d, r in zip(drives, rounded, strict=True)]
-    return Rounding(candidates[best, channel], kept, mean[best, channel], square[best, channel])
+    return Rounding(candidates[best, channel], kept, offset[best, channel], square[best, channel])
 
 
 def _on_own_grid(weight: FloatArray, steps: FloatArray, own: FloatArray, limit: FloatArray) -> FloatArray:

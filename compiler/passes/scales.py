@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...targets import Target
+from ..arithmetic import exp, log, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
 from .drives import Drive, largest_weight
@@ -132,8 +133,8 @@ def _unit(population: Population, drives: list[Drive]) -> float:
 def _input_per_step(drives: list[Drive], channels: int) -> tuple[FloatArray, FloatArray]:
     low, high = np.zeros((channels, 1)), np.zeros((channels, 1))
     for drive in drives:
-        excitation = np.maximum(drive.weight, 0).sum(axis=2)
-        inhibition = drive.weight.sum(axis=2) - excitation
+        excitation = total(np.maximum(drive.weight, 0), axis=2)
+        inhibition = total(np.minimum(drive.weight, 0), axis=2)
         lowest, highest = min(drive.low, 0), max(drive.high, 0)
         low = low + excitation * lowest + inhibition * highest
         high = high + excitation * highest + inhibition * lowest
@@ -170,24 +171,25 @@ def choose_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: 
 
 def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> FloatArray:
     """Mean square error of each channel's input per step, in thresholds squared, (O,)."""
-    total = np.zeros(len(threshold))
+    error = np.zeros(len(threshold))
     for drive, exponent in zip(drives, exponents, strict=True):
         lost = rounded_weight(drive, exponent, threshold, step)
         lost -= drive.weight
         np.square(lost, out=lost)
-        activity = np.broadcast_to(drive.activity, (*drive.activity.shape[:1], 1, lost.shape[2]))
-        total += np.matmul(lost, activity.transpose(0, 2, 1))[:, :, 0].mean(axis=1)
-    return total
+        lost *= drive.activity
+        error += total(lost, axis=(1, 2)) / lost.shape[1]
+    return error
 
 
 def expected_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
     """Mean of ``rounding_error`` over channels if every rounding error were uniform."""
-    total = 0.0
+    error = 0.0
     for drive, exponent in zip(drives, exponents, strict=True):
         grid = (step << exponent) / threshold
-        activity = np.broadcast_to(drive.activity, drive.weight.shape).sum(axis=2).mean(axis=1)
-        total += float(np.mean(np.square(grid) / 12 * activity))
-    return total
+        shape = (*drive.activity.shape[:2], drive.weight.shape[2])
+        activity = total(np.broadcast_to(drive.activity, shape), axis=(1, 2)) / drive.activity.shape[1]
+        error += float(mean(np.square(grid) / 12 * activity))
+    return error
 
 
 def limit_configurations(threshold: FloatArray, configurations: int) -> FloatArray:
@@ -195,5 +197,5 @@ def limit_configurations(threshold: FloatArray, configurations: int) -> FloatArr
     if len(np.unique(threshold)) <= configurations:
         return threshold
     low, high = float(threshold.min()), float(threshold.max())
-    classes = np.floor(low * (high / low) ** (np.arange(configurations) / configurations))
+    classes = np.floor(low * exp(log(high / low) * (np.arange(configurations) / configurations)))
     return np.asarray(classes[np.searchsorted(classes, threshold, side="right") - 1])

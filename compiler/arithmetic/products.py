@@ -1,0 +1,51 @@
+"""Products of float matrices that depend on no order of summation."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from .fixed_point import DEPTH, SLICE_BITS, AnyFloat, Doubles, slices, slices_for, steps
+
+_ENTRIES_AT_ONCE = 1 << 22
+
+Floats = TypeVar("Floats", bound=AnyFloat)
+
+
+def matmul(left: Floats, right: Floats, *, count: int | None = None) -> Floats:
+    """``left`` (M, K) times ``right`` (K, N), of one float type.
+
+    With ``count`` slices (default: as many as the type is worth) an operand is off by 2^(-22 count) of the largest in
+    its row of ``left`` or column of ``right``; the sums are exact but for 2^-53 per 512 terms.
+    """
+    kind = np.result_type(left, right)
+    count = slices_for(kind) if count is None else count
+    step = steps(right, (0,), SLICE_BITS)
+    parts = slices(right, step, count)
+    result = np.empty((left.shape[0], right.shape[1]), dtype=kind)
+    rows = max(1, _ENTRIES_AT_ONCE // max(1, *left.shape[1:], *right.shape[1:]))
+    for first in range(0, len(left), rows):
+        some = left[first : first + rows]
+        scale = steps(some, (1,), SLICE_BITS)
+        product = sliced_product(slices(some, scale, count), parts, count)
+        product *= scale
+        product *= step
+        result[first : first + rows] = product
+    return result  # type: ignore[return-value]
+
+
+def sliced_product(left: list[Doubles], right: list[Doubles], count: int) -> Doubles:
+    """Sum of the products of slices whose places add up to less than ``count``, smallest first, in steps of both."""
+    total: Doubles = np.zeros((left[0].shape[0], right[0].shape[1]))
+    for place in reversed(range(count)):
+        total *= 2.0**-SLICE_BITS
+        for i, part in enumerate(left[: place + 1]):
+            if place - i < len(right):
+                _add_product(total, part, right[place - i])
+    return total
+
+
+def _add_product(total: Doubles, left: Doubles, right: Doubles) -> None:
+    for first in range(0, len(right), DEPTH):
+        total += left[:, first : first + DEPTH] @ right[first : first + DEPTH]
