@@ -29,7 +29,7 @@ def run_guarded(job: Job, deadline: float, progress: Report | None = None) -> No
     also when this process is interrupted or killed. Raises ``UnusableInput`` E502 with the error of the
     Lava process that failed, E503 at the deadline.
     """
-    prefix = f"psm_{secrets.token_hex(8)}_"
+    prefix = f"psm_{os.getpid()}_{secrets.token_hex(8)}_"
     worker = [sys.executable, "-m", "spikec.runtime.lava.worker", str(job.directory), prefix]
     script = [sys.executable, "-I", supervisor.__file__]
     arguments = [str(os.getpid()), str(deadline), prefix, str(job.directory), *worker]
