@@ -14,6 +14,7 @@ from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from .ir.network import Network, evaluate
 from .ir.operators import AnyFloat, QuantizeClip
 from .ir.rates import evaluate_rates
+from .ir.text import print_network, print_program, print_spiking
 from .ir.verify import network_faults, spiking_faults
 from .options import CompileOptions
 from .passes.align_delays import AlignDelays
@@ -69,6 +70,13 @@ class Pipeline:
     records: tuple[PassRecord, ...]
     diagnostics: tuple[Diagnostic, ...]
     stages: dict[str, Compilation]
+
+    def printed(self, name: str) -> str:
+        """The lowest level that there is after the pass called ``name``, or as it was ``read-onnx``; else KeyError."""
+        state = self.stages[name]
+        if state.program is not None:
+            return print_program(state.program)
+        return print_network(state.network) if state.spiking is None else print_spiking(state.spiking)
 
 
 def passes_for(options: CompileOptions) -> tuple[Pass, ...]:

@@ -186,6 +186,14 @@ def test_a_gate_that_opens_a_step_early_or_too_wide_is_refused() -> None:
     assert list(problems(gated(start=-20)))
 
 
+def test_a_gated_neuron_below_zero_does_not_fire(run: Run) -> None:
+    program = gated()
+    against = Projection("in", INPUT, "n", DenseSynapses(np.array([[-1]])))
+    execution = run(replace(program, projections=(against, program.projections[1])), ints(10, 4, 0)[:, None])
+    assert trains(execution) == [[0, 0, 0]] * 3
+    assert execution.readout.tolist() == [[0]] * 3
+
+
 def test_counts_end_at_t_however_much_came_in(run: Run) -> None:
     program = replace(gated(), pulses=(Pulse("gate", "n", 4, ints(85)),))
     execution = run(program, ints(0, 10)[:, None])
