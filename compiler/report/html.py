@@ -10,7 +10,7 @@ from ..diagnostics.render import render_figures, render_place
 from .content import Report
 from .printable import printable
 from .resources import resource_use
-from .summary import figures, findings_note, in_words, made_from, state_of
+from .summary import figures, findings, findings_note, in_words, made_from, state_of
 from .tables import layer_tables, ledger_table
 
 _TEMPLATES = Environment(
@@ -32,6 +32,7 @@ def report_html(report: Report) -> str:
         state=state_of(shown.verdict),
         figures=figures(shown),
         ledger=ledger_table(shown.ledger),
+        findings=findings(shown),
         counts=findings_note(shown),
         layer_tables=layer_tables(shown),
         resources=resource_use(shown.resources),

@@ -9,7 +9,7 @@ from ..diagnostics.render import markdown_text
 from .content import Report
 from .printable import printable
 from .resources import ResourceUse, resource_use
-from .summary import figures, findings_note, in_words, made_from
+from .summary import figures, findings, findings_note, in_words, made_from
 from .tables import ReportTable, layer_tables, ledger_table
 
 
@@ -27,7 +27,7 @@ def _parts(report: Report) -> Iterator[str]:
         table = ledger_table(report.ledger)
         yield _section(table.title, table.note, _table(table) if table.rows else "")
     if report.diagnostics:
-        found = "\n".join(render_markdown(each) for each in report.diagnostics)
+        found = "\n".join(render_markdown(each) for each in findings(report))
         yield _section("Findings", findings_note(report), found)
     for table in layer_tables(report):
         yield _section(table.title, table.note, _table(table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...targets.diagnostic import Diagnostic, Severity
 from ..diagnostics import render_summary
 from .content import AgreementSection, LedgerRow, NeuronSection, ProgramSection, Report, ResourceRow
 from .effects import counted
@@ -79,6 +80,12 @@ def _figures(report: Report) -> Iterator[Figure]:
 def findings_note(report: Report) -> str:
     """How many findings there are of each severity, and how they were counted."""
     return render_summary(report.diagnostics) + ("; warnings count as errors" if report.strict else "")
+
+
+def findings(report: Report) -> tuple[Diagnostic, ...]:
+    """Errors, then warnings, then remarks."""
+    order = list(Severity)
+    return tuple(sorted(report.diagnostics, key=lambda each: order.index(each.severity)))
 
 
 def stages(rows: tuple[LedgerRow, ...]) -> tuple[Stage, ...]:

@@ -12,7 +12,7 @@ from .columns import filled, listed, text_table
 from .content import Report
 from .printable import printable
 from .resources import ResourceUse, resource_use
-from .summary import figures, findings_note, made_from
+from .summary import figures, findings, findings_note, made_from
 from .tables import Cell, ReportTable, layer_tables, ledger_table
 
 WIDTH = 80
@@ -39,7 +39,7 @@ def _parts(report: Report, width: int) -> Iterator[str]:
     if report.ledger:
         yield _tabled(ledger_table(report.ledger), width)
     if report.diagnostics:
-        yield _section("Findings", "", "\n\n".join(_finding(each, width) for each in report.diagnostics), width)
+        yield _section("Findings", "", "\n\n".join(_finding(each, width) for each in findings(report)), width)
     for table in layer_tables(report):
         yield _tabled(table, width)
     yield from _resources(resource_use(report.resources), width)
