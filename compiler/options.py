@@ -12,6 +12,7 @@ from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.schema import NEURON_MODELS
+from ..targets.suggestion import known_names
 from .ir.network import Network
 
 Granularity = Literal["neuron", "channel", "layer"]
@@ -69,7 +70,7 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
         (
             options.schedule in SCHEDULES,
             f"the schedule '{options.schedule}' is not known",
-            f"give --schedule {' or '.join(SCHEDULES)}",
+            known_names(options.schedule, SCHEDULES, "give --schedule"),
         ),
         (
             options.weight_bits is None or 2 <= options.weight_bits <= 16,
@@ -80,7 +81,7 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
         (
             options.neuron in NEURON_MODELS,
             f"the neuron model '{options.neuron}' is not known",
-            f"give --neuron {' or '.join(NEURON_MODELS)}",
+            known_names(options.neuron, NEURON_MODELS, "give --neuron"),
         ),
         (
             options.neuron == IF or options.schedule == "pipelined",

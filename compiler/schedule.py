@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..runtime.program import Program, latency_with_gates
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.suggestion import known_names
 from .analysis.residuals import measure_residuals
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
@@ -102,6 +103,5 @@ def _require_known_layers(pipeline: Pipeline, context: Context) -> None:
     unknown = sorted(context.exact_layers - set(known))
     if unknown:
         raise UnusableInput(
-            Diagnostic("E634", f"there is no layer '{name}' to gate", hint=f"choose from {', '.join(known)}")
-            for name in unknown
+            Diagnostic("E634", f"there is no layer '{name}' to gate", hint=known_names(name, known)) for name in unknown
         )

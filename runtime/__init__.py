@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from .execution import Execution
-from .lava import build_process
-from .program import Program
-from .program.storage import load_program
-from .samples import Samples
-from .simulator import simulate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .lava import build_process
+    from .program import Program
+    from .program.storage import load_program
+    from .samples import Samples
+    from .simulator import simulate
 
 __all__ = ["Execution", "Program", "Samples", "build_process", "load_program", "simulate"]
+
+# Imported when they are first asked for: the command line looks into this package for its help page.
+_HOME = {
+    "Execution": ".execution",
+    "Program": ".program",
+    "Samples": ".samples",
+    "build_process": ".lava",
+    "load_program": ".program.storage",
+    "simulate": ".simulator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'spikec.runtime' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name], __name__), name)

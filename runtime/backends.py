@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..targets.diagnostic import refuse
+from ..targets.suggestion import known_names
 from .execution import Execution
 from .lava import run_lava, run_loihi2
 from .program import IntArray, Program
@@ -36,6 +37,5 @@ def run_backend(
     ``settings`` are further keyword arguments of that backend.
     """
     if name not in BACKENDS:
-        known = ", ".join(BACKENDS)
-        raise refuse("E640", f"there is no backend '{name}'", hint=f"choose from {known}")
+        raise refuse("E640", f"there is no backend '{name}'", hint=known_names(name, BACKENDS))
     return BACKENDS[name](program, samples, record=record, progress=progress, **(settings or {}))

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .loader import load, names
 from .schema import Choices, Fact, Flag, Models, Target
+from .terminal.completion import name_or_file
+from .terminal.help_page import command, json_option
+from .terminal.listing import LOOKING_UP, Listed
+from .terminal.printable import printable
+from .terminal.streams import is_terminal, tell, tell_json
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@command()
+@click.argument("name", required=False, shell_complete=name_or_file(names))
+@json_option
 def targets(name: str | None, as_json: bool) -> None:
     """List the targets, or every number of the target NAME (or of a .toml file) with its source."""
     if name is None:
         known = tuple(load(each) for each in names())
-        _print_json({"targets": [_summary(t) for t in known]}) if as_json else _print_list(known)
+        tell_json({"targets": [_summary(t) for t in known]}, indent=2) if as_json else _print_list(known)
         return
     target = load(name)
-    _print_json(_description(target)) if as_json else _print_target(target)
+    tell_json(_description(target), indent=2) if as_json else _print_target(target)
 
 
-COMMANDS: tuple[click.Command, ...] = (targets,)
+COMMANDS = (
+    Listed("targets", LOOKING_UP, "List the chips, or every number of one with its source.", __name__, "targets"),
+)
 
 
 def _summary(target: Target) -> dict[str, object]:
@@ -44,28 +50,19 @@ def _description(target: Target) -> dict[str, object]:
     return {**_summary(target), "numbers": facts, "notes": list(target.notes)}
 
 
-def _print_json(content: dict[str, object]) -> None:
-    click.echo(json.dumps(content, indent=2, sort_keys=True))
-
-
 def _print_list(known: tuple[Target, ...]) -> None:
-    table = Table("target", "chip", "numbers", "assumed", "backends")
-    for target in known:
-        facts = len(tuple(target.facts()))
-        table.add_row(target.name, target.title, str(facts), str(len(target.assumed())), ", ".join(target.backends))
-    _print_table(table)
+    rows = ((t.name, t.title, str(len(tuple(t.facts()))), str(len(t.assumed())), ", ".join(t.backends)) for t in known)
+    _print_table(("target", "chip", "numbers", "assumed", "backends"), rows)
 
 
 def _print_target(target: Target) -> None:
-    click.echo(f"{target.name}: {target.title}")
-    click.echo(f"backends: {', '.join(target.backends)}")
-    table = Table("number", "value", "unit", "status", "source")
-    for key, fact in target.facts():
-        unit = "" if isinstance(fact, (Flag, Models)) else fact.unit
-        table.add_row(key, _shown(fact), unit, fact.status.value, fact.source)
-    _print_table(table)
-    for note in target.notes:
-        click.echo(f"note: {note}")
+    tell(f"{target.name}: {target.title}", f"backends: {', '.join(target.backends)}")
+    rows = (
+        (key, _shown(fact), "" if isinstance(fact, (Flag, Models)) else fact.unit, fact.status.value, fact.source)
+        for key, fact in target.facts()
+    )
+    _print_table(("number", "value", "unit", "status", "source"), rows)
+    tell(*(f"note: {note}" for note in target.notes))
 
 
 def _shown(fact: Fact) -> str:
@@ -76,9 +73,15 @@ def _shown(fact: Fact) -> str:
     return str(fact.value)
 
 
-def _print_table(table: Table) -> None:
+def _print_table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(printable, row))
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
+    if not is_terminal(sys.stdout):
         # A pipe has no width: wrapping at 80 would cut sources apart.
         console.width = 240
     console.print(table)

@@ -35,8 +35,9 @@ class Place:
 class Diagnostic:
     """One problem or remark.
 
-    ``code`` is stable (``E301``); its letter gives the default severity, its entry in
-    ``spikec.compiler.diagnostics.codes`` the explanation that ``spikec explain`` prints.
+    ``code`` is stable (``E301``); its letter gives the severity, its entry in ``spikec.compiler.diagnostics.codes``
+    the explanation that ``spikec explain`` prints. An error against an assumed limit becomes the warning of the same
+    number: ``E317`` is then ``W317``.
     ``measured`` and ``limit`` are in ``unit``; ``source`` says where the limit was read.
     """
 
@@ -49,13 +50,16 @@ class Diagnostic:
     hint: str | None = None
     source: str | None = None
     assumed: bool = False
-    """The limit is an assumption, so an error counts as a warning."""
+    """The limit is an assumption, so what would be an error is a warning."""
+
+    def __post_init__(self) -> None:
+        if self.assumed and self.code.startswith("E"):
+            object.__setattr__(self, "code", f"W{self.code[1:]}")
 
     @property
     def severity(self) -> Severity:
-        """Severity from the code's letter; an error against an assumed limit is a warning."""
-        severity = _SEVERITY_OF_LETTER[self.code[0]]
-        return Severity.WARNING if self.assumed and severity is Severity.ERROR else severity
+        """Severity from the code's letter."""
+        return _SEVERITY_OF_LETTER[self.code[0]]
 
 
 class UnusableInput(Exception):  # noqa: N818 - the name says what the user gave, not what we did
@@ -65,6 +69,14 @@ class UnusableInput(Exception):  # noqa: N818 - the name says what the user gave
         problems = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
         super().__init__("; ".join(f"{d.code} {d.message}" for d in problems))
         self.diagnostics = problems
+
+
+class DiagnosticWarning(UserWarning):
+    """A diagnostic that does not end the work, for callers in Python; the command line prints it as a finding."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(f"{diagnostic.code} {diagnostic.message}; {diagnostic.hint}")
+        self.diagnostic = diagnostic
 
 
 def refuse(

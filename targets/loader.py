@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from .diagnostic import Diagnostic, Place, UnusableInput, refuse
 from .schema import FACTS, NEURON_MODELS, Choices, Flag, Models, Number, Status, Target
+from .suggestion import known_names
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -57,12 +58,10 @@ def _locate(name_or_path: str | Path, folder: Path) -> Path:
     if Path(text).name == text and (SHIPPED / f"{text}.toml").is_file():
         return SHIPPED / f"{text}.toml"
     known = names()
-    near = get_close_matches(text, known, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
     raise refuse(
         "E801",
         f"there is no target {text!r}",
-        hint=f"{guess}targets: {', '.join(known)}; a description of your own is given as a path ending in .toml",
+        hint=f"{known_names(text, known, 'targets:')}; a description of your own is given as a path ending in .toml",
     )
 
 

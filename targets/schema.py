@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+    IntArray = npt.NDArray[np.int64]
 
 
 class Status(str, Enum):
@@ -208,10 +209,13 @@ class Target:
 
     def bias_representable(self, bias: IntArray) -> npt.NDArray[np.bool_]:
         """Whether each bias, in weight units, is a mantissa << exponent that the chip can hold; same shape."""
-        return np.asarray(self.nearest_bias(bias) == bias)
+        equal: npt.NDArray[np.bool_] = self.nearest_bias(bias) == bias
+        return equal
 
     def nearest_bias(self, bias: IntArray) -> IntArray:
         """Return the nearest bias in weight units that the chip can hold, for each of ``bias``; same shape."""
+        import numpy as np
+
         weight_units = np.asarray(bias, dtype=np.int64)
         if self.neuron.bias_mantissa_maximum is None:
             return weight_units
@@ -227,6 +231,8 @@ class Target:
 
         None where the chip cannot set a bias for one step, or none that large.
         """
+        import numpy as np
+
         if self.neuron.pulsed_bias is None or not self.neuron.pulsed_bias.value:
             return None
         if self.neuron.bias_mantissa_maximum is None:

@@ -1,11 +1,19 @@
-"""What the user types of this folder: ``spikec compile``, ``check``, ``report``, ``profile``, ``evaluate`` and more."""
+"""What the user types of this folder: ``spikec compile``, ``check``, ``report``, ``evaluate``, ``explain`` and more."""
 
 from __future__ import annotations
 
-import click
+from ...targets.terminal.listing import COMPILING, LOOKING_UP, METHODS, RUNNING, Listed
 
-from .compile import check, compile_command, passes, report
-from .measure import evaluate, tradeoff
-from .profile import profile
+_COMPILE, _MEASURE, _PROFILE, _PASSES = (f"{__name__}.{name}" for name in ("compile", "measure", "profile", "passes"))
+_EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
-COMMANDS: tuple[click.Command, ...] = (compile_command, check, report, profile, evaluate, tradeoff, passes)
+COMMANDS = (
+    Listed("check", COMPILING, "Say whether a model fits a chip, layer by layer.", _COMPILE, "check"),
+    Listed("compile", COMPILING, "Compile a model into integers, with a report.", _COMPILE, "compile_command"),
+    Listed("report", COMPILING, "Show the report of a compiled network.", _COMPILE, "report"),
+    Listed("profile", RUNNING, "Measure spikes and operations of each layer.", _PROFILE, "profile"),
+    Listed("evaluate", METHODS, "Compare what conversion methods are worth on data.", _MEASURE, "evaluate"),
+    Listed("tradeoff", METHODS, "Measure accuracy against latency, gate by gate.", _MEASURE, "tradeoff"),
+    Listed("explain", LOOKING_UP, "Say what a diagnostic code means and how to fix it.", _EXPLAIN, "explain"),
+    Listed("passes", LOOKING_UP, "List the compiler's passes with their equations.", _PASSES, "passes"),
+)

@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from ...runtime.program.artefact import write_file
 from ...runtime.progress import progress_bar
-from ...runtime.samples import Samples, load_samples
+from ...targets import names as target_names
 from ...targets.diagnostic import refuse
-from ..diagnostics import render_line
-from ..evaluation.evaluation import ALL, Evaluation, evaluate_models
-from ..evaluation.forms import evaluation_markdown, evaluation_plot, evaluation_text
-from ..evaluation.picture import require_matplotlib
-from ..evaluation.tradeoff import Tradeoff, measure_tradeoff
-from ..evaluation.tradeoff_plot import plot_tradeoff
-from ..frontend.model import ModelReader, read_model
-from ..methods.table import DEFAULT_METHODS
-from ..options import CompileOptions
-from .compile import INPUT_SHAPE
+from ...targets.terminal.completion import name_or_file, several_of
+from ...targets.terminal.findings import tell_findings
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
+from .compile_options import INPUT_SHAPE
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+if TYPE_CHECKING:
+    from ...runtime.samples import Samples
+    from ..evaluation.evaluation import Evaluation
+    from ..evaluation.tradeoff import Tradeoff
+    from ..frontend.model import ModelReader
 
-
-@click.command()
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--data", required=True, metavar="FILE.npz", help="Labelled test data.")
-@click.option("--calibration", metavar="FILE.npz", help="Training inputs; never the test data.")
-@click.option("--target", default="lava", show_default=True)
-@click.option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
-@click.option("--methods", default=",".join(DEFAULT_METHODS), show_default=True, help="By commas, or 'all'.")
-@click.option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
-@INPUT_SHAPE
-@click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
-@click.option(
-    "--journal", metavar="FILE.jsonl", help="Keep figures as they come; an interrupted run goes on from them."
+# The names again, so that neither help nor completion imports the methods; a test compares.
+METHOD_NAMES = (
+    *("max-norm", "robust-norm", "rate-norm", "opt", "opi"),
+    *("calibration-bias", "calibration-potential", "calibration-weights"),
+    *("msat", "qc-ann", "lmpc", "lmpc-paper", "lwc", "lmpc-lwc", "qcfs", "srp", "cos"),
+    *("noise", "local-noise", "deploy", "exact"),
 )
-@click.option("--markdown", metavar="FILE.md", help="Write the table in Markdown.")
-@click.option("--plot", metavar="FILE.svg", help="Plot accuracy against T, one line per method.")
-@_JSON
+DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
+ALL = "all"
+
+_DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Labelled test data.")
+_TARGET = option(
+    "--target",
+    default="lava",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    shell_complete=name_or_file(target_names),
+    help="Name, or path of a chip description.",
+)
+_LIMIT = option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
+_CALIBRATION = "Training inputs; never the test data."
+
+
+@command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path())
+@_DATA
+@option("--calibration", metavar="FILE.npz", type=click.Path(), help=_CALIBRATION)
+@_TARGET
+@option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
+@option(
+    "--methods",
+    default=",".join(DEFAULT_NAMES),
+    show_default=True,
+    shell_complete=several_of(lambda: (ALL, *METHOD_NAMES)),
+    help="By commas, or 'all' that apply.",
+)
+@option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
+@INPUT_SHAPE
+@_LIMIT
+@option(
+    "--journal",
+    metavar="FILE.jsonl",
+    type=click.Path(),
+    help="Keep figures as they come; an interrupted run goes on from them.",
+)
+@option("--markdown", metavar="FILE.md", type=click.Path(), help="Write the table in Markdown.")
+@option("--plot", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against T, one line per method.")
+@json_option
+@verbosity_options
 @click.pass_obj
 def evaluate(
     readers: Mapping[str, ModelReader] | None,
@@ -64,6 +94,12 @@ def evaluate(
 
     Models of one kind of training, as their files tell, share the rows of that kind: seeds are averaged.
     """
+    from ...runtime.program.artefact import write_file
+    from ..evaluation.evaluation import evaluate_models
+    from ..evaluation.forms import evaluation_markdown, evaluation_plot, evaluation_text
+    from ..evaluation.picture import require_matplotlib
+    from ..options import CompileOptions
+
     if plot is not None:
         require_matplotlib()
     samples = _samples(models[0], input_shape, data, limit, readers)
@@ -80,26 +116,26 @@ def evaluate(
             readers=readers,
             progress=progress,
         )
-    for remark in result.remarks:
-        click.echo(render_line(remark), err=True)
+    tell_findings(result.remarks)
     if markdown is not None:
         write_file(markdown, evaluation_markdown(result).encode())
     if plot is not None:
         write_file(plot, evaluation_plot(result))
-    click.echo(_evaluation_json(result) if as_json else evaluation_text(result))
+    tell_json(_evaluation_document(result)) if as_json else tell(*evaluation_text(result).split("\n"))
 
 
-@click.command()
-@click.argument("model", metavar="MODEL")
-@click.option("--data", required=True, metavar="FILE.npz", help="Labelled test data.")
-@click.option("--calibration", required=True, metavar="FILE.npz", help="Training inputs; never the test data.")
-@click.option("--target", default="lava", show_default=True)
-@click.option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample.")
+@command()
+@click.argument("model", metavar="MODEL", type=click.Path())
+@_DATA
+@option("--calibration", required=True, metavar="FILE.npz", type=click.Path(), help=_CALIBRATION)
+@_TARGET
+@option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample.")
 @INPUT_SHAPE
-@click.option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
-@click.option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
-@click.option("-o", "--output", metavar="FILE.svg", help="Plot accuracy against latency.")
-@_JSON
+@option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
+@_LIMIT
+@option("-o", "--output", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against latency.")
+@json_option
+@verbosity_options
 @click.pass_obj
 def tradeoff(
     readers: Mapping[str, ModelReader] | None,
@@ -115,6 +151,12 @@ def tradeoff(
     as_json: bool,
 ) -> None:
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
+    from ...runtime.program.artefact import write_file
+    from ..evaluation.picture import require_matplotlib
+    from ..evaluation.tradeoff import measure_tradeoff
+    from ..evaluation.tradeoff_plot import plot_tradeoff
+    from ..options import CompileOptions
+
     if output is not None:
         require_matplotlib()
     samples = _samples(model, input_shape, data, limit, readers)
@@ -123,7 +165,7 @@ def tradeoff(
         result = measure_tradeoff(model, samples, options, points, readers=readers, progress=progress)
     if output is not None:
         write_file(output, plot_tradeoff(result))
-    click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else _tradeoff_text(result))
+    tell_json(asdict(result)) if as_json else tell(*_tradeoff_lines(result))
 
 
 def _samples(
@@ -133,14 +175,19 @@ def _samples(
     limit: int | None,
     readers: Mapping[str, ModelReader] | None,
 ) -> Samples:
+    import numpy as np
+
+    from ...runtime.samples import load_samples
+    from ..frontend.model import read_model
+
     network = read_model(model, input_shape=input_shape, readers=readers).network
     classes = int(np.prod(network.shape(network.output)))
     return load_samples(data, network.input_shape, classes=classes).evenly(limit)
 
 
-def _evaluation_json(result: Evaluation) -> str:
+def _evaluation_document(result: Evaluation) -> dict[str, Any]:
     rows = [{**asdict(row), "samples": result.samples} for row in result.rows]
-    return json.dumps({"ann_accuracy": result.ann_accuracy, "rows": rows}, sort_keys=True)
+    return {"ann_accuracy": result.ann_accuracy, "rows": rows}
 
 
 def _integers(text: str) -> tuple[int, ...]:
@@ -150,7 +197,7 @@ def _integers(text: str) -> tuple[int, ...]:
         raise refuse("E630", f"timesteps is '{text}'", hint="give whole numbers separated by commas") from error
 
 
-def _tradeoff_text(result: Tradeoff) -> str:
+def _tradeoff_lines(result: Tradeoff) -> list[str]:
     width = max(24, *(2 + len(name) for name in result.misfires))
     lines = [
         f"ANN (float): {result.ann_accuracy:.2%}, T = {result.timesteps}",
@@ -159,4 +206,4 @@ def _tradeoff_text(result: Tradeoff) -> str:
     lines += [f"{'  ' + name:{width}} {m.over:>7.2%} {m.under:>7.2%}" for name, m in result.misfires.items()]
     lines.append("gates  latency  steps per sample  accuracy")
     lines += [f"{len(p.gated):>5} {p.latency:>8} {p.window:>17} {p.accuracy:>9.2%}" for p in result.points]
-    return "\n".join(lines)
+    return lines

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from ...runtime.commands import load_encoded
-from ...runtime.program import Program
-from ...runtime.program.storage import load_program
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import UnusableInput, refuse
-from ..analysis.energy import EnergyRatio, energy_ratio, fan_outs, network_macs, program_macs, synaptic_operations
-from ..analysis.residuals import Residuals, measure_activity
-from ..frontend.model import ModelReader, examine_model
-from ..report.stored import read_report
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
+
+if TYPE_CHECKING:
+    from ...runtime.program import Program
+    from ..analysis.energy import EnergyRatio
+    from ..analysis.residuals import Residuals
+    from ..frontend.model import ModelReader
 
 _NOTES = (
     "rate: spikes per neuron and step; operations: synapses that a layer's spikes reach, per sample",
@@ -54,13 +56,19 @@ class Profile:
     energy: EnergyRatio
 
 
-@click.command()
-@click.argument("directory", metavar="DIR")
-@click.option("--data", required=True, metavar="FILE.npz", help="Inputs; labels are not needed.")
-@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
-@click.option("--model", metavar="MODEL", help="Compare the energy with this model, which DIR was compiled from.")
-@click.option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs was compiled.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@command()
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs; labels are not needed.")
+@option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")
+@option(
+    "--model",
+    metavar="MODEL",
+    type=click.Path(),
+    help="Compare the energy with this model, which DIR was compiled from.",
+)
+@option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs was compiled.")
+@json_option
+@verbosity_options
 @click.pass_obj
 def profile(
     readers: Mapping[str, ModelReader] | None,
@@ -72,6 +80,11 @@ def profile(
     as_json: bool,
 ) -> None:
     """Measure spikes, residual potentials and synaptic operations of each layer, and estimate the energy."""
+    from ...runtime.commands.run import load_encoded
+    from ...runtime.program.storage import load_program
+    from ..analysis.energy import energy_ratio, fan_outs, program_macs, synaptic_operations
+    from ..analysis.residuals import measure_activity
+
     program = load_program(directory)
     if output is not None and model is None:
         raise refuse("E630", "--output-name names an output of --model, which is not given", hint="give --model too")
@@ -91,7 +104,7 @@ def profile(
     }
     energy = energy_ratio(macs, program, activity)
     result = Profile(activity.samples, "program" if model is None else "model", layers, energy)
-    click.echo(json.dumps(asdict(result), sort_keys=True) if as_json else profile_text(program, result))
+    tell_json(asdict(result)) if as_json else tell(*profile_text(program, result).split("\n"))
 
 
 def profile_text(program: Program, result: Profile) -> str:
@@ -140,6 +153,10 @@ def _percent(ratio: float | None) -> str:
 def _macs_of_model(
     program: Program, model: str, output: str | None, directory: str, readers: Mapping[str, ModelReader] | None
 ) -> int:
+    from ..analysis.energy import network_macs
+    from ..frontend.model import examine_model
+    from ..report.stored import read_report
+
     examined = examine_model(model, output=output, input_shape=program.input.sample_shape, readers=readers)
     compiled_from = read_report(directory).model.digest
     if examined.section.digest != compiled_from:

@@ -6,31 +6,28 @@ import textwrap
 
 import click
 
+from ...targets.terminal.completion import one_of
+from ...targets.terminal.help_page import command
+from ...targets.terminal.streams import tell, text_width
 from .code import Code
-from .codes import CODES
-
-_WIDTH = 100
+from .codes import CODES, entry_of
 
 
-@click.command()
-@click.argument("code", required=False)
+@command()
+@click.argument("code", required=False, shell_complete=one_of(lambda: sorted(CODES)))
 def explain(code: str | None) -> None:
     """Say what the diagnostic CODE means, why it matters and how to fix it; without CODE list all."""
     if code is None:
-        for entry in sorted(CODES.values(), key=lambda each: (each.id[1:], each.id)):
-            click.echo(f"{entry.id}  {entry.title}")
+        tell(*(f"{each.id}  {each.title}" for each in sorted(CODES.values(), key=lambda each: (each.id[1:], each.id))))
         return
-    wanted = code.strip().upper()
-    if wanted not in CODES:
-        near = _nearest(wanted)
+    entry = entry_of(code.strip().upper())
+    if entry is None:
+        near = _nearest(code.strip().upper())
         guess = f" Did you mean {near}?" if near else ""
         raise click.BadParameter(
             f"there is no diagnostic {code!r}.{guess} 'spikec explain' lists all.", param_hint="CODE"
         )
-    click.echo(explanation(CODES[wanted]))
-
-
-COMMANDS: tuple[click.Command, ...] = (explain,)
+    tell(*explanation(entry).split("\n"))
 
 
 def explanation(code: Code) -> str:
@@ -52,4 +49,4 @@ def _nearest(wanted: str) -> str | None:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), _WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return textwrap.fill(" ".join(text.split()), text_width(), initial_indent="  ", subsequent_indent="  ")

@@ -18,6 +18,7 @@ from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.suggestion import known_names
 from ..analysis.ledger import predictions_of
 from ..compilation import build_from, usable_target
 from ..frontend.model import Model, ModelReader, read_model
@@ -260,8 +261,9 @@ def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
 def _require_known(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in METHODS]
     if unknown:
-        hint = f"choose from {', '.join(METHODS)}"
-        raise UnusableInput(Diagnostic("E633", f"there is no method '{name}'", hint=hint) for name in unknown)
+        raise UnusableInput(
+            Diagnostic("E633", f"there is no method '{name}'", hint=known_names(name, METHODS)) for name in unknown
+        )
 
 
 def _require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:

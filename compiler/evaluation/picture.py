@@ -7,16 +7,23 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...targets.diagnostic import refuse
+from ...targets.diagnostic import UnusableInput, refuse
+from ...targets.libraries import broken_library, install_command
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def require_matplotlib() -> None:
-    """Raise ``UnusableInput`` (E636) where matplotlib is not installed; to be asked before what takes long."""
+    """Raise ``UnusableInput`` (E636, E644) where matplotlib is not there or broken; asked before what takes long."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise refuse("E636", "plots are drawn by matplotlib, which is not installed", hint="pip install 'spikec[plot]'")
+        raise refuse(
+            "E636", "plots are drawn by matplotlib, which is not installed", hint=install_command("matplotlib")
+        )
+    try:
+        import matplotlib.figure  # noqa: F401
+    except Exception as error:  # whatever a broken installation raises
+        raise UnusableInput(broken_library("matplotlib", error)) from error
 
 
 def svg_picture(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:

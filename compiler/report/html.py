@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..diagnostics.render import render_figures, render_place
+from ...targets.terminal.findings import render_figures, render_place
 from .content import Report
 from .printable import printable
 from .resources import resource_use

@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
-from ..diagnostics import CODES, diagnostic_json
+from ..diagnostics import diagnostic_json, entry_of
 from .content import SCHEMA, Report
 from .verdict import verdict
 
@@ -92,6 +92,6 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
         found = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
         raise _Misfit(f"{where} {found}")
     record = kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in names if name in value})
-    if isinstance(record, Diagnostic) and record.code not in CODES:
+    if isinstance(record, Diagnostic) and entry_of(record.code) is None:
         raise _Misfit(f"{where}.code is {record.code!r}, which is no diagnostic of this version")
     return record

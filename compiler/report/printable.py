@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from ...targets.terminal.printable import printable as printable_text
+
 _Value = TypeVar("_Value")
 
 
@@ -15,7 +17,7 @@ def printable(value: _Value) -> _Value:
 
 def _printable(value: Any) -> Any:
     if isinstance(value, str) and type(value) is str:
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
+        return printable_text(value)
     if isinstance(value, tuple):
         return tuple(_printable(each) for each in value)
     if isinstance(value, dict):

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 
 from ...targets.diagnostic import Diagnostic
+from ...targets.terminal.findings import node_names
 from ..diagnostics import render_block
-from ..diagnostics.render import node_names
 from .columns import filled, listed, text_table
 from .content import Report
 from .printable import printable

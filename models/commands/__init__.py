@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import click
+from ...targets.terminal.listing import COMPILING, METHODS, Listed
 
-from .calibrate import calibrate_weights
-from .demo import demo
-from .train import train
-from .zoo import zoo
+_CALIBRATE = "Fit the weights of a trained network to T steps."
 
-COMMANDS: tuple[click.Command, ...] = (demo, train, calibrate_weights, zoo)
+COMMANDS = (
+    Listed("demo", COMPILING, "Take the shipped network all the way: start here.", f"{__name__}.demo", "demo"),
+    Listed("train", METHODS, "Train a quantise-and-clip network.", f"{__name__}.train", "train"),
+    Listed("calibrate-weights", METHODS, _CALIBRATE, f"{__name__}.calibrate", "calibrate_weights"),
+    Listed("zoo", METHODS, "Train every network of a comparison of methods.", f"{__name__}.zoo", "zoo"),
+)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...runtime.progress import progress_bar
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
 if TYPE_CHECKING:
@@ -17,19 +20,17 @@ GRADIENTS = ("mended", "printed", "straight-through")
 LIMIT = 1024
 
 
-@click.command(name="calibrate-weights")
+@command(name="calibrate-weights")
 @click.argument("checkpoint", metavar="CHECKPOINT.pt", type=click.Path(path_type=Path))
-@click.option("--timesteps", type=int, required=True, help="T of the spiking network.")
-@click.option(
+@option("--timesteps", type=int, required=True, help="T of the spiking network.")
+@option(
     "--images",
     metavar="FILE.npz",
     type=click.Path(path_type=Path),
     help="Training images that chose nothing; without it the calibration.npz beside the checkpoint.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="Take the first N of the images."
-)
-@click.option(
+@option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="Take the first N of the images.")
+@option(
     "--gradient",
     type=click.Choice(GRADIENTS),
     default="mended",
@@ -37,13 +38,14 @@ LIMIT = 1024
     help="mended: through time (LWC of Xiong et al., its flaws repaired). printed: as near the paper as trains at all. "
     "straight-through: on mean inputs (Li et al.), also for networks with ReLUs.",
 )
-@click.option("--potentials/--no-potentials", default=True, help="Calibrate initial potentials before the weights.")
-@click.option("--epochs", type=int, default=20, show_default=True, help="Per layer, at most.")
-@click.option("--learning-rate", type=float, help="Of the first epoch; without it the usual one of the gradient.")
-@click.option("--batch-size", type=int, default=128, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@option("--potentials/--no-potentials", default=True, help="Calibrate initial potentials before the weights.")
+@option("--epochs", type=int, default=20, show_default=True, help="Per layer, at most.")
+@option("--learning-rate", type=float, help="Of the first epoch; without it the usual one of the gradient.")
+@option("--batch-size", type=int, default=128, show_default=True)
+@option("--seed", type=int, default=0, show_default=True)
+@option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
+@json_option
+@verbosity_options
 def calibrate_weights(
     checkpoint: Path, images: Path | None, limit: int, output: Path, as_json: bool, **given: Any
 ) -> None:
@@ -56,11 +58,12 @@ def calibrate_weights(
     from ..calibration.calibrated_network import calibrate_network
     from ..calibration.weight_calibration import WeightCalibration
 
-    done = calibrate_network(checkpoint, output, WeightCalibration(**given), images=images, limit=limit)
-    click.echo(json.dumps(done.record, sort_keys=True) if as_json else _summary(done, output, checkpoint))
+    with progress_bar("calibrating"):
+        done = calibrate_network(checkpoint, output, WeightCalibration(**given), images=images, limit=limit)
+    tell_json(done.record) if as_json else tell(*_summary(done, output, checkpoint))
 
 
-def _summary(done: Calibrated, output: Path, checkpoint: Path) -> str:
+def _summary(done: Calibrated, output: Path, checkpoint: Path) -> list[str]:
     record = done.record
     before, after = record["divergences"]
     verdict = "kept" if record["kept"] else "not kept: the weights are those of the checkpoint"
@@ -70,4 +73,4 @@ def _summary(done: Calibrated, output: Path, checkpoint: Path) -> str:
     lines.append(f"written to {output}")
     if record["potentials"]:
         lines.append(f"compile with --calibration FILE.npz --aim {checkpoint}")
-    return "\n".join(lines)
+    return lines

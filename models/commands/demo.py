@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from ...compiler import CompileOptions, compile_model, with_agreement
-from ...compiler.analysis.ledger import predictions_of
-from ...compiler.compilation import Compiled
-from ...compiler.frontend.model import read_model
-from ...compiler.pipeline import STAGES
-from ...runtime.agreement import Agreement
-from ...runtime.backends import run_backend
-from ...runtime.commands import agreement_text, verify_backends
-from ...runtime.encoding import encode
-from ...runtime.execution import Execution
-from ...runtime.lava import availability
-from ...runtime.program.artefact import check_destination, write_artefact
+from ...runtime.commands.run import agreement_lines, verify_backends
 from ...runtime.progress import count_stages, progress_bar
-from ...runtime.samples import Samples
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
 from ..shipped import shipped_model, shipped_samples
+
+if TYPE_CHECKING:
+    from ...compiler.compilation import Compiled
+    from ...runtime.agreement import Agreement
+    from ...runtime.execution import Execution
+    from ...runtime.samples import Samples
 
 _TIMESTEPS = 4
 
 
-@click.command()
-@click.option("-o", "--output-directory", "directory", default="out/demo", show_default=True, metavar="DIR")
-@click.option("--verify-samples", type=click.IntRange(1, 1000), default=12, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@command()
+@option(
+    "-o",
+    "--output-directory",
+    "directory",
+    default="out/demo",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(),
+    help="Where the artefact goes.",
+)
+@option(
+    "--verify-samples",
+    type=click.IntRange(1, 1000),
+    default=12,
+    show_default=True,
+    help="Images on which every spike is compared.",
+)
+@json_option
+@verbosity_options
 def demo(directory: str, verify_samples: int, as_json: bool) -> int:
     """Compile the shipped network, run it on Lava, verify it spike by spike and report."""
+    import numpy as np
+
+    from ...compiler import CompileOptions, compile_model
+    from ...compiler.pipeline import STAGES
+    from ...runtime.encoding import encode
+    from ...runtime.program.artefact import check_destination, write_artefact
+
     check_destination(directory)
     test, calibration = load_shipped_samples()
     with progress_bar("compiling") as progress:
@@ -47,13 +65,17 @@ def demo(directory: str, verify_samples: int, as_json: bool) -> int:
     agreement = verify_backends(compiled.program, encoded, ("reference", *executions))
     write_artefact(directory, _with(compiled, agreement).files())
     document = _document(directory, test, executions, agreement)
-    click.echo(json.dumps(document, sort_keys=True) if as_json else _text(document, agreement))
+    tell_json(document) if as_json else tell(*_lines(document, agreement))
     same = all(np.array_equal(e.readout, executions["simulator"].readout) for e in executions.values())
     return 0 if agreement.equal and same else 1
 
 
 def load_shipped_samples() -> tuple[Samples, Samples]:
     """The 1,000 test images and the 512 training images for calibration that come with the package."""
+    import numpy as np
+
+    from ...runtime.samples import Samples
+
     with np.load(shipped_samples(), allow_pickle=False) as archive:
         test = Samples(archive["test_inputs"], archive["test_labels"].astype(np.int64))
         calibration = Samples(archive["calibration_inputs"], archive["calibration_labels"].astype(np.int64))
@@ -61,6 +83,10 @@ def load_shipped_samples() -> tuple[Samples, Samples]:
 
 
 def _run_everywhere(compiled: Compiled, test: Samples) -> dict[str, Execution]:
+    from ...runtime.backends import run_backend
+    from ...runtime.encoding import encode
+    from ...runtime.lava import availability
+
     encoded, _ = encode(compiled.program.input, test.inputs)
     names = ("simulator", "lava") if availability().available else ("simulator",)
     executions = {}
@@ -71,10 +97,16 @@ def _run_everywhere(compiled: Compiled, test: Samples) -> dict[str, Execution]:
 
 
 def _with(compiled: Compiled, agreement: Agreement) -> Compiled:
+    from ...compiler.compilation import Compiled, with_agreement
+
     return Compiled(compiled.program, with_agreement(compiled.report, agreement), compiled.seconds)
 
 
 def _document(directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement) -> dict[str, Any]:
+    from ...compiler.analysis.ledger import predictions_of
+    from ...compiler.frontend.model import read_model
+    from ...runtime.lava import availability
+
     network = read_model(shipped_model()).network
     return {
         "samples": len(test),
@@ -90,7 +122,7 @@ def _document(directory: str, test: Samples, executions: dict[str, Execution], a
     }
 
 
-def _text(document: dict[str, Any], agreement: Agreement) -> str:
+def _lines(document: dict[str, Any], agreement: Agreement) -> list[str]:
     lines = [
         f"{document['samples']} Fashion-MNIST test images, T = {document['timesteps']}",
         f"ANN (float)          {document['ann_accuracy']:.1%}",
@@ -100,9 +132,11 @@ def _text(document: dict[str, Any], agreement: Agreement) -> str:
         lines.append(f"spikes on {name:10} {accuracy:.1%}   {figures}")
     if "lava" not in document["spiking_accuracy"]:
         lines.append(f"not run on Lava: {document['lava']}")
+    first, *others = agreement_lines(agreement)
     lines += [
-        f"verify: {agreement_text(agreement)}",
+        f"verify: {first}",
+        *others,
         f"program: {document['program']}",
         f"report: {document['report']}",
     ]
-    return "\n".join(lines)
+    return lines

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ...runtime.progress import progress_bar
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
 NETWORKS = ("convnet", "resnet20", "vgg16")
@@ -19,19 +22,19 @@ THRESHOLD_RULES = ("mmse", "percentile")
 SHORTCUTS = ("projection", "identity")
 
 
-@click.command()
-@click.option("--network", type=click.Choice(NETWORKS), default="convnet", show_default=True)
-@click.option("--width", type=int, default=0, help="Channels of the first convolution; 0 takes the usual number.")
-@click.option("--shortcut", type=click.Choice(SHORTCUTS), default="projection", show_default=True, help="Of resnet20.")
-@click.option("--dataset", type=click.Choice(DATASETS), required=True)
-@click.option(
+@command()
+@option("--network", type=click.Choice(NETWORKS), default="convnet", show_default=True)
+@option("--width", type=int, default=0, help="Channels of the first convolution; 0 takes the usual number.")
+@option("--shortcut", type=click.Choice(SHORTCUTS), default="projection", show_default=True, help="Of resnet20.")
+@option("--dataset", type=click.Choice(DATASETS), required=True)
+@option(
     "--data",
     "folder",
     type=click.Path(path_type=Path),
     help="Folder of the data set's files; of imagenet, with train/CLASS and val/CLASS.",
 )
-@click.option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
-@click.option(
+@option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
+@option(
     "--activation",
     type=click.Choice(ACTIVATIONS),
     default="round",
@@ -39,16 +42,16 @@ SHORTCUTS = ("projection", "identity")
     help="relu: one round. A second round trains quantise-and-clip, floor (eq. 8) or round (QCFS), or a clipped ReLU: "
     "clip (TCL), or with ratenorm its thresholds alone.",
 )
-@click.option("--levels", type=int, default=4, show_default=True, help="Levels of quantise-and-clip.")
-@click.option("--epochs-relu", type=int, default=20, show_default=True)
-@click.option("--epochs-qc", type=int, default=15, show_default=True)
-@click.option("--epochs-noise", type=int, default=15, show_default=True)
-@click.option("--epochs-deploy", type=int, default=5, show_default=True)
-@click.option("--learning-rate-relu", type=float, default=0.1, show_default=True)
-@click.option("--learning-rate-qc", type=float, default=0.01, show_default=True)
-@click.option("--learning-rate-noise", type=float, default=0.01, show_default=True)
-@click.option("--learning-rate-deploy", type=float, default=0.01, show_default=True)
-@click.option(
+@option("--levels", type=int, default=4, show_default=True, help="Levels of quantise-and-clip.")
+@option("--epochs-relu", type=int, default=20, show_default=True)
+@option("--epochs-qc", type=int, default=15, show_default=True)
+@option("--epochs-noise", type=int, default=15, show_default=True)
+@option("--epochs-deploy", type=int, default=5, show_default=True)
+@option("--learning-rate-relu", type=float, default=0.1, show_default=True)
+@option("--learning-rate-qc", type=float, default=0.01, show_default=True)
+@option("--learning-rate-noise", type=float, default=0.01, show_default=True)
+@option("--learning-rate-deploy", type=float, default=0.01, show_default=True)
+@option(
     "--noise",
     type=click.Choice(NOISES),
     default="none",
@@ -56,37 +59,38 @@ SHORTCUTS = ("projection", "identity")
     help="A round with the conversion's residual errors in the activations: gap (Huang et al.) or local (as measured "
     "per level, on the same input).",
 )
-@click.option("--noise-timesteps", type=int, default=4, show_default=True, help="T at which the errors are measured.")
-@click.option(
+@option("--noise-timesteps", type=int, default=4, show_default=True, help="T at which the errors are measured.")
+@option(
     "--deploy-timesteps",
     type=int,
     default=0,
     show_default=True,
     help="T of a last round, which trains the spikes; 0: none.",
 )
-@click.option("--weight-bits", type=int, default=8, show_default=True, help="Of the weights in the last round.")
-@click.option("--distillation", type=float, default=1.0, show_default=True, help="Share of the ANN as its teacher.")
-@click.option("--temperature", type=float, default=2.0, show_default=True, help="Of the logits that are compared.")
-@click.option("--batch-size", type=int, default=128, show_default=True)
-@click.option(
+@option("--weight-bits", type=int, default=8, show_default=True, help="Of the weights in the last round.")
+@option("--distillation", type=float, default=1.0, show_default=True, help="Share of the ANN as its teacher.")
+@option("--temperature", type=float, default=2.0, show_default=True, help="Of the logits that are compared.")
+@option("--batch-size", type=int, default=128, show_default=True)
+@option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
     help="Of convolutions while training; bfloat16 is faster on many machines.",
 )
-@click.option("--weight-decay", type=float, default=5e-4, show_default=True)
-@click.option("--threshold-decay", type=float, default=0.0, show_default=True, help="Weight decay of the thresholds.")
-@click.option("--threshold-rule", type=click.Choice(THRESHOLD_RULES), default="mmse", show_default=True)
-@click.option("--held-out", type=float, default=0.1, show_default=True, help="Share that chooses the best epoch.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
-@click.option(
+@option("--weight-decay", type=float, default=5e-4, show_default=True)
+@option("--threshold-decay", type=float, default=0.0, show_default=True, help="Weight decay of the thresholds.")
+@option("--threshold-rule", type=click.Choice(THRESHOLD_RULES), default="mmse", show_default=True)
+@option("--held-out", type=float, default=0.1, show_default=True, help="Share that chooses the best epoch.")
+@option("--seed", type=int, default=0, show_default=True)
+@option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
+@option(
     "--start", type=click.Path(path_type=Path), help="Checkpoint whose rounds are not repeated; same data and seed."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
-@click.option("--resume", is_flag=True, help="Continue the unfinished training in the folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
+@option("--resume", is_flag=True, help="Continue the unfinished training in the folder.")
+@json_option
+@verbosity_options
 def train(
     dataset: str,
     folder: Path | None,
@@ -109,22 +113,23 @@ def train(
     from ..training.training import train as run_training
 
     options = TrainingOptions(**given)
-    record = run_training(
-        options,
-        load_dataset(dataset, folder, download=download),
-        output,
-        start=None if start is None else load_checkpoint(start),
-        resume=resume,
-        device=device,
-    )
-    click.echo(json.dumps(record, sort_keys=True) if as_json else _summary(record, output))
+    with progress_bar("training"):
+        record = run_training(
+            options,
+            load_dataset(dataset, folder, download=download),
+            output,
+            start=None if start is None else load_checkpoint(start),
+            resume=resume,
+            device=device,
+        )
+    tell_json(record) if as_json else tell(*_summary(record, output))
 
 
-def _summary(record: dict[str, Any], output: Path) -> str:
+def _summary(record: dict[str, Any], output: Path) -> list[str]:
     lines = [
         f"{done['round']:>8}: best epoch {done['best_epoch']} of {done['epochs']}, "
         f"validation {done['validation_accuracy']:.2%}, test {done['test_accuracy']:.2%}"
         + (f" at T = {done['timesteps']}" if "timesteps" in done else "")
         for done in record["rounds"]
     ]
-    return "\n".join([*lines, f"written to {output}"])
+    return [*lines, f"written to {output}"]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
+from ...targets.terminal.help_page import command, json_option, option
+from ...targets.terminal.streams import tell, tell_json
+from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
 
-@click.command()
+@command()
 @click.argument("zoo", metavar="NAME|FILE.toml")
-@click.option("--seeds", help="Some of the zoo's seeds, by commas.")
-@click.option("--only", help="Some of its networks, by commas; those that they start from are trained too.")
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of the data set's files.")
-@click.option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
-@click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of all networks.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@option("--seeds", help="Some of the zoo's seeds, by commas.")
+@option("--only", help="Some of its networks, by commas; those that they start from are trained too.")
+@option("--data", "folder", type=click.Path(path_type=Path), help="Folder of the data set's files.")
+@option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
+@option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
+@option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of all networks.")
+@json_option
+@verbosity_options
 def zoo(
     zoo: str,
     seeds: str | None,
@@ -42,14 +46,15 @@ def zoo(
     data = load_dataset(listed.dataset, folder, download=download)
     names = () if only is None else tuple(name.strip() for name in only.split(","))
     found = []
-    for trained in train_zoo(listed, data, output, only=names, seeds=_whole_numbers(seeds), device=device):
-        found.append(trained)
-        if not as_json:
-            state = "was there" if trained.was_there else "trained"
-            click.echo(f"seed {trained.seed}  {trained.name:<16} {state}: {trained.folder}")
+    with progress_bar("training"):
+        for trained in train_zoo(listed, data, output, only=names, seeds=_whole_numbers(seeds), device=device):
+            found.append(trained)
+            if not as_json:
+                state = "was there" if trained.was_there else "trained"
+                tell(f"seed {trained.seed}  {trained.name:<16} {state}: {trained.folder}")
     if as_json:
         rows = [{"seed": t.seed, "network": t.name, "folder": str(t.folder), "was_there": t.was_there} for t in found]
-        click.echo(json.dumps({"networks": rows}, sort_keys=True))
+        tell_json({"networks": rows})
 
 
 def _whole_numbers(text: str | None) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.libraries import warn_without
 from ..program.geometry import ConvGeometry
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -33,10 +34,14 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
 
 @functools.cache
 def installed_torch() -> ModuleType | None:
-    """The torch module, loaded on first use; None where it is not installed."""
+    """The torch module, loaded on first use; None where it is not installed or, with warning W644, cannot be loaded."""
     if importlib.util.find_spec("torch") is None:
         return None
-    import torch
+    try:
+        import torch
+    except Exception as error:  # whatever a broken installation raises; numpy gives the same results
+        warn_without("torch", error)
+        return None
 
     return torch
 

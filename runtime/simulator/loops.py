@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
+from ...targets.libraries import warn_without
 from . import kernels
 
 _WORTH_LOADING = 1 << 20
@@ -21,10 +22,14 @@ _WORTH_CALLING = 1 << 12
 
 @functools.cache
 def installed_loops() -> ModuleType | None:
-    """The loops that numba compiles; None where it is not installed."""
+    """The loops that numba compiles; None where it is not installed or, with warning W644, cannot be loaded."""
     if importlib.util.find_spec("numba") is None:
         return None
-    from . import compiled
+    try:
+        from . import compiled
+    except Exception as error:  # whatever a broken installation raises; numpy gives the same results
+        warn_without("numba", error)
+        return None
 
     return compiled
 

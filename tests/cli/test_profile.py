@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikec.runtime.commands import load_encoded
+from spikec.runtime.commands.run import load_encoded
 from spikec.runtime.program.storage import load_program
 from spikec.runtime.reference.network import run_reference
 

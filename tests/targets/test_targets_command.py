@@ -7,14 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from spikec import targets
-from spikec.targets.commands import COMMANDS
+from spikec.targets.commands import targets as command
 from spikec.targets.diagnostic import UnusableInput
-
-(COMMAND,) = COMMANDS
 
 
 def _run(*arguments: str) -> str:
-    result = CliRunner().invoke(COMMAND, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     return result.output
 
@@ -44,4 +42,4 @@ def test_json_list() -> None:
 
 def test_unknown_target_is_a_diagnostic() -> None:
     with pytest.raises(UnusableInput, match="E801"):
-        CliRunner().invoke(COMMAND, ["nochip"], catch_exceptions=False)
+        CliRunner().invoke(command, ["nochip"], catch_exceptions=False)

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from ..code import Code
-from . import inputs, numbers, reading, resources, running, targets, topology, training
+from dataclasses import replace
 
-FAMILIES = (reading, topology, numbers, resources, running, inputs, training, targets)
+from ..code import Code
+from . import inputs, machine, numbers, reading, resources, running, targets, topology, training
+
+FAMILIES = (reading, topology, numbers, resources, running, inputs, machine, training, targets)
 
 CODES: dict[str, Code] = {code.id: code for family in FAMILIES for code in family.CODES}
+
+
+def entry_of(code: str) -> Code | None:
+    """Entry of ``code``; of a warning without one, that of the error which an assumed limit made a warning."""
+    if code in CODES or not code.startswith("W"):
+        return CODES.get(code)
+    error = CODES.get(f"E{code[1:]}")
+    if error is None:
+        return None
+    return replace(
+        error,
+        id=code,
+        title=f"{error.title}, by an assumed limit",
+        why=f"{error.why} The limit is an assumption of the chip's description, so this is a warning and no error.",
+        example=error.example.replace(error.id, code).replace("error W", "warning W"),
+    )

@@ -173,7 +173,7 @@ CODES: tuple[Code, ...] = (
         "A plot was asked for and matplotlib is not installed.",
         "It is not needed for anything else, so it comes as an extra.",
         "error E636: plots are drawn by matplotlib, which is not installed",
-        "Install spikec with its extra 'plot', or leave out -o and use --json.",
+        "Install it as the hint says (pip install matplotlib), or leave out -o and use --json.",
     ),
     Code(
         "E637",

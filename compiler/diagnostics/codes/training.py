@@ -72,7 +72,7 @@ CODES: tuple[Code, ...] = (
         what="A library that only training, data sets or checkpoints need is not installed.",
         why="Compiling and running ONNX models works without it, so it is not installed with spikec itself.",
         example="E708 torch is not installed",
-        fix="pip install 'spikec[train]'",
+        fix="Install it as the hint says; training takes torch, torchvision, onnxscript, scikit-learn and pillow.",
     ),
     Code(
         id="E709",

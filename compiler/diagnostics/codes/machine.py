@@ -1,0 +1,59 @@
+"""Codes 6xx from 644 to 659: the machine that spikec runs on, its libraries, devices and memory."""
+
+from __future__ import annotations
+
+from ..code import Code
+
+CODES: tuple[Code, ...] = (
+    Code(
+        "E644",
+        "library cannot be loaded",
+        "A library that the command needs is installed, and fails as it is loaded: a part of it is missing, or was "
+        "built for another machine or for another version of what it needs.",
+        "Nothing can be computed with it. spikec itself is not at fault.",
+        "error E644: torch is installed and cannot be loaded (OSError: libcudart.so.12: cannot open shared object "
+        "file)",
+        "Install the library again with pip, for this Python and this machine, or remove it where it is optional.",
+    ),
+    Code(
+        "W644",
+        "done without a library",
+        "A library that only makes work faster is installed, and fails as it is loaded; numpy does the work.",
+        "Results are the same, and come more slowly.",
+        "warning W644: torch is installed and cannot be loaded (OSError: libcudart.so.12: cannot open shared object "
+        "file)",
+        "Install the library again, or remove it, and this warning with it.",
+    ),
+    Code(
+        "E650",
+        "result cannot be printed",
+        "Standard output is closed, or on a device that takes no more.",
+        "The answer did not arrive where it was sent, so the exit code does not tell it either.",
+        "error E650: standard output cannot be written (No space left on device)",
+        "Free space on that device or send the output elsewhere. Files named on the command line are whole.",
+    ),
+    Code(
+        "E651",
+        "operating system refused",
+        "A file or device could not be used, for the reason that the operating system gives.",
+        "It is no fault of the model, and none of spikec.",
+        "error E651: /tmp: the operating system refused (No space left on device)",
+        "Check the path, its permissions and the space on its device.",
+    ),
+    Code(
+        "E652",
+        "not enough memory",
+        "The machine, or a limit that was set for the process, has not as much memory as the work takes.",
+        "Nothing was left half-written.",
+        "error E652: there is not enough memory: MemoryError: Unable to allocate 14.5 GiB for an array",
+        "Use a smaller model, fewer samples (--limit), or a machine with more memory.",
+    ),
+    Code(
+        "E653",
+        "nested too deeply",
+        "The input holds parts inside parts inside parts, more than can be followed.",
+        "A file like that was damaged, or made to break its readers.",
+        "error E653: the input is nested too deeply to be read",
+        "Export or write the file again without that nesting.",
+    ),
+)
