@@ -23,6 +23,7 @@ from .report import ReadLayer, Report, ResourceRow, build_report
 
 _NEURONS = (Relu, Clip, Floor, Round, QuantizeClip)
 """Operators of which at least one is in every activation."""
+_CORES = "cores, at least"
 
 
 def all_problems(
@@ -59,13 +60,28 @@ def in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:
 def report_on_refused(examined: Examined, target: Target, found: Iterable[Diagnostic], strict: bool) -> Report:
     """Report with the layers that were understood and what their neurons take at least."""
     network = examined.partial
-    return build_report(
-        examined.section,
-        target,
-        found,
-        strict=strict,
-        read=() if network is None else _layers(network),
-        bounds=() if network is None else _bounds(network, target),
+    if network is None:
+        return build_report(examined.section, target, found, strict=strict)
+    bounds = tuple(_bounds(network, target))
+    findings = (*found, *_too_many_cores(bounds, target))
+    return build_report(examined.section, target, findings, strict=strict, read=_layers(network), bounds=bounds)
+
+
+def _too_many_cores(bounds: tuple[ResourceRow, ...], target: Target) -> Iterator[Diagnostic]:
+    """E305 where the activations that were understood need more cores than there are, whatever their synapses take."""
+    limit, room = target.chip.cores, target.core.neurons
+    cores = next((row.used for row in bounds if row.name == _CORES), 0)
+    if limit is None or room is None or cores <= limit.value:
+        return
+    yield Diagnostic(
+        "E305",
+        "the neurons alone need more cores than the chip has, whatever their synapses take",
+        measured=cores,
+        limit=limit.value,
+        unit=limit.unit,
+        hint="make the layers with the largest maps smaller, or choose a larger chip",
+        source=limit.source,
+        assumed=limit.assumed or room.assumed or target.neuron.compartments_per_neuron.assumed,
     )
 
 
@@ -94,7 +110,7 @@ def _bounds(network: Network, target: Target) -> Iterator[ResourceRow]:
     limit = target.chip.cores
     facts = (None, None, None) if limit is None else (limit.value, limit.source, limit.status.value)
     most, source, status = facts
-    yield ResourceRow(None, "cores, at least", cores, most, "cores", source, status)
+    yield ResourceRow(None, _CORES, cores, most, "cores", source, status)
 
 
 def _begins_activation(network: Network, node: Node) -> bool:

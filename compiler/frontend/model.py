@@ -79,8 +79,9 @@ def examine_model(
     except UnusableInput as refusal:
         return Examined(None, ModelSection(file.stem, digest, 0, {}), refusal.diagnostics, None)
     if reading.network is None:
-        section = ModelSection(file.stem, digest, reading.parameters, reading.operators)
         partial = None if reading.partial is None else replace(reading.partial, name=file.stem)
+        parameters = reading.parameters if partial is None else _parameters(partial)
+        section = ModelSection(file.stem, digest, parameters, reading.operators)
         return Examined(None, section, reading.found, partial)
     network = replace(reading.network, name=file.stem)
     operators = Counter(o.operator for node in network.nodes for o in node.origins)

@@ -55,7 +55,7 @@ def test_the_json_of_a_refused_model(cli: Cli, model: Model, tmp_path: Path) -> 
     path.write_bytes(model(after="q = Sin (p)", flat="q"))
     document = json.loads(cli("check", path, "--format", "json")[1])
     assert document["verdict"] == "unsupported"
-    assert document["model"]["parameters"] == 4 * 9 + 4 + 3 * 64 + 3 + 3
+    assert document["model"]["parameters"] == 4 * 9 + 4 + 3 * 64 + 3
     assert document["model"]["operators"] == {
         **dict.fromkeys(("AveragePool", "Clip", "Conv", "Div", "Flatten", "Gemm", "Mul", "Round", "Sin"), 1)
     }
@@ -75,6 +75,29 @@ def test_a_model_without_calibration_has_a_report(cli: Cli, relu_net: Path, form
     assert re.search("needs.calibration", out)
     for expected in ("E221", "cores, at least"):
         assert expected in out
+
+
+def test_a_chip_that_is_too_small_for_the_neurons_alone(cli: Cli, relu_net: Path, tmp_path: Path) -> None:
+    fact = 'source = "this test", status = "{}" }}'
+    chip = tmp_path / "chip.toml"
+
+    def checked(status: str) -> tuple[int, str, str]:
+        known, told = fact.format("published"), fact.format(status)
+        chip.write_text(
+            f"""name = "chip"
+            extends = "lava"
+            title = "small"
+            core.neurons = {{ value = 10, unit = "compartments", {told}
+            chip.cores = {{ value = 25, unit = "cores", {known}
+            """
+        )
+        return cli("check", relu_net, "--target", chip)
+
+    code, out, err = checked("published")
+    assert (code, "E305" in err, "measured 26 of 25 cores" in err) == (1, True, True)
+    assert out.startswith("verdict: does-not-fit")
+    code, out, _ = checked("assumed")
+    assert (code, out.startswith("verdict: needs-calibration (1 error, 1 warning)")) == (1, True)
 
 
 @pytest.mark.parametrize("form", FORMATS)
