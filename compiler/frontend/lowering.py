@@ -86,7 +86,7 @@ class _Lowering:
         unsupported = tuple(
             Diagnostic(
                 "E101",
-                f"{f'{domain}.' * bool(domain)}{operator} has no spiking counterpart",
+                f"spikec does not compile {f'{domain}.' * bool(domain)}{operator}",
                 Place(file=self._file, nodes=tuple(node.name for node in nodes)),
                 measured=len(nodes),
                 unit="node" if len(nodes) == 1 else "nodes",

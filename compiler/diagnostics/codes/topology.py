@@ -7,11 +7,11 @@ from ..code import Code
 CODES: tuple[Code, ...] = (
     Code(
         "E101",
-        "operator has no spiking counterpart",
-        "The network uses an operator that projections and integrate-and-fire neurons cannot compute.",
-        "A neuron adds weighted spikes and fires at a threshold; there are no maxima, products or other functions.",
-        "E101 MaxPool has no spiking counterpart: /features/pool1/MaxPool, /features/pool2/MaxPool",
-        "Replace the operator and retrain; for MaxPool use average pooling or a strided convolution.",
+        "operator is not compiled",
+        "The network uses an operator that spikec does not turn into projections and integrate-and-fire neurons.",
+        "A neuron adds weighted spikes and fires at a threshold; whatever is not built of that is left to others.",
+        "E101 net.onnx: onnx /encoder/Attention, /decoder/Attention: spikec does not compile Attention",
+        "Follow the hint; most often the operator is replaced by a convolution or dense layer, and the network retrained.",
     ),
     Code(
         "E102",
@@ -19,7 +19,7 @@ CODES: tuple[Code, ...] = (
         "The operator is supported, but not with these attributes: padding other than with zeros, training mode, "
         "casts to integers, negative slice steps, three-dimensional convolutions.",
         "Only the linear forms can be folded into synapses.",
-        "E102 /pad/Pad: Pad with mode reflect has no linear counterpart",
+        "E102 net.onnx: onnx /pad/Pad: spikec does not compile Pad with mode edge",
         "Follow the hint; most cases need zero padding, or a model written in evaluation mode.",
     ),
     Code(
@@ -27,15 +27,15 @@ CODES: tuple[Code, ...] = (
         "product of two signals",
         "A weight, factor, bound or second matrix depends on the network's input.",
         "Synapses and thresholds are fixed numbers on the chip; neurons add signals and never multiply them.",
-        "E103 /se/Mul: Mul multiplies two values that depend on the network's input",
-        "Remove gates, attention and squeeze-excite blocks, then retrain.",
+        "E103 net.onnx: onnx /se/Mul: Mul multiplies two values that depend on the network's input",
+        "Replace the product, such as a gate, a swish or attention, then retrain.",
     ),
     Code(
         "E104",
         "samples are mixed",
         "An operator moves, cuts, averages or joins along the batch axis.",
         "The chip sees one sample after the other and starts each from the same state.",
-        "E104 /Reshape: Reshape makes (64, 2) of the batch",
+        "E104 net.onnx: onnx /Reshape: Reshape makes (64, 2) of the batch",
         "Keep the batch as axis 0 of every value and treat samples independently.",
     ),
     Code(

@@ -24,7 +24,7 @@ def _pad(node: OnnxNode, builder: Builder) -> Value:
     value = builder.optional_constant(node, 2, "the value")
     if mode != "constant" or (value is not None and value.array.any()):
         what = f"mode {mode}" if mode != "constant" else "a value other than zero"
-        raise Refusal("E102", f"Pad with {what} has no linear counterpart", "pad with zeros and retrain")
+        raise Refusal("E102", f"spikec does not compile Pad with {what}", "pad with zeros and retrain")
     amounts = builder.integers(node, 1, "the pads") or ()
     listed = builder.integers(node, 3, "the axes")
     axes = tuple(range(rank)) if listed is None else tuple(axis_of(axis, rank, node) for axis in listed)

@@ -198,7 +198,7 @@ def _softmax(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     if not set(node.outputs) <= builder.tail:
         hint = hint_for(node, is_readable=builder.can_be_result(node.input(0)))
-        raise Refusal("E101", f"{node.operator} is not the end of the network, and has no spiking counterpart", hint)
+        raise Refusal("E101", f"spikec does not compile {node.operator}, except as the end of a network", hint)
     builder.dropped_softmax.append(node.name)
     return tensor
 

@@ -45,7 +45,7 @@ def _quantize(node: OnnxNode, builder: Builder) -> Value:
     dtype = builder.constant(node, 2, "the zero point").array.dtype if node.input(2) else np.dtype(np.uint8)
     if dtype not in (np.uint8, np.int8, np.uint16, np.int16):
         hint = "quantise activations to 8 or 16 bit integers"
-        raise Refusal("E102", f"QuantizeLinear to {dtype} has no spiking counterpart", hint)
+        raise Refusal("E102", f"QuantizeLinear to {dtype} is not read", hint)
     bounds = np.iinfo(dtype)
     steps: dict[str, Operator] = {
         "scale": Scale(1 / scale),
