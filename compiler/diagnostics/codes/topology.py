@@ -11,7 +11,7 @@ CODES: tuple[Code, ...] = (
         "The network uses an operator that spikec does not turn into projections and integrate-and-fire neurons.",
         "A neuron adds weighted spikes and fires at a threshold; whatever is not built of that is left to others.",
         "E101 net.onnx: onnx /encoder/Attention, /decoder/Attention: spikec does not compile Attention",
-        "Follow the hint; most often the operator is replaced by a convolution or dense layer, and the network retrained.",
+        "Follow the hint; most often a convolution or dense layer takes its place, and training goes on.",
     ),
     Code(
         "E102",
