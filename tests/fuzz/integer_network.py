@@ -34,9 +34,11 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
     readout = np.zeros((count, program.readout.neurons), np.int64)
     for step in range(1, program.latency + 1):
         for population in program.populations:
-            name, local = population.name, step - population.depth
-            if local < 1:
+            name, since = population.name, step - population.depth
+            if since < 1:
                 continue
+            # What follows a window is the next one, without a sample.
+            local = (since - 1) % program.window + 1
             if local == 1:
                 potential[name] = silence[name] + population.initial_potential
             u = potential[name] + population.bias
@@ -49,18 +51,18 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
                     u = u + received(projection, message, population)
             u = np.minimum(np.maximum(u, program.state_minimum), program.state_maximum)
             start = timesteps if population.gated else 0
-            if local <= start + timesteps:
+            if since <= start + timesteps:
                 reached[name] += [int(u.min()), int(u.max())]
             if population.threshold is None:
                 potential[name] = u
-                if local == timesteps:
+                if since == timesteps:
                     readout[:] = u.reshape(count, -1)
                 continue
             spikes = np.where(u >= population.threshold, 1, 0)
             potential[name] = u - spikes * population.threshold
             sent[name][step] = spikes
-            if 0 < local - start <= timesteps:
-                trains[name][:, local - start - 1] = spikes.reshape(count, -1)
+            if 0 < since - start <= timesteps:
+                trains[name][:, since - start - 1] = spikes.reshape(count, -1)
     del trains[program.readout.name]
     return Stepped(trains, readout, {name: (min(r), max(r)) for name, r in reached.items()})
 
