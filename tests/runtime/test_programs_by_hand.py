@@ -114,6 +114,13 @@ def test_spikes_of_one_neuron(run: Run, program: Program, inputs: list[int], exp
     assert execution.steps == (len(inputs) - 1) * program.timesteps + 2 + program.timesteps
 
 
+def test_the_readout_adds_its_bias_at_every_step_to_where_it_began(run: Run) -> None:
+    program = chain()
+    readout = replace(program.populations[1], initial_potential=ints(7), bias=ints(-2))
+    wired = replace(program, populations=(program.populations[0], readout))
+    assert run(wired, ints(10, 0, 5)[:, None]).readout[:, 0].tolist() == [7 - 4 * 2 + count for count in (4, 0, 2)]
+
+
 @pytest.mark.parametrize(
     ("state", "sent", "expected"),
     [((-40, 40), 30, 40), ((-41, 41), 30, 41), ((-40, 40), -30, -40), ((-41, 41), -30, -41), ((-200, 200), 30, 120)],

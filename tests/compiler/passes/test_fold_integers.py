@@ -99,3 +99,15 @@ def test_weights_off_the_grid_are_a_fault(balanced: Compilation) -> None:
     state = replace(balanced, spiking=balanced.spiking.with_parts(projections=(off, second)))
     with pytest.raises(AssertionError, match="the weights of in are not on the integer grid"):
         folded(state)
+
+
+def test_a_gated_potential_takes_in_the_biases_of_its_window(balanced: Compilation) -> None:
+    assert balanced.spiking is not None
+    hidden, scores = balanced.spiking.populations
+    state = replace(balanced, spiking=balanced.spiking.with_parts((replace(hidden, hold=4), replace(scores, depth=6))))
+    program, _ = folded(state)
+    population, gate = program.population("hidden"), program.potential_of_pulses("hidden")[5]
+    assert population.gated
+    assert population.bias.tolist() == [0]
+    # 200 (0.5 + 4 * 0) and 200 (0.2538 - 4 * 0.0124) = 40.84
+    assert (population.initial_potential + gate).tolist() == [100, 41]
