@@ -111,11 +111,9 @@ class View:
         if self.keeps_axes and self.shape[0] == self.base_shape[0] and (self.shape[0] == 1 or self.order[0] == 0):
             return (operator,)
         tail = (1,) * (len(self.shape) - 1)
-        gain = operator.gain
-        shift = operator.offset - operator.mean * gain
         return (
-            Scale(self.constant_on_base(gain.reshape(-1, *tail))),
-            Offset(self.constant_on_base(shift.reshape(-1, *tail))),
+            Scale(self.constant_on_base(operator.gain.reshape(-1, *tail))),
+            Offset(self.constant_on_base(operator.shift.reshape(-1, *tail))),
         )
 
     def window_on_base(self, operator: Pad | Slice) -> Operator | None:

@@ -6,7 +6,9 @@ where the first, evaluated beyond its edge, is not zero. Whatever is not a convo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from .spiking import ConvMap, DenseMap, LinearMap
 
 MATRIX_ENTRIES_LIMIT = 1 << 27
 """Largest explicit matrix (1 GiB of doubles) that a composition may create."""
+
+_MOST_FORMS = 64
+"""Of a sum: how many different convolutions of one source are kept apart."""
 
 
 class TooLargeMap(Exception):  # noqa: N818 - says what is wrong, and is answered by a diagnostic
@@ -31,8 +36,8 @@ class TooLargeMap(Exception):  # noqa: N818 - says what is wrong, and is answere
 class MappedValue:
     """A value as a linear function of one source.
 
-    ``map`` None is the identity. ``shape`` is the value's shape. Entry j of the value in C order is entry
-    ``order[j]`` of the map's result in C order; ``order`` None leaves it as it is.
+    ``map`` None is the identity times ``gain``, which is 1 for any other map. ``shape`` is the value's shape. Entry j
+    of the value in C order is entry ``order[j]`` of the map's result in C order; ``order`` None leaves it as it is.
     """
 
     source: str
@@ -40,6 +45,7 @@ class MappedValue:
     map: LinearMap | None
     shape: Shape
     order: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+    gain: float = 1.0
 
 
 def identity(source: str, shape: Shape) -> MappedValue:
@@ -49,7 +55,7 @@ def identity(source: str, shape: Shape) -> MappedValue:
 
 def reshaped(value: MappedValue, shape: Shape) -> MappedValue:
     """The same entries under another shape."""
-    return MappedValue(value.source, value.source_shape, value.map, shape, value.order)
+    return replace(value, shape=shape)
 
 
 def transposed(value: MappedValue, axes: Shape) -> MappedValue:
@@ -57,7 +63,7 @@ def transposed(value: MappedValue, axes: Shape) -> MappedValue:
     order = np.arange(int(np.prod(value.shape))) if value.order is None else value.order
     moved = order.reshape(value.shape).transpose(axes)
     is_back = bool((np.diff(moved.ravel()) == 1).all())
-    return MappedValue(value.source, value.source_shape, value.map, moved.shape, None if is_back else moved.ravel())
+    return replace(value, shape=moved.shape, order=None if is_back else moved.ravel())
 
 
 def then_conv(value: MappedValue, after: ConvMap, shape: Shape) -> MappedValue:
@@ -85,12 +91,60 @@ def then_dense(value: MappedValue, weight: FloatArray) -> MappedValue:
 
 def then_scale(value: MappedValue, factor: FloatArray) -> MappedValue:
     """Multiply each entry by ``factor``, which broadcasts to the value's shape."""
+    if bool((factor == factor.flat[0]).all()):
+        return _times(value, float(factor.flat[0]))
     spread = np.broadcast_to(factor, value.shape)
     if len(value.shape) == 3 and (spread == spread[:, :1, :1]).all():
         weight = np.ascontiguousarray(spread[:, :1, :1])[:, None]
         return then_conv(value, ConvMap(weight, ConvGeometry(groups=value.shape[0])), value.shape)
     matrix = as_matrix(value) * spread.reshape(-1, 1)
     return MappedValue(value.source, value.source_shape, DenseMap(matrix), value.shape)
+
+
+def _times(value: MappedValue, factor: float) -> MappedValue:
+    if value.map is None:
+        return replace(value, gain=value.gain * factor)
+    return replace(value, map=replace(value.map, weight=value.map.weight * factor))
+
+
+def summed(values: Iterable[MappedValue]) -> tuple[MappedValue, ...]:
+    """Values of one shape whose sum is that of ``values``: maps of one source and form become one map.
+
+    Where a source is reached in more than ``_MOST_FORMS`` forms, all of them become one matrix.
+    """
+    forms: dict[tuple[object, ...], MappedValue] = {}
+    counts: Counter[str] = Counter()
+    for value in values:
+        form = _form(value)
+        counts[value.source] += form not in forms
+        forms[form] = _plus(forms[form], value) if form in forms else value
+    result = []
+    for source, count in counts.items():
+        alike = [value for value in forms.values() if value.source == source]
+        result += alike if count <= _MOST_FORMS else [_as_one_matrix(alike)]
+    return tuple(result)
+
+
+def _form(value: MappedValue) -> tuple[object, ...]:
+    order = None if value.order is None else value.order.tobytes()
+    geometry = value.map.geometry if isinstance(value.map, ConvMap) else None
+    weights = None if value.map is None else value.map.weight.shape
+    return value.source, value.shape, order, geometry, weights
+
+
+def _plus(value: MappedValue, other: MappedValue) -> MappedValue:
+    """Sum of two values of one form."""
+    if value.map is None or other.map is None:
+        return replace(value, gain=value.gain + other.gain)
+    return replace(value, map=replace(value.map, weight=value.map.weight + other.map.weight))
+
+
+def _as_one_matrix(values: list[MappedValue]) -> MappedValue:
+    total = as_matrix(values[0])
+    for value in values[1:]:
+        total = total + as_matrix(value)
+    first = values[0]
+    return MappedValue(first.source, first.source_shape, DenseMap(total), first.shape)
 
 
 def as_map(value: MappedValue) -> LinearMap:
@@ -115,7 +169,7 @@ def _as_conv(value: MappedValue) -> ConvMap | None:
         return None
     if value.map is None and value.source_shape == value.shape:
         channels = value.shape[0]
-        return ConvMap(np.ones((channels, 1, 1, 1)), ConvGeometry(groups=channels))
+        return ConvMap(np.full((channels, 1, 1, 1), value.gain), ConvGeometry(groups=channels))
     if isinstance(value.map, ConvMap) and value.shape == _conv_shape(value.map, value.source_shape):
         return value.map
     return None
@@ -196,6 +250,7 @@ def _composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int]:
     extent = [
         (s[1] * (inner.shape[2 + a] - 1) + s[2] * (outer.shape[2 + a] - 1)) // s[0] + 1 for a, s in enumerate(spacing)
     ]
+    refuse_if_too_large(sample.size, extent[0] * extent[1])
     kernel = np.zeros((*sample.shape, *extent))
     for by, bx, ay, ax in np.ndindex(*outer.shape[2:], *inner.shape[2:]):
         row = (spacing[0][1] * ay + spacing[0][2] * by) // spacing[0][0]
@@ -231,7 +286,7 @@ def _without_groups(conv: ConvMap) -> FloatArray:
 def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
     """``weight`` (outputs, entries of the map's result) composed with the map."""
     if value.map is None:
-        return weight
+        return weight if value.gain == 1 else weight * value.gain
     refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
     if isinstance(value.map, DenseMap):
         return matmul(weight, value.map.weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .operators import AnyFloat, Operator, Shape
@@ -78,3 +78,8 @@ def _with_last_uses(network: Network) -> Iterator[tuple[Node, tuple[str, ...]]]:
     last: Mapping[str, int] = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}
     for i, node in enumerate(network.nodes):
         yield node, tuple(dict.fromkeys(name for name in node.inputs if last[name] == i))
+
+
+def unused_name(wanted: str, taken: Collection[str]) -> str:
+    """Return ``wanted``, with a number behind it where that name is taken."""
+    return next(name for name in (wanted, *(f"{wanted}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)

@@ -98,13 +98,16 @@ class BatchNorm:
         """Slope per channel: scale / sqrt(variance + epsilon)."""
         return np.asarray(self.scale / np.sqrt(self.variance + self.epsilon))
 
+    @property
+    def shift(self) -> FloatArray:
+        """Value at zero per channel: offset - mean * gain."""
+        return self.offset - self.mean * self.gain
+
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Apply the frozen affine map."""
         (x,) = inputs
         tail = (1,) * (x.ndim - 2)
-        gain = self.gain
-        shift = self.offset - self.mean * gain
-        return x * gain.reshape(-1, *tail).astype(x.dtype) + shift.reshape(-1, *tail).astype(x.dtype)
+        return x * self.gain.reshape(-1, *tail).astype(x.dtype) + self.shift.reshape(-1, *tail).astype(x.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Relu:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """y = min(max(x, low), high)."""
+    """y = min(max(x, low), high); a bound that is left out is infinite."""
 
     low: float
     high: float

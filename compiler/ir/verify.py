@@ -9,6 +9,7 @@ import numpy as np
 
 from . import network as level1
 from .network import Network, Node
+from .operators import Clip
 from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
 
 
@@ -37,6 +38,10 @@ def _shape_faults(node: Node, shapes: tuple[tuple[int, ...], ...]) -> Iterator[s
     if result != node.shape:
         yield f"'{node.name}' has shape {node.shape}, its operator gives {result}"
     assert is_dataclass(node.operator), "operators are frozen dataclasses"
+    if isinstance(node.operator, Clip):
+        if not node.operator.low <= node.operator.high:
+            yield f"'{node.name}' clips to no range"
+        return
     numbers = [getattr(node.operator, option.name) for option in fields(node.operator)]
     if not all(np.isfinite(values).all() for values in numbers if isinstance(values, np.ndarray | float)):
         yield f"'{node.name}' holds numbers that are not finite"

@@ -32,6 +32,7 @@ from ..ir.composition import (
     identity,
     refuse_if_too_large,
     reshaped,
+    summed,
     then_conv,
     then_dense,
     then_scale,
@@ -51,7 +52,6 @@ class _Affine:
     terms: tuple[MappedValue, ...]
     constant: op.FloatArray
     layer: str | None = None
-    origins: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class ComposeLinearMaps:
         """Build level 2 from a network that holds only linear operators and ``QuantizeClip``."""
         network = state.network
         signal, values = _input_signal(network)
+        origins = _Origins(network)
         populations: list[Population] = []
         projections: list[Projection] = []
         refused: list[Diagnostic] = []
@@ -74,7 +75,7 @@ class ComposeLinearMaps:
             if isinstance(node.operator, op.QuantizeClip):
                 drive = values[node.inputs[0]]
                 name = _unused_name(drive.layer or node.name, node.name, populations)
-                populations.append(_population(name, node, drive, context.timesteps))
+                populations.append(_population(name, node, drive, context.timesteps, origins.until(node.name)))
                 values[node.name] = _source(name, node.shape)
                 projections += _collected(partial(_projections, populations[-1], drive), [], refused)
                 continue
@@ -84,7 +85,7 @@ class ComposeLinearMaps:
             values[node.name] = _collected(partial(_apply, node, inputs), unknown, refused)
         scores = values[network.output]
         readout = _unused_name(scores.layer or "readout", "readout", populations)
-        populations.append(_readout(readout, network, scores))
+        populations.append(_readout(readout, network, scores, origins.of_readout(network.output)))
         projections += _collected(partial(_projections, populations[-1], scores), [], refused)
         if refused:
             raise UnusableInput(refused)
@@ -134,7 +135,34 @@ def _unused_name(wanted: str, otherwise: str, populations: list[Population]) -> 
     return next(name for name in candidates if name not in taken)
 
 
-def _population(name: str, node: Node, drive: _Affine, timesteps: int) -> Population:
+class _Origins:
+    """What of the user's file a population stands for: its activation and everything linear in front of it."""
+
+    def __init__(self, network: Network) -> None:
+        self._nodes = {node.name: node for node in network.nodes}
+        self._places = {node.name: place for place, node in enumerate(network.nodes)}
+        self._activations = {n.name for n in network.nodes if isinstance(n.operator, op.QuantizeClip)}
+
+    def of_readout(self, scores: str) -> tuple[Origin, ...]:
+        """Origins of the read-out; none where the scores are those of an activation."""
+        return () if scores in self._activations else self.until(scores)
+
+    def until(self, value: str) -> tuple[Origin, ...]:
+        """Origins of ``value`` and of the linear nodes that it is computed from, in the order of the network."""
+        found: set[str] = set()
+        pending = [value]
+        while pending:
+            name = pending.pop()
+            node = self._nodes.get(name)
+            if node is None or name in found or (name in self._activations and name != value):
+                continue
+            found.add(name)
+            pending += node.inputs
+        ordered = sorted(found, key=self._places.__getitem__)
+        return tuple(dict.fromkeys(origin for name in ordered for origin in self._nodes[name].origins))
+
+
+def _population(name: str, node: Node, drive: _Affine, timesteps: int, origins: tuple[Origin, ...]) -> Population:
     operator = node.operator
     assert isinstance(operator, op.QuantizeClip)
     threshold: float = operator.threshold
@@ -151,11 +179,11 @@ def _population(name: str, node: Node, drive: _Affine, timesteps: int) -> Popula
         activation=node.name,
         levels=operator.levels,
         shift=operator.shift,
-        origins=_merged_origins(drive.origins, node.origins),
+        origins=origins,
     )
 
 
-def _readout(name: str, network: Network, scores: _Affine) -> Population:
+def _readout(name: str, network: Network, scores: _Affine, origins: tuple[Origin, ...]) -> Population:
     shape = network.shape(network.output)
     return Population(
         name=name,
@@ -165,12 +193,8 @@ def _readout(name: str, network: Network, scores: _Affine) -> Population:
         bias=_per_channel_if_possible(scores.constant),
         spike_value=1.0,
         activation=network.output,
-        origins=scores.origins,
+        origins=origins,
     )
-
-
-def _merged_origins(*parts: tuple[Origin, ...]) -> tuple[Origin, ...]:
-    return tuple(dict.fromkeys(origin for part in parts for origin in part))
 
 
 def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
@@ -209,17 +233,16 @@ def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
     if not isinstance(operator, op.LINEAR):
         raise _neither_linear_nor_activation(node)
     constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
-    origins = _merged_origins(*(a.origins for a in inputs), node.origins)
     layer = next((a.layer for a in inputs if a.layer is not None), None)
     if isinstance(operator, op.Conv | op.Dense):
         layer = node.name
-    if isinstance(operator, op.Add):
-        return _Affine(tuple(t for a in inputs for t in a.terms), constant, layer, origins)
     try:
+        if isinstance(operator, op.Add):
+            return _Affine(summed(term for value in inputs for term in value.terms), constant, layer)
         terms = tuple(_map_term(node, term) for term in inputs[0].terms)
     except TooLargeMap as error:
         raise _too_large(node.name, node.origins, error) from error
-    return _Affine(terms, constant, layer, origins)
+    return _Affine(terms, constant, layer)
 
 
 def _too_large(layer: str, origins: tuple[level1.Origin, ...], error: TooLargeMap) -> UnusableInput:

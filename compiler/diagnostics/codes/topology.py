@@ -49,17 +49,18 @@ CODES: tuple[Code, ...] = (
     Code(
         "E110",
         "activation is not an integrate-and-fire neuron",
-        "A chain of scaling, clipping and rounding has signed levels, an offset, a negative slope or no largest value.",
-        "The rate of an integrate-and-fire neuron goes in equal steps from 0 to its threshold and never falls.",
-        "E110 activation act1 (Scale -> Round -> Clip -> Scale) has levels from -7 to 7, not from 0",
+        "A chain of scaling, clipping and rounding rounds without bounds, rounds twice, clips between two levels or has "
+        "another number of levels in each channel.",
+        "The rate of an integrate-and-fire neuron goes in equal steps from 0 to its threshold; only linear maps surround it.",
+        "E110 activation act1 (Scale -> Floor -> Scale) has no largest value: it rounds without clipping",
         "Retrain with threshold * clip(floor(x * levels / threshold + 1/2) / levels, 0, 1) or a clipped ReLU.",
     ),
     Code(
         "E111",
-        "threshold is not positive",
-        "The threshold of an activation is zero or negative, or a quantiser has a scale that is not positive.",
+        "threshold is zero",
+        "An activation gives one number for every input, a divisor is zero, or a quantiser has a scale that is not positive.",
         "A neuron with such a threshold fires at every step, whatever its input.",
-        "E111 activation act1 (Scale -> Floor -> Clip -> Scale) has the negative threshold -0.7",
+        "E111 activation act1 (Relu -> Clip) gives 0 for every input, so its threshold is zero",
         "Keep thresholds positive in training, for instance by training their logarithm.",
     ),
     Code(
