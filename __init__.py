@@ -95,6 +95,6 @@ def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False
     from .runtime.samples import checked_samples
     from .runtime.simulator import simulate as simulate_encoded
 
-    samples = checked_samples(np.asarray(inputs), None, program.input.sample_shape)
+    samples = checked_samples(np.asarray(inputs), None, program.input.sample_shape, integers=program.input.integers)
     encoded, _ = encode(program.input, samples.inputs)
     return simulate_encoded(program, encoded, record=record)

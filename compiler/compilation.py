@@ -208,8 +208,10 @@ def _calibration(options: CompileOptions, network: Network) -> Samples | None:
         return None
     classes = int(np.prod(network.shape(network.output)))
     if isinstance(data, Samples):
-        return checked_samples(data.inputs, data.labels, network.input_shape, classes=classes)
-    return load_samples(data, network.input_shape, classes=classes)
+        return checked_samples(
+            data.inputs, data.labels, network.input_shape, classes=classes, integers=network.integers
+        )
+    return load_samples(data, network.input_shape, classes=classes, integers=network.integers)
 
 
 def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:

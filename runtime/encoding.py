@@ -12,13 +12,14 @@ from .program import INPUT, InputEncoding, IntArray
 
 
 def encode(encoding: InputEncoding, samples: npt.NDArray[Any]) -> tuple[IntArray, tuple[Diagnostic, ...]]:
-    """Encode ``samples`` (N, *sample_shape), uint8 (scaled by 1/255) or float, as (N, *shape) integers.
+    """Encode ``samples`` (N, *sample_shape) as (N, *shape) integers.
 
-    Values outside the range that the program was compiled for are clipped, and a W620 says how many.
+    They are floats, or uint8 scaled by 1/255, or integers where the encoding is that of a model of integers. Values
+    outside the range that the program was compiled for are clipped, and a W620 says how many.
     """
     permuted = samples.transpose(0, *(axis + 1 for axis in encoding.axes))
     arranged = permuted.reshape(len(samples), *encoding.shape)
-    if arranged.dtype == np.uint8:
+    if arranged.dtype == np.uint8 and encoding.integers is None:
         nearest = np.rint(np.arange(256) / 255.0 / encoding.step).astype(np.int64)[arranged]
     else:
         nearest = np.rint(arranged.astype(np.float64) / encoding.step)

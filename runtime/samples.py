@@ -1,8 +1,11 @@
-"""Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,)."""
+"""Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,).
+
+A model whose input is an integer type takes integers of its range, of any type, unscaled.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +19,39 @@ from .program.archive import DamagedArchive, array_names, read_archive
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """``inputs`` (N, *shape) uint8 (scaled by 1/255 where floats are needed) or float32; ``labels`` (N,) or None."""
+    """``inputs`` (N, *shape) uint8 (scaled by 1/255 where floats are needed) or float32; ``labels`` (N,) or None.
+
+    ``integers`` is the range of a model's integer input, whose data are not scaled; None for a model of floats.
+    """
 
     inputs: npt.NDArray[Any]
     labels: IntArray | None
+    integers: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def first(self, limit: int | None) -> Samples:
         """At most the first ``limit`` samples; all of them for None."""
-        return Samples(self.inputs[:limit], None if self.labels is None else self.labels[:limit])
+        return self._part(slice(limit))
 
     def evenly(self, limit: int | None) -> Samples:
         """At most ``limit`` samples, evenly spaced, so that files sorted by class give all classes; None gives all."""
         if limit is None or limit >= len(self):
             return self
         chosen = np.arange(limit) * len(self) // limit
-        return Samples(self.inputs[chosen], None if self.labels is None else self.labels[chosen])
+        return self._part(chosen)
 
     def between(self, start: int, stop: int) -> Samples:
         """Samples ``start`` to ``stop``."""
-        return Samples(self.inputs[start:stop], None if self.labels is None else self.labels[start:stop])
+        return self._part(slice(start, stop))
+
+    def _part(self, chosen: slice | IntArray) -> Samples:
+        return replace(self, inputs=self.inputs[chosen], labels=None if self.labels is None else self.labels[chosen])
 
     def as_float(self) -> npt.NDArray[np.float32]:
-        """Inputs as the float network takes them: bytes divided by 255."""
-        if self.inputs.dtype == np.uint8:
+        """Inputs as the float network takes them: bytes divided by 255, unless it is one of integers."""
+        if self.inputs.dtype == np.uint8 and self.integers is None:
             return np.asarray(self.inputs, dtype=np.float32) / np.float32(255)
         return np.asarray(self.inputs, dtype=np.float32)
 
@@ -52,11 +62,13 @@ class Samples:
         return float(np.mean(predictions == self.labels[: len(predictions)]))
 
 
-def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) -> Samples:
+def load_samples(
+    path: str | Path, shape: Shape, *, classes: int | None = None, integers: tuple[int, int] | None = None
+) -> Samples:
     """Read and check a data file; ``UnusableInput`` lists everything that is wrong with it.
 
     ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs; a single output tells two
-    classes apart.
+    classes apart. ``integers`` is the range of an integer input.
     """
     file = Path(path)
     arrays = _read(file)
@@ -67,7 +79,7 @@ def load_samples(path: str | Path, shape: Shape, *, classes: int | None = None) 
             file=file,
             hint="save the data with numpy.savez(FILE, inputs=..., labels=...)",
         )
-    return checked_samples(arrays["inputs"], arrays.get("labels"), shape, classes=classes, file=file)
+    return checked_samples(arrays["inputs"], arrays.get("labels"), shape, classes=classes, file=file, integers=integers)
 
 
 def checked_samples(
@@ -77,9 +89,10 @@ def checked_samples(
     *,
     classes: int | None = None,
     file: Path | None = None,
+    integers: tuple[int, int] | None = None,
 ) -> Samples:
     """Samples of arrays that a user gave; raises ``UnusableInput`` with everything that is wrong with them."""
-    found = [refuse("E603", message, file=file, hint=hint) for message, hint in _input_faults(inputs, shape)]
+    found = [refuse("E603", message, file=file, hint=hint) for message, hint in _input_faults(inputs, shape, integers)]
     if labels is not None:
         found += [
             refuse("E604", message, file=file, hint="give one integer class per sample, or leave 'labels' out")
@@ -88,7 +101,7 @@ def checked_samples(
     if found:
         raise UnusableInput(d for problem in found for d in problem.diagnostics)
     kept = inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
-    return Samples(kept, None if labels is None else labels.astype(np.int64))
+    return Samples(kept, None if labels is None else labels.astype(np.int64), integers)
 
 
 def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
@@ -104,9 +117,11 @@ def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
-def _input_faults(inputs: npt.NDArray[Any], shape: Shape) -> list[tuple[str, str]]:
-    if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
+def _input_faults(inputs: npt.NDArray[Any], shape: Shape, integers: tuple[int, int] | None) -> list[tuple[str, str]]:
+    if integers is None and inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
         return [(f"'inputs' has type {inputs.dtype}", "give uint8 (0..255) or float32")]
+    if inputs.dtype.kind not in "iuf":
+        return [(f"'inputs' has type {inputs.dtype}", "give integers, as the model takes them")]
     if inputs.shape[1:] != shape or inputs.ndim == 0:
         wanted = ", ".join(["N", *map(str, shape)])
         return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", "reshape the data")]
@@ -116,6 +131,12 @@ def _input_faults(inputs: npt.NDArray[Any], shape: Shape) -> list[tuple[str, str
         wrong = int(np.count_nonzero(~np.isfinite(inputs.astype(np.float32, copy=False))))
     if wrong:
         return [(f"'inputs' has {wrong} values that are NaN, infinite or beyond float32", "remove those samples")]
+    if integers is not None:
+        low, high = integers
+        wrong = int(np.count_nonzero((inputs < low) | (inputs > high) | (inputs != np.trunc(inputs))))
+        if wrong:
+            what = f"'inputs' has {wrong} values that are no integers in {low}..{high}"
+            return [(what, "give the integers that the model takes, not scaled to floats")]
     return []
 
 

@@ -182,7 +182,7 @@ def _samples(
 
     network = read_model(model, input_shape=input_shape, readers=readers).network
     classes = int(np.prod(network.shape(network.output)))
-    return load_samples(data, network.input_shape, classes=classes).evenly(limit)
+    return load_samples(data, network.input_shape, classes=classes, integers=network.integers).evenly(limit)
 
 
 def _evaluation_document(result: Evaluation) -> dict[str, Any]:

@@ -8,22 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.network import INPUT, Node, Origin
-from ..ir.operators import AnyFloat, FloatArray, Operator, Reshape, Shape, Transpose
-from .constants import Constant
+from ..ir.operators import Add, AnyFloat, FloatArray, Operator, Pad, Reshape, Shape, Slice, Transpose
+from .constants import Allowance, Constant
 from .graph import OnnxNode
 from .names import Names
 from .refusal import Refusal
 
-_LARGEST_VALUE = 1 << 26
+LARGEST_VALUE = 1 << 24
+"""Entries per sample of a value, with its padding."""
+
 _BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently"
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A value that depends on the network's input: ``value`` of level 1; ``shape`` with the batch axis first."""
+    """A value that depends on the network's input: ``value`` of level 1; ``shape`` with the batch axis first.
+
+    ``holds_integers`` until it is cast: arithmetic on it would be that of its type.
+    """
 
     value: str
     shape: Shape
+    holds_integers: bool = False
 
     @property
     def sample(self) -> Shape:
@@ -68,6 +74,7 @@ class Builder:
         self.tail = tail
         """Values from which only layout leads to the result: a softmax there does not change the decision."""
         self.dropped_softmax: list[str] = []
+        self.allowance = Allowance()
         self.values: dict[str, Value] = {}
         self.nodes: list[Node] = []
         self._shapes: dict[str, Shape] = {INPUT: input_shape}
@@ -81,13 +88,14 @@ class Builder:
         except ValueError as error:
             hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
             raise Refusal("E012", f"{origin.operator} does not fit its input: {error}", hint) from None
-        if math.prod(shape) > _LARGEST_VALUE:
+        if math.prod(shape) > LARGEST_VALUE:
             hint = "check pads, strides and shapes of the node"
             raise Refusal("E012", f"{origin.operator} gives {math.prod(shape)} values per sample", hint)
         name = self._names.unique(f"{origin.name}.{part}" if part else origin.name)
         self.nodes.append(Node(name, operator, values, shape, (Origin(origin.name, origin.operator),)))
         self._shapes[name] = shape
-        return Tensor(name, (self.batch, *shape))
+        is_moved = isinstance(operator, Pad | Slice | Reshape | Transpose | Add)
+        return Tensor(name, (self.batch, *shape), is_moved and any(tensor.holds_integers for tensor in inputs))
 
     def reshaped(self, origin: OnnxNode, tensor: Tensor, sample: Shape, part: str = "") -> Tensor:
         """View ``tensor`` under another shape per sample."""

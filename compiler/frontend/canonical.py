@@ -126,7 +126,7 @@ class _Layout:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._nodes: list[Node] = []
+        self._nodes: dict[str, Node] = {}
         self._views: dict[str, View] = {INPUT: whole(INPUT, network.input_shape)}
         self._origins: dict[str, Origins] = {INPUT: ()}
         self._made: dict[View, str] = {}
@@ -139,7 +139,7 @@ class _Layout:
             moved = node.origins if isinstance(node.operator, Transpose | Reshape) else ()
             self._origins[node.name] = () if view.is_base else (*self._origins[node.inputs[0]], *moved)
         output = self._laid_out(self._network.output, "the result")
-        return self._network.with_nodes(tuple(self._nodes), output)
+        return self._network.with_nodes(tuple(self._nodes.values()), output)
 
     def _rewritten(self, node: Node) -> View:
         views = [self._views[name] for name in node.inputs]
@@ -166,20 +166,20 @@ class _Layout:
     def _below(self, node: Node, operator: Operator, views: list[View]) -> View:
         """Apply ``operator`` to the bases; the view moves behind it."""
         shape = operator.result_shape(tuple(view.base_shape for view in views))
-        self._nodes.append(replace(node, operator=operator, inputs=tuple(v.base for v in views), shape=shape))
+        self._append(replace(node, operator=operator, inputs=tuple(v.base for v in views), shape=shape))
         return views[0].on(node.name, shape)
 
     def _after_elementwise(self, node: Node, view: View) -> View:
         operators = view.elementwise_on_base(node.operator)
         for operator in operators[:-1]:
             name = self._new_name(f"{node.name}.scale")
-            self._nodes.append(Node(name, operator, (view.base,), view.base_shape, node.origins))
+            self._append(Node(name, operator, (view.base,), view.base_shape, node.origins))
             view = view.on(name, view.base_shape)
         return self._below(node, operators[-1], [view])
 
     def _keep(self, node: Node) -> View:
         inputs = tuple(self._laid_out(name, node.name) for name in node.inputs)
-        self._nodes.append(replace(node, inputs=inputs))
+        self._append(replace(node, inputs=inputs))
         return whole(node.name, node.shape)
 
     def _laid_out(self, value: str, reader: str) -> str:
@@ -201,18 +201,21 @@ class _Layout:
 
     def _make(self, view: View, value: str) -> str:
         origins = self._origins[value]
-        name = self._new_name(f"{value}.view") if any(node.name == value for node in self._nodes) else value
+        name = self._new_name(f"{value}.view") if value in self._nodes else value
         base, shape = view.base, view.base_shape
         if not view.keeps_order:
             axes = view.transpose_axes()
             shape = tuple(shape[axis] for axis in axes)
             inner = name if shape == view.shape else self._new_name(f"{name}.axes")
-            self._nodes.append(Node(inner, Transpose(axes), (base,), shape, origins))
+            self._append(Node(inner, Transpose(axes), (base,), shape, origins))
             base = inner
         if shape != view.shape:
-            self._nodes.append(Node(name, Reshape(view.shape), (base,), view.shape, origins))
+            self._append(Node(name, Reshape(view.shape), (base,), view.shape, origins))
             base = name
         return base
+
+    def _append(self, node: Node) -> None:
+        self._nodes[node.name] = node
 
     def _new_name(self, wanted: str) -> str:
         name, count = wanted, 1

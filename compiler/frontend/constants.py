@@ -18,9 +18,32 @@ from .refusal import Refusal
 
 Array = npt.NDArray[Any]
 
-_LARGEST_FOLDED = 1 << 27
-"""Entries; a constant that a file computes rather than stores may not be larger."""
+_FREE_ENTRIES = 1 << 24
+_ENTRIES_PER_STORED = 4
 
+
+class Allowance:
+    """How many entries all constants together may have that a file computes, or stores sparse.
+
+    A small file could otherwise exhaust the memory. It grows with what the file stores, because weights are also
+    transposed, converted and dequantised.
+    """
+
+    def __init__(self) -> None:
+        self._left = _FREE_ENTRIES
+
+    def store(self, entries: int) -> None:
+        """Count a constant of the file."""
+        self._left += _ENTRIES_PER_STORED * entries
+
+    def spend(self, entries: int, what: str) -> None:
+        """Count ``entries`` that are about to be made; Refusal where they are too many."""
+        if entries > self._left:
+            raise Refusal("E011", f"{what} {entries} entries, more than the {self._left} left", _SIMPLIFY)
+        self._left -= entries
+
+
+_DAMAGED = "get the file again: it is damaged, or was written wrongly"
 _SIMPLIFY = "onnx-simplifier computes such constants and stores them"
 
 
@@ -32,27 +55,53 @@ class Constant:
     tensor: str
 
 
-def decode(tensor: onnx.TensorProto, name: str) -> Constant:
+StoredTensor = onnx.TensorProto | onnx.SparseTensorProto
+
+
+def decode(tensor: StoredTensor, name: str, allowance: Allowance) -> Constant:
     """Contents of a stored tensor; Refusal where its data do not match its type and shape."""
+    if isinstance(tensor, onnx.SparseTensorProto):
+        return _decode_sparse(tensor, name, allowance)
+    array = _decode_dense(tensor, name)
+    allowance.store(array.size)
+    return Constant(array, name)
+
+
+def _decode_sparse(tensor: onnx.SparseTensorProto, name: str, allowance: Allowance) -> Constant:
+    values, indices = _decode_dense(tensor.values, name), _decode_dense(tensor.indices, name)
+    shape = tuple(int(n) for n in tensor.dims)
+    entries = math.prod(shape)
+    allowance.spend(entries, f"the sparse tensor {name} has")
+    flat = indices
+    if indices.ndim == 2 and indices.shape[1] == len(shape):
+        inside = (indices >= 0) & (indices < np.array(shape))
+        flat = np.where(inside.all(axis=1), indices @ np.cumprod([1, *shape[:0:-1]])[::-1], -1)
+    is_sound = indices.dtype.kind in "iu" and values.ndim == 1 and flat.shape == values.shape
+    if not is_sound or bool(((flat < 0) | (flat >= entries)).any()):
+        raise Refusal("E010", f"tensor {name} cannot be read: its indices do not fit {shape}", _DAMAGED)
+    array = np.zeros(entries, dtype=values.dtype)
+    array[flat] = values
+    return Constant(array.reshape(shape), name)
+
+
+def _decode_dense(tensor: onnx.TensorProto, name: str) -> Array:
     problem = "" if tensor.data_type != onnx.TensorProto.STRING else "it holds text"
     try:
         array = np.zeros(()) if problem else onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError) as error:
         problem = str(error).strip() or type(error).__name__
     if problem:
-        raise Refusal(
-            "E010",
-            f"tensor {name} cannot be read: {problem}",
-            "get the file again: it is damaged, or was written wrongly",
-        )
-    return Constant(array, name)
+        raise Refusal("E010", f"tensor {name} cannot be read: {problem}", _DAMAGED)
+    return array
 
 
-def constant_node(node: OnnxNode) -> Constant:
+def constant_node(node: OnnxNode, allowance: Allowance) -> Constant:
     """Value of a Constant node."""
     name = node.outputs[0] if node.outputs else node.name
     if "value" in node.attributes:
-        return decode(node.attributes["value"].t, name)
+        return decode(node.attributes["value"].t, name, allowance)
+    if "sparse_value" in node.attributes:
+        return decode(node.attributes["sparse_value"].sparse_tensor, name, allowance)
     kinds: dict[str, Callable[[onnx.AttributeProto], Array]] = {
         "value_float": lambda a: np.array(a.f, np.float32),
         "value_floats": lambda a: np.array(a.floats, np.float32),
@@ -62,13 +111,13 @@ def constant_node(node: OnnxNode) -> Constant:
     for kind, read in kinds.items():
         if kind in node.attributes:
             return Constant(read(node.attributes[kind]), name)
-    raise Refusal("E010", f"tensor {name} cannot be read: it is sparse, text or missing", _SIMPLIFY)
+    raise Refusal("E010", f"tensor {name} cannot be read: it is text or missing", _SIMPLIFY)
 
 
-def fold(node: OnnxNode, inputs: tuple[Constant | None, ...], opset: int) -> tuple[Constant, ...]:
+def fold(node: OnnxNode, inputs: tuple[Constant | None, ...], opset: int, allowance: Allowance) -> tuple[Constant, ...]:
     """Evaluate a node with the reference implementation of ONNX; Refusal where it cannot or may not be done."""
     arrays = [None if constant is None else constant.array for constant in inputs]
-    _require_bounded(node, arrays)
+    allowance.spend(_result_size(node, arrays), f"{node.operator} would compute a constant of")
     feeds = {f"i{k}": array for k, array in enumerate(arrays) if array is not None}
     try:
         with np.errstate(all="ignore"):
@@ -102,13 +151,14 @@ def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> onnx.r
     return onnx.reference.ReferenceEvaluator(model)
 
 
-def _require_bounded(node: OnnxNode, arrays: list[Array | None]) -> None:
+def _result_size(node: OnnxNode, arrays: list[Array | None]) -> int:
+    known = [array for array in arrays if array is not None]
     try:
-        size = _RESULT_SIZES.get(node.operator, _broadcast_size)([a for a in arrays if a is not None])
-    except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+        if node.operator == "Gather":
+            return known[0].size // known[0].shape[node.integer("axis", 0)] * known[1].size
+        return _RESULT_SIZES.get(node.operator, _broadcast_size)(known)
+    except (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
         raise Refusal("E014", f"{node.operator} on constants cannot be evaluated: {error}", _SIMPLIFY) from None
-    if size > _LARGEST_FOLDED:
-        raise Refusal("E011", f"{node.operator} would compute a constant of {size} entries", _SIMPLIFY)
 
 
 def _entries(array: Array) -> list[int]:
@@ -121,6 +171,13 @@ def _broadcast_size(arrays: list[Array]) -> int:
 
 def _no_larger(arrays: list[Array]) -> int:
     return sum(a.size for a in arrays)
+
+
+def _product_size(left: Array, right: Array) -> int:
+    """Entries of a matrix product, or a thousandth of its multiplications where they are what takes long."""
+    batch = math.prod(np.broadcast_shapes(left.shape[:-2], right.shape[:-2]))
+    rows, columns = (*left.shape[-2:-1], 1)[0], (*right.shape[1:][-1:], 1)[0]
+    return batch * rows * columns * max(1, left.shape[-1] >> 10)
 
 
 def _range_size(arrays: list[Array]) -> int:
@@ -142,8 +199,7 @@ _RESULT_SIZES: dict[str, Callable[[list[Array]], int]] = {
     "DequantizeLinear": lambda arrays: arrays[0].size,
     "Dropout": lambda arrays: arrays[0].size,
     "Expand": _expanded_size,
-    "Gather": lambda arrays: arrays[0].size // max(1, min(arrays[0].shape)) * max(1, arrays[1].size),
-    "MatMul": lambda arrays: arrays[0].size * arrays[1].shape[-1],
+    "MatMul": lambda arrays: _product_size(*arrays),
     "Range": _range_size,
     "Tile": _expanded_size,
 }
@@ -154,5 +210,5 @@ _ELEMENTWISE = (
     *("Round", "Sign", "Sqrt", "Sub", "Sum", "Where"),
 )
 
-FOLDABLE = frozenset(_RESULT_SIZES) | frozenset(_ELEMENTWISE)
+FOLDABLE = frozenset(_RESULT_SIZES) | frozenset(_ELEMENTWISE) | {"Gather"}
 """Operators of the default domain that are evaluated when all inputs are constant."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -12,9 +12,10 @@ from ...targets.diagnostic import Diagnostic, Place
 from ..ir.network import INPUT, Node
 from ..ir.operators import Shape
 from .builder import Builder, Tensor, Unknown, Value
-from .constants import FOLDABLE, Constant, constant_node, decode, fold
+from .constants import FOLDABLE, Allowance, Constant, StoredTensor, constant_node, decode, fold
 from .graph import WELL_FORMED, OnnxNode, SortedGraph, read_nodes, sort_for
 from .inferred_shapes import inferred_shapes
+from .input_type import input_integers
 from .model_file import LoadedModel
 from .operators import HANDLERS
 from .refusal import Refusal
@@ -39,7 +40,7 @@ def lower(
     loaded: LoadedModel,
     graph: SortedGraph,
     inputs: Mapping[str, Shape | None],
-    initializers: Mapping[str, onnx.TensorProto],
+    initializers: Mapping[str, StoredTensor],
     file: str | None,
 ) -> Lowered:
     """Read every node of ``graph``; ``inputs`` have the batch axis first, or None where their size is not known.
@@ -73,6 +74,20 @@ def _tail(nodes: tuple[OnnxNode, ...], output: str) -> frozenset[str]:
     return frozenset(tail)
 
 
+_ON_INTEGERS = _LAYOUT_ONLY | {
+    *("CastLike", "Concat", "DequantizeLinear", "Expand", "Gather", "Pad", "Shape", "Size", "Slice", "Split"),
+    "Transpose",
+}
+
+
+def _require_floats(node: OnnxNode, inputs: tuple[Value | None, ...]) -> None:
+    if node.operator in _ON_INTEGERS:
+        return
+    if any(isinstance(value, Tensor) and value.holds_integers for value in inputs):
+        hint = "the model's input has to be cast to float before anything computes with it"
+        raise Refusal("E016", f"{node.operator} computes with the integers of the model's input", hint)
+
+
 class _Lowering:
     def __init__(self, builder: Builder, shapes: Callable[[], dict[str, Shape]], file: str | None) -> None:
         self._builder = builder
@@ -96,23 +111,24 @@ class _Lowering:
         )
         return unsupported + tuple(self._problems)
 
-    def read_inputs(self, declared: Iterable[onnx.ValueInfoProto], inputs: Mapping[str, Shape | None]) -> None:
+    def read_inputs(self, declared: Collection[onnx.ValueInfoProto], inputs: Mapping[str, Shape | None]) -> None:
         """Make the single input the network's; of several, each is as good as a refused node."""
         values = self._builder.values
+        of_integers = {value.name for value in declared if input_integers(value) is not None}
         values.update({value.name: Unknown(depends_on_input=True) for value in declared})
         for name, shape in inputs.items():
             if shape is None:
                 continue
             if len(inputs) == 1:
-                values[name] = Tensor(INPUT, shape)
+                values[name] = Tensor(INPUT, shape, name in of_integers)
             elif shape[0] == self._builder.batch:
                 values[name] = self._builder.stand_in(_input_node(name), shape[1:])
 
-    def read_initializers(self, initializers: Mapping[str, onnx.TensorProto], nodes: tuple[OnnxNode, ...]) -> None:
+    def read_initializers(self, initializers: Mapping[str, StoredTensor], nodes: tuple[OnnxNode, ...]) -> None:
         readers = {name: node.name for node in reversed(nodes) for name in (*node.inputs, *node.captured)}
         for name in initializers.keys() & readers.keys():
             try:
-                self._builder.values[name] = _decoded(initializers[name], name)
+                self._builder.values[name] = _decoded(initializers[name], name, self._builder.allowance)
             except Refusal as refusal:
                 self._builder.values[name] = Unknown()
                 self._record(refusal, readers[name])
@@ -145,15 +161,17 @@ class _Lowering:
     def _read(self, node: OnnxNode) -> tuple[Value, ...]:
         builder = self._builder
         if node.domain == "" and node.operator == "Constant":
-            return (_constant_of(node),)
+            return (_constant_of(node, builder.allowance),)
         inputs = tuple(builder.values.get(name, Unknown()) if name else None for name in node.inputs)
         constants = tuple(value for value in inputs if value is None or isinstance(value, Constant))
         foldable = node.domain == "" and node.operator in FOLDABLE
         if foldable and len(constants) == len(inputs) and inputs:
-            return fold(node, constants, builder.opset)
+            return fold(node, constants, builder.opset, builder.allowance)
         if node.domain == "" and node.operator == "If":
             return self._read_branch(node, inputs[0] if inputs else None)
         handler = HANDLERS.get(node.operator) if node.domain == "" else None
+        if handler is None and foldable and any(isinstance(value, Unknown) for value in inputs):
+            return ()
         if handler is None:
             self._unsupported.setdefault((node.domain, node.operator), []).append(node)
             return ()
@@ -161,6 +179,7 @@ class _Lowering:
             return ()
         if not inputs or all(name == "" for name in node.inputs):
             raise Refusal("E005", f"{node.operator} has no input", WELL_FORMED)
+        _require_floats(node, inputs)
         results = handler(node, builder)
         return results if isinstance(results, tuple) else (results,)
 
@@ -170,7 +189,7 @@ class _Lowering:
             self._unsupported.setdefault(("", "If"), []).append(node)
             return ()
         graph = node.subgraph("then_branch" if condition.array.any() else "else_branch")
-        initializers = {tensor.name: tensor for tensor in graph.initializer}
+        initializers = stored_tensors(graph)
         outputs = [value.name for value in graph.output]
         known = frozenset(self._builder.values) | frozenset(initializers)
         inner = read_nodes(graph.node)
@@ -189,15 +208,22 @@ class _Lowering:
         self._problems.append(Diagnostic(refusal.code, refusal.message, place, hint=refusal.hint))
 
 
-def _decoded(tensor: onnx.TensorProto, name: str) -> Value:
+def stored_tensors(graph: onnx.GraphProto) -> dict[str, StoredTensor]:
+    """Initialisers of a graph by name, dense and sparse."""
+    sparse = {str(tensor.values.name): tensor for tensor in graph.sparse_initializer}
+    return {**sparse, **{str(tensor.name): tensor for tensor in graph.initializer}}
+
+
+def _decoded(tensor: StoredTensor, name: str, allowance: Allowance) -> Value:
     """The tensor's contents; Unknown where they lie in an external file that is missing, which was told already."""
-    return Unknown() if tensor.data_location == onnx.TensorProto.EXTERNAL else decode(tensor, name)
+    is_missing = isinstance(tensor, onnx.TensorProto) and tensor.data_location == onnx.TensorProto.EXTERNAL
+    return Unknown() if is_missing else decode(tensor, name, allowance)
 
 
-def _constant_of(node: OnnxNode) -> Value:
+def _constant_of(node: OnnxNode, allowance: Allowance) -> Value:
     attribute = node.attributes.get("value")
     is_missing = attribute is not None and attribute.t.data_location == onnx.TensorProto.EXTERNAL
-    return Unknown() if is_missing else constant_node(node)
+    return Unknown() if is_missing else constant_node(node, allowance)
 
 
 def _input_node(name: str) -> OnnxNode:

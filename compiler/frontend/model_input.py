@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.operators import Shape
+from .builder import LARGEST_VALUE
 from .graph import SortedGraph
+from .input_type import input_integers, input_type_problems
 from .refusal import listed
 
-_LARGEST_INPUT = 1 << 26
 _EXAMPLE_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """An input that the result depends on. ``sizes`` has the batch axis first; 0 is unknown, None an unknown rank."""
+    """An input that the result depends on. ``sizes`` has the batch axis first; 0 is unknown, None an unknown rank.
+
+    ``integers`` is the range of an integer type, None for floats.
+    """
 
     name: str
     sizes: Shape | None
+    integers: tuple[int, int] | None = None
 
     @property
     def shape(self) -> Shape | None:
@@ -31,7 +36,7 @@ class ModelInput:
 
     def at_size(self, size: int) -> ModelInput:
         """Return the input with ``size`` for every unknown one."""
-        return ModelInput(self.name, None if self.sizes is None else tuple(n or size for n in self.sizes))
+        return replace(self, sizes=None if self.sizes is None else tuple(n or size for n in self.sizes))
 
 
 def model_inputs(
@@ -49,9 +54,13 @@ def model_inputs(
         (value,) = values
         declared = _sizes(value)
         merged = _merged(declared, given)
-        problems = (*_contradictions(value.name, declared, given, place), *_size_problems(value, merged, place))
-        is_usable = merged is not None and math.prod(merged[1:]) <= _LARGEST_INPUT
-        return (ModelInput(value.name, merged if is_usable else None),), problems
+        problems = (
+            *_contradictions(value.name, declared, given, place),
+            *_size_problems(value, merged, place),
+            *input_type_problems(value, place),
+        )
+        is_usable = merged is not None and math.prod(merged[1:]) <= LARGEST_VALUE
+        return (ModelInput(value.name, merged if is_usable else None, input_integers(value)),), problems
     several = Diagnostic(
         "E006",
         f"the result depends on {len(values)} inputs ({listed(tuple(value.name for value in values)) or 'none'}), "
@@ -123,13 +132,13 @@ def _size_problems(value: onnx.ValueInfoProto, sizes: Shape | None, place: Place
         shown = ", ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dimensions)
         hint = f"fix it by --input-shape, for example --input-shape {_example(sizes[1:])}"
         yield Diagnostic("E008", f"input {name} has no fixed size per sample: ({shown})", place, hint=hint)
-    elif math.prod(sizes[1:]) > _LARGEST_INPUT:
+    elif math.prod(sizes[1:]) > LARGEST_VALUE:
         yield Diagnostic(
             "E008",
             f"input {name} is too large",
             place,
             measured=math.prod(sizes[1:]),
-            limit=_LARGEST_INPUT,
+            limit=LARGEST_VALUE,
             unit="values per sample",
             hint="no chip takes such a sample: cut or shrink it before the model",
         )

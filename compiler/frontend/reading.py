@@ -16,7 +16,7 @@ from ..ir.operators import Shape
 from .builder import Tensor, Unknown
 from .canonical import canonicalised
 from .graph import SortedGraph, read_nodes, sort_for
-from .lowering import Lowered, lower
+from .lowering import Lowered, lower, stored_tensors
 from .model_file import LoadedModel, load_model
 from .model_input import ModelInput, model_inputs
 from .names import sanitised
@@ -87,7 +87,7 @@ class _Examination:
     def __init__(self, loaded: LoadedModel, title: str, file: str | None) -> None:
         self._loaded = loaded
         self._graph = loaded.proto.graph
-        self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
+        self._initializers = stored_tensors(self._graph)
         self._title = title
         self._file = file
         self._found: list[Diagnostic] = list(loaded.found)
@@ -108,7 +108,7 @@ class _Examination:
             self._partial(inputs, lowered),
             grouped(sorted(self._found, key=lambda found: _ORDER.index(found.severity))),
             dict(sorted(Counter(node.operator for node in graph.nodes).items())),
-            sum(math.prod(t.dims) for t in self._initializers.values() if t.name in read and t.data_type in _FLOATS),
+            sum(math.prod(t.dims) for t in self._graph.initializer if t.name in read and t.data_type in _FLOATS),
         )
 
     @property
@@ -172,7 +172,7 @@ class _Examination:
             self._found.append(Diagnostic("E015", message, place, hint=hint))
             return None
         assert source.shape is not None, "an open size is a problem, so there is no network"
-        network = Network(self._title, source.shape[1:], lowered.nodes, result.value)
+        network = Network(self._title, source.shape[1:], lowered.nodes, result.value, source.integers)
         canonical, problems = canonicalised(network, self._file)
         self._found += problems
         if not problems and not canonical.nodes:
@@ -187,7 +187,7 @@ class _Examination:
         shape = inputs[0].shape if len(inputs) == 1 else None
         if shape is None or not lowered.nodes:
             return None
-        return Network(self._title, shape[1:], lowered.nodes, lowered.nodes[-1].name)
+        return Network(self._title, shape[1:], lowered.nodes, lowered.nodes[-1].name, inputs[0].integers)
 
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)

@@ -19,7 +19,7 @@ _HINTS: dict[str, str] = {
     **dict.fromkeys(("MaxPool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "MaxRoiPool", "ReduceMax"), _AVERAGE),
     **dict.fromkeys(("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish"), _CLIP),
     **dict.fromkeys(("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "HardSwish", "Swish", "ThresholdedRelu"), _CLIP),
-    **dict.fromkeys(("Abs", "Sign", "Ceil", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Shrink"), _FUNCTION),
+    **dict.fromkeys(("Abs", "Sign", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Shrink"), _FUNCTION),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), _FEED_FORWARD),
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization", "LpNormalization"), _BATCH_NORM),

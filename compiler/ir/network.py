@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .operators import AnyFloat, Operator, Shape
 
@@ -32,12 +32,26 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Nodes in topological order; ``output`` names the value that is the result (class scores)."""
+    """Nodes in topological order; ``output`` names the value that is the result (class scores).
+
+    ``integers`` are the smallest and the largest value of an input of an integer type; None for floats.
+    """
 
     name: str
     input_shape: Shape
     nodes: tuple[Node, ...]
     output: str
+    integers: tuple[int, int] | None = None
+    _by_name: dict[str, Node] = field(init=False, repr=False)
+    _readers: dict[str, tuple[Node, ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                readers.setdefault(name, []).append(node)
+        object.__setattr__(self, "_by_name", {node.name: node for node in reversed(self.nodes)})
+        object.__setattr__(self, "_readers", {name: tuple(nodes) for name, nodes in readers.items()})
 
     def shape(self, value: str) -> Shape:
         """Shape per sample of a value."""
@@ -45,14 +59,11 @@ class Network:
 
     def node(self, name: str) -> Node:
         """Return the node that computes ``name``; KeyError if there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(name)
+        return self._by_name[name]
 
     def consumers(self, value: str) -> tuple[Node, ...]:
         """Nodes that read ``value``."""
-        return tuple(node for node in self.nodes if value in node.inputs)
+        return self._readers.get(value, ())
 
     def with_nodes(self, nodes: tuple[Node, ...], output: str | None = None) -> Network:
         """Return the same network with other nodes (and output)."""

@@ -271,10 +271,14 @@ class Pad:
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Pad or crop."""
         (x,) = inputs
-        padded = np.pad(x, [(0, 0), *((max(0, b), max(0, a)) for b, a in zip(self.before, self.after, strict=True))])
-        ends = [(max(0, -b), n - max(0, -a)) for n, b, a in zip(padded.shape[1:], self.before, self.after, strict=True)]
-        inside = (slice(None), *(slice(start, stop) for start, stop in ends))
-        return padded[inside]
+        result = np.zeros((len(x), *self.result_shape((x.shape[1:],))), dtype=x.dtype)
+        ranges = [(max(0, -b), n + min(0, a)) for n, b, a in zip(x.shape[1:], self.before, self.after, strict=True)]
+        if all(stop > start for start, stop in ranges):
+            kept = (slice(None), *(slice(start, stop) for start, stop in ranges))
+            places = (slice(r[0] + b, r[1] + b) for r, b in zip(ranges, self.before, strict=True))
+            inside = (slice(None), *places)
+            result[inside] = x[kept]
+        return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class InputSignal:
     """The sample as the user gives it (``sample_shape``), permuted by ``axes`` and viewed as ``shape``.
 
     ``step``, ``minimum`` and ``maximum``, set by ``quantize-weights``, are those of ``InputEncoding``; from then on
-    projections from ``INPUT`` take multiples of ``step``.
+    projections from ``INPUT`` take multiples of ``step``. ``integers`` is that of the network.
     """
 
     sample_shape: Shape
@@ -90,6 +90,7 @@ class InputSignal:
     step: float = 1.0
     minimum: int = 0
     maximum: int = 0
+    integers: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,7 +42,12 @@ def _activations(network: Network) -> tuple[Node, ...]:
 
 
 def _shapes(network: Network) -> tuple[Shape, ...]:
-    return (network.input_shape, *(n.shape for n in _activations(network)), network.shape(network.output))
+    return (
+        network.input_shape,
+        network.integers or (),
+        *(n.shape for n in _activations(network)),
+        network.shape(network.output),
+    )
 
 
 def _told(shape: Shape | None) -> str:

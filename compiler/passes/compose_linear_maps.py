@@ -122,7 +122,7 @@ def _input_signal(network: Network) -> tuple[InputSignal, dict[str, _Affine]]:
         value, shape = readers[0].name, readers[0].shape
         passed.add(value)
     source = _source(INPUT, shape)
-    return InputSignal(network.input_shape, axes, shape), dict.fromkeys(passed, source)
+    return InputSignal(network.input_shape, axes, shape, integers=network.integers), dict.fromkeys(passed, source)
 
 
 def _source(name: str, shape: op.Shape) -> _Affine:

@@ -40,7 +40,8 @@ def mean_square_activity(
     firing = spiking.populations[:-1]
     if calibration is None:
         rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE) for p in firing}
-        return {**rates, INPUT: np.full(spiking.input.shape[0], 1 / 3)}
+        low, high = spiking.input.integers or (0, 1)
+        return {**rates, INPUT: np.full(spiking.input.shape[0], (high**3 - low**3) / (3 * (high - low)))}
     inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
     values = evaluate(network, inputs, frozenset(p.activation for p in firing))
     activity = {p.name: _channel_mean(values[p.activation] / p.spike_value) for p in firing}

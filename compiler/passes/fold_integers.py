@@ -47,6 +47,7 @@ class FoldIntegers:
                 spiking.input.step,
                 spiking.input.minimum,
                 spiking.input.maximum,
+                spiking.input.integers,
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),

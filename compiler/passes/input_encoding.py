@@ -25,12 +25,10 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
 
 
 def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
-    low, high = 0.0, 1.0
-    calibration = context.calibration
-    if calibration is not None and calibration.inputs.dtype != np.uint8:
-        low, high = float(calibration.inputs.min()), float(calibration.inputs.max())
+    low, high = _range(signal, context)
     # Floats within 0..1 are bytes divided by 255: their grid is kept whatever their largest value happens to be.
-    largest = 1.0 if low >= 0 and high <= 1 else max(abs(low), abs(high))
+    is_unit = low >= 0 and high <= 1
+    largest = 1.0 if is_unit else max(abs(low), abs(high))
     graded = context.target.graded_input
     # A chip without graded messages is reported by the checks; the encoding is then chosen as if it had them.
     bits = _INPUT_BITS if graded is None or graded.value < 2 else min(_INPUT_BITS, graded.value - (low >= 0))
@@ -38,7 +36,28 @@ def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
     for width in range(bits, 0, -1):
         top = (1 << width) - 1 if low >= 0 else (1 << max(width - 1, 1)) - 1
         encodings.append(replace(signal, step=largest / top, minimum=0 if low >= 0 else -top, maximum=top))
-    return encodings
+    if signal.integers is None:
+        return encodings
+    # Integers have one negative value more than positive ones, and are sent as they are where they fit.
+    return [_of_integers(encoding, low, high) for encoding in encodings]
+
+
+def _of_integers(encoding: InputSignal, low: float, high: float) -> InputSignal:
+    bottom = encoding.minimum - (encoding.minimum < 0)
+    step = max(high / encoding.maximum, low / bottom if low < 0 else 0.0, 1.0)
+    return replace(encoding, step=step, minimum=bottom)
+
+
+def _range(signal: InputSignal, context: Context) -> tuple[float, float]:
+    """Smallest and largest value of the input: of its type, or of the calibration data where that says little."""
+    data = None if context.calibration is None else context.calibration.inputs
+    if signal.integers is not None:
+        low, high = signal.integers
+        is_wide = high - low >= 1 << _INPUT_BITS
+        return (float(data.min()), float(data.max())) if is_wide and data is not None else (float(low), float(high))
+    if data is None or data.dtype == np.uint8:
+        return 0.0, 1.0
+    return float(data.min()), float(data.max())
 
 
 def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:

@@ -105,7 +105,9 @@ def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple
     from ..encoding import encode
     from ..samples import load_samples
 
-    samples = load_samples(data, program.input.sample_shape, classes=program.readout.neurons).first(limit)
+    encoding = program.input
+    given = load_samples(data, encoding.sample_shape, classes=program.readout.neurons, integers=encoding.integers)
+    samples = given.first(limit)
     encoded, remarks = encode(program.input, samples.inputs)
     tell_findings(replace(each, place=Place(file=str(data)), measured=None, limit=None) for each in remarks)
     return samples, encoded

@@ -19,10 +19,10 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron",)
+_MAY_BE_ABSENT = ("neuron", "integers")
 _PARTS = ("populations", "projections", "pulses", "neuron")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "input", *_PARTS)
-_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum")
+_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry")
 _PULSE = ("name", "target", "step", "weight", "exponent", "axons")
@@ -51,6 +51,8 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
             "step": encoding.step.hex(),
             "minimum": encoding.minimum,
             "maximum": encoding.maximum,
+            # Left out for models of floats, so that their programs keep the bytes they had before there were others.
+            **({} if encoding.integers is None else {"integers": list(encoding.integers)}),
         },
         "populations": [
             {
@@ -138,6 +140,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             step=_float(encoding["step"]),
             minimum=_integer(encoding["minimum"]),
             maximum=_integer(encoding["maximum"]),
+            integers=_range(encoding["integers"]) if "integers" in encoding else None,
         ),
         populations=tuple(
             Population(
@@ -214,6 +217,13 @@ def _records(values: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[s
     if not isinstance(values, list):
         raise TypeError(f"{values!r:.40} is not a list")
     return [_only(value, keys) for value in values]
+
+
+def _range(value: object) -> tuple[int, int]:
+    low, high = _integers(value) if isinstance(value, list) else ()
+    if low >= high:
+        raise ValueError(f"{low}..{high} is no range of integers")
+    return low, high
 
 
 def _only(record: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

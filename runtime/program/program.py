@@ -109,8 +109,9 @@ class InputEncoding:
     """How an image becomes the graded integers that are sent at the first T steps of its window (direct encoding).
 
     x_int = clip(round(x / step), minimum, maximum), after the axes of the user's sample (``sample_shape``)
-    are permuted by ``axes`` and reshaped to ``shape``. Bytes count as x = byte / 255. Both ``minimum`` and
-    ``maximum`` are part of the overflow proof.
+    are permuted by ``axes`` and reshaped to ``shape``. Bytes count as x = byte / 255, unless the model takes integers:
+    then ``integers``, the smallest and the largest that its input can hold, is given, and x is the integer. Both
+    ``minimum`` and ``maximum`` are part of the overflow proof.
     """
 
     sample_shape: Shape
@@ -119,6 +120,7 @@ class InputEncoding:
     step: float
     minimum: int
     maximum: int
+    integers: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -97,17 +97,18 @@ CODES: tuple[Code, ...] = (
     Code(
         "E010",
         "tensor cannot be read",
-        "The data of a tensor do not match its type and shape, or it is text or sparse.",
+        "The data of a tensor do not match its type and shape, or it is text.",
         "The weights of the layer are unknown.",
         "E010 net.onnx: onnx Conv_0: tensor w cannot be read: cannot reshape array of size 5 into shape (2,3)",
         "Get the file again: it is damaged, or was written wrongly.",
     ),
     Code(
         "E011",
-        "constant too large",
-        "The file computes a constant of more than 134 million entries instead of storing it.",
+        "constants too large",
+        "The constants that the file computes instead of storing them have more than 16 million entries and more than "
+        "four times as many as those that it stores, all together.",
         "A small file could otherwise exhaust the memory.",
-        "E011 net.onnx: onnx fill: ConstantOfShape would compute a constant of 1000000000000 entries",
+        "E011 net.onnx: onnx fill: ConstantOfShape would compute a constant of 99999999 entries, more than 16777216",
         "onnx-simplifier computes such constants and stores them.",
     ),
     Code(
@@ -141,6 +142,22 @@ CODES: tuple[Code, ...] = (
         "There is nothing to compile.",
         "E015 output y is the input itself",
         "Choose by --output-name a value that is computed from the input.",
+    ),
+    Code(
+        "E016",
+        "arithmetic on integers",
+        "The model's input is of an integer type, and an operator computes with it before it is cast to float.",
+        "Integers divide without a remainder and wrap around, which neither the float network nor neurons do.",
+        "E016 net.onnx: onnx /Div: Div computes with the integers of the model's input",
+        "The model's input has to be cast to float before anything computes with it.",
+    ),
+    Code(
+        "E017",
+        "type of the input",
+        "The model's input is neither of a float nor of an integer type.",
+        "An input is sent as numbers.",
+        "E017 net.onnx: input x has the type string",
+        "The model has to take floats or integers.",
     ),
     Code(
         "I020",

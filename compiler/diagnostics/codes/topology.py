@@ -49,16 +49,16 @@ CODES: tuple[Code, ...] = (
     Code(
         "E110",
         "activation is not an integrate-and-fire neuron",
-        "A chain of scaling, clipping and rounding rounds without bounds, rounds twice, clips between two levels or has "
-        "another number of levels in each channel.",
-        "The rate of an integrate-and-fire neuron goes in equal steps from 0 to its threshold; only linear maps surround it.",
+        "A chain of scaling, clipping and rounding rounds without bounds, rounds twice, clips between two levels or "
+        "has another number of levels in each channel.",
+        "The rate of an integrate-and-fire neuron goes in equal steps from 0 to its threshold, between linear maps.",
         "E110 activation act1 (Scale -> Floor -> Scale) has no largest value: it rounds without clipping",
         "Retrain with threshold * clip(floor(x * levels / threshold + 1/2) / levels, 0, 1) or a clipped ReLU.",
     ),
     Code(
         "E111",
         "threshold is zero",
-        "An activation gives one number for every input, a divisor is zero, or a quantiser has a scale that is not positive.",
+        "An activation gives one number for every input, a divisor is zero, or a quantiser's scale is not positive.",
         "A neuron with such a threshold fires at every step, whatever its input.",
         "E111 activation act1 (Relu -> Clip) gives 0 for every input, so its threshold is zero",
         "Keep thresholds positive in training, for instance by training their logarithm.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import branches, elementwise, layout, linear, pooling, quantised
+from . import branches, clipping, elementwise, heads, layout, linear, pooling, quantised
 from .handler import Handler
 
 HANDLERS: dict[str, Handler] = {
     **elementwise.HANDLERS,
+    **clipping.HANDLERS,
+    **heads.HANDLERS,
     **linear.HANDLERS,
     **pooling.HANDLERS,
     **layout.HANDLERS,

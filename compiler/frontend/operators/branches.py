@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
-from ...ir.operators import Pad, Shape, Slice
-from ..builder import Builder, Tensor, Value, axis_of, finite
+from ...ir.operators import Pad, Scale, Shape, Slice
+from ..builder import LARGEST_VALUE, Builder, Tensor, Value, axis_of, finite
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
@@ -38,9 +39,27 @@ def _pad(node: OnnxNode, builder: Builder) -> Value:
 
 
 def _padded(node: OnnxNode, builder: Builder, tensor: Tensor, before: Shape, after: Shape, part: str = "") -> Tensor:
-    if not any(before) and not any(after):
-        return tensor
-    return builder.emit(node, Pad(before, after), tensor, part=part)
+    """Cut off what negative pads remove, then surround with zeros: nothing larger than the result ever exists."""
+    kept = [range(max(0, -b), n + min(0, a)) for n, b, a in zip(tensor.sample, before, after, strict=True)]
+    sizes = [n + b + a for n, b, a in zip(tensor.sample, before, after, strict=True)]
+    largest = math.prod(n + max(0, b) + max(0, a) for n, b, a in zip(tensor.sample, before, after, strict=True))
+    if largest > LARGEST_VALUE:
+        raise Refusal("E012", f"{node.operator} gives {largest} values per sample before it cuts any off", _CHECK)
+    if min(sizes) < 1:
+        raise Refusal("E012", f"{node.operator} leaves nothing of a value of shape {tensor.shape}", _CHECK)
+    if all(len(rest) for rest in kept):
+        cut = _cut(node, builder, tensor, [slice(None), *(slice(r.start, r.stop) for r in kept)], _part(part, "cut"))
+        pads = tuple(max(0, b) for b in before), tuple(max(0, a) for a in after)
+    else:
+        # All that is left is padding: one entry times zero, grown to the result's size.
+        cut = _cut(node, builder, tensor, [slice(None), *(slice(0, 1) for _ in kept)], _part(part, "cut"))
+        cut = builder.emit(node, Scale(np.zeros(())), cut, part=_part(part, "nothing"))
+        pads = (0,) * len(sizes), tuple(n - 1 for n in sizes)
+    return builder.emit(node, Pad(*pads), cut, part=part) if any(map(any, pads)) else cut
+
+
+def _part(part: str, step: str) -> str:
+    return f"{part}.{step}" if part else step
 
 
 def _slice(node: OnnxNode, builder: Builder) -> Value:
@@ -77,6 +96,9 @@ def _gather(node: OnnxNode, builder: Builder) -> Value:
     axis = axis_of(node.integer("axis", 0), len(tensor.shape), node)
     size = tensor.shape[axis]
     array = builder.constant(node, 1, "the indices").array
+    if array.dtype.kind not in "iu":
+        hint = "run onnx.checker.check_model on the file and export the model again"
+        raise Refusal("E005", f"Gather has indices of type {array.dtype}, not integers", hint)
     indices = [int(i) % size if -size <= int(i) < size else -1 for i in array.ravel()[: size + 1]]
     steps = {b - a for a, b in itertools.pairwise(indices)}
     builder.require_batch_first(axis != 0, node, "picks samples from the batch")

@@ -37,7 +37,7 @@ def _conv(node: OnnxNode, builder: Builder) -> Value:
             f"Conv has a bias of shape {bias.shape} for {weight.shape[0]} channels",
             "give every channel one bias",
         )
-    windows = read_windows(node, tensor.sample[1:], tuple(weight.shape[2:]))
+    windows = read_windows(node, tensor.sample, tuple(weight.shape[2:]))
     kernel = weight.reshape(*weight.shape[:2], *windows.kernel)
     geometry = ConvGeometry(windows.stride, windows.padding, windows.dilation, groups)
     result = builder.emit(node, Conv(kernel, bias, geometry), as_map(node, builder, tensor))
@@ -60,7 +60,11 @@ def _gemm(node: OnnxNode, builder: Builder) -> Value:
     if node.input(2):
         added = node.number("beta", 1.0) * builder.weights(node, 2, "the bias")
         rows = added.reshape(1, -1) if added.ndim < 2 else added
-        builder.require_batch_first(bool((rows == rows[:1]).all()), node, "adds a bias that differs between samples")
+        builder.require_batch_first(
+            len(rows) in (1, builder.batch) and bool((rows == rows[:1]).all()),
+            node,
+            "adds a bias that differs between samples",
+        )
         bias = _broadcast(rows[0], bias.shape, node)
     return builder.emit(node, Dense(np.ascontiguousarray(scaled), bias), tensor)
 

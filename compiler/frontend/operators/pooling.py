@@ -18,7 +18,7 @@ def _average_pool(node: OnnxNode, builder: Builder) -> Value:
     if spatial not in (1, 2):
         hint = "use one- or two-dimensional pooling on (batch, channels, ...)"
         raise Refusal("E102", f"AveragePool on a value of shape {tensor.shape}", hint)
-    windows = read_windows(node, tensor.sample[1:])
+    windows = read_windows(node, tensor.sample)
     if windows.dilation != (1, 1):
         raise Refusal("E102", f"AveragePool with dilations {windows.dilation}", "use a convolution with equal weights")
     operator = AveragePool(

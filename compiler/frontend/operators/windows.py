@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from ..builder import Builder, Tensor
+from ..builder import LARGEST_VALUE, Builder, Tensor
 from ..graph import OnnxNode
 from ..refusal import Refusal
 
@@ -22,8 +23,9 @@ class Windows:
     dilation: tuple[int, int]
 
 
-def read_windows(node: OnnxNode, size: tuple[int, ...], kernel: tuple[int, ...] | None = None) -> Windows:
-    """Windows of ``node`` on a map of ``size``; ``kernel`` where a weight gives it."""
+def read_windows(node: OnnxNode, sample: tuple[int, ...], kernel: tuple[int, ...] | None = None) -> Windows:
+    """Windows of ``node`` on a map (channels, ...); ``kernel`` where a weight gives it."""
+    size = sample[1:]
     rank = len(size)
     declared = node.integers("kernel_shape") or kernel
     if declared is None or (kernel is not None and declared != kernel):
@@ -33,6 +35,11 @@ def read_windows(node: OnnxNode, size: tuple[int, ...], kernel: tuple[int, ...] 
     if len(declared) != rank or not all(1 <= extent <= _LARGEST for extent in declared):
         raise Refusal("E012", f"{node.operator} has a kernel {declared} on a map of {rank} axes", _CHECK)
     padding = _padding(node, size, declared, stride, dilation)
+    extents = [d * (k - 1) + 1 for d, k in zip(dilation, declared, strict=True)]
+    padded = [n + b + a for n, b, a in zip(size, padding[:rank], padding[rank:], strict=True)]
+    values = sample[0] * math.prod(map(max, extents, padded))
+    if values > LARGEST_VALUE:
+        raise Refusal("E012", f"{node.operator} reads {values} values with its padding", _CHECK)
     return Windows(
         kernel=_two(declared, 1),
         stride=_two(stride, 1),
