@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...runtime.program import ConvSynapses, Program
+from ...runtime.program import Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement
@@ -13,7 +13,7 @@ _SINGLE_NEURON = {
     "input axons": (
         "E301",
         "one neuron reads more source neurons than a core has input axons",
-        "use fewer input channels, a smaller kernel or groups",
+        "use fewer channels or features, a smaller kernel, or groups",
     ),
     "output axons": (
         "E302",
@@ -33,15 +33,13 @@ _SINGLE_NEURON = {
 }
 
 
-def single_neuron_resources(program: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+def single_neuron_resources(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
     """E301 to E304: every single neuron fits a core."""
     for layer in placement.layers:
         for use in layer.uses:
             if use.limit is None or not use.unplaceable:
                 continue
             code, message, hint = _SINGLE_NEURON[use.name]
-            if code == "E301" and not any(isinstance(p.synapses, ConvSynapses) for p in program.incoming(layer.name)):
-                hint = "pool or shrink the layer before it, so that there are fewer values to read"
             needs_assumption = use.name == "neurons" and target.neuron.compartments_per_neuron.assumed
             yield Diagnostic(
                 code,

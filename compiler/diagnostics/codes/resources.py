@@ -13,7 +13,8 @@ CODES: tuple[Code, ...] = (
         "An input axon is where spikes of one source neuron enter a core.",
         "error E301: layer 'conv5': one neuron reads more source neurons than a core has input axons; "
         "measured 4608 of 4096 axons",
-        "Use fewer input channels, a smaller kernel or groups; a 3x3 kernel on 4096 axons reads at most 455 channels.",
+        "Use fewer channels or features, a smaller kernel, or groups; "
+        "a 3x3 kernel on 4096 axons reads at most 455 channels.",
     ),
     Code(
         "E302",
