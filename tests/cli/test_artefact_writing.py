@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,3 +112,32 @@ def test_closed_pipe(bench: Path) -> None:
             [sys.executable, "-m", "spikec", "explain"], stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False
         )
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+COMMANDS = {
+    "run": ("--data", "data.npz"),
+    "verify": ("--data", "data.npz", "--backends", "reference,simulator"),
+    "profile": ("--data", "data.npz"),
+    "report": (),
+}
+
+
+def negated(folder: Path) -> None:
+    with np.load(folder / "tensors.npz") as archive:
+        tensors = {name: -values for name, values in archive.items()}
+    np.savez(folder / "tensors.npz", **tensors)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_files_of_different_compilations_are_refused_by_name(
+    refused: Callable[..., list[str]], cli: Cli, bench: Path, tmp_path: Path, command: str
+) -> None:
+    options = [bench / option if option.endswith(".npz") else option for option in COMMANDS[command]]
+    shutil.copytree(bench / "artefact", tmp_path / "edited")
+    negated(tmp_path / "edited")
+    assert cli("compile", bench / "net.onnx", "-o", tmp_path / "mixed", "--timesteps", "8")[0] == 0
+    shutil.copy(bench / "artefact" / "report.json", tmp_path / "mixed")
+    for folder, names in (("edited", ("program.json", "tensors.npz")), ("mixed", ("report.json", "program.json"))):
+        text = " ".join(refused(command, tmp_path / folder, *options))
+        assert "E616" in text
+        assert all(name in text for name in names)
