@@ -120,6 +120,7 @@ ELEMENTWISE = {
     ),
     "constant arithmetic": ("t = Add(one, high) u = Sqrt(t) v = Div(u, high) y = Mul(x, v)", ["Scale"]),
     "quantised pair": ("h = QuantizeLinear(x, step, null) y = DequantizeLinear(h, step, null)", None),
+    "quantised pair from -128": ("h = QuantizeLinear(x, step, least) y = DequantizeLinear(h, step, least)", None),
 }
 
 
@@ -134,6 +135,7 @@ def test_elementwise(parsed: Parse, same_as_runtime: Compare, case: str) -> None
         "channels": 1 + abs(normal(3, 1, 1)),
         "step": np.float32(0.1),
         "null": np.array(0, np.uint8),
+        "least": np.array(-128, np.int8),
     }
     read = same_as_runtime(parsed(body, weights=weights), batch=2)
     assert operators is None or read.operators == operators

@@ -57,8 +57,10 @@ def test_a_first_layer_that_starts_outside_its_threshold_is_gated(quantised_netw
     from spikec.compiler.passes.gate_populations import timing_matters
 
     first = spiking.populations[0]
-    assert not timing_matters(spiking, first, 4)
-    assert timing_matters(spiking, replace(first, initial_potential=first.initial_potential - 2), 4)
+    assert first.threshold is not None
+    for share, matters in ((0.0, False), (0.5, False), (1.0, False), (1.01, True), (-0.01, True)):
+        moved = replace(first, initial_potential=share * first.threshold)
+        assert timing_matters(spiking, moved, 4) is matters
 
 
 def test_delays_count_the_gates(quantised_network: Network, context: Context) -> None:
