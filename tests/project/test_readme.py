@@ -58,16 +58,17 @@ def test_the_demo_prints_what_the_readme_shows(
 def test_a_finding_looks_as_the_readme_shows(tmp_path: Path) -> None:
     shown = shown_after("`spikec check vgg16.onnx --target loihi1`")
     (axons,) = (int(found) for line in shown for found in re.findall(r"measured (\d+)", line))
+    channels = axons // 9
     model = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["" : 17]> net (float[N,{axons}] x) => (float[N,2] y) {{ g = Gemm (x, w1) '
-        "d = Div (g, unit) r = Round (d) k = Clip (r, zero, top) m = Mul (k, unit) y = Gemm (m, w2) }"
+        f'<ir_version: 8, opset_import: ["" : 17]> net (float[N,{channels},3,3] x) => (float[N,2] y) '
+        "{ c = Conv (x, w1) d = Div (c, unit) r = Round (d) k = Clip (r, zero, top) m = Mul (k, unit) f = Flatten (m) y = Gemm (f, w2) }"
     )
-    tensors = {"w1": np.ones((axons, 3)) / axons, "w2": np.eye(3, 2), "unit": 0.25, "zero": 0.0, "top": 4.0}
+    weight = np.ones((3, channels, 3, 3)) / axons
+    tensors = {"w1": weight, "w2": np.eye(3, 2), "unit": 0.25, "zero": 0.0, "top": 4.0}
     for name, value in tensors.items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(value, dtype=np.float32), name))
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
     text = report_text(check_model(tmp_path / "net.onnx", CompileOptions(target="loihi1")))
     (block,) = re.findall(r"^error E301.+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
-    place = re.compile(r"  --> layer '\w+' \(onnx .*\)")
-    found, wanted = ([line for line in lines if not place.fullmatch(line)] for lines in (block.splitlines(), shown))
+    found, wanted = ([x for x in lines if not x.startswith("  --> ")] for lines in (block.splitlines(), shown))
     assert found == wanted
