@@ -13,7 +13,7 @@ from ...runtime.progress import count_stages, progress_bar
 from ...targets.diagnostic import Severity
 from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
-from ...targets.terminal.streams import remark, tell, tell_document, tell_json
+from ...targets.terminal.streams import remark, tell, tell_document, tell_json, text_width
 from ...targets.terminal.verbosity import Verbosity, verbosity, verbosity_options
 from .compile_options import compile_options
 
@@ -102,10 +102,9 @@ def report(directory: str, form: str, output: str | None) -> None:
 
 def _rendered(report: Report, form: str) -> str:
     from ..report import report_html, report_json, report_markdown, report_text
-    from ..report.text import terminal_width
 
     forms: dict[str, Callable[[Report], str]] = {
-        "text": partial(report_text, width=terminal_width()),
+        "text": partial(report_text, width=text_width()),
         "json": report_json,
         "html": report_html,
         "markdown": report_markdown,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 from ...targets.diagnostic import Diagnostic
@@ -17,12 +16,7 @@ from .tables import Cell, ReportTable, layer_tables, ledger_table
 
 WIDTH = 80
 """Columns where nothing is known of a terminal."""
-_NARROWEST, _WIDEST = 40, 120
-
-
-def terminal_width() -> int:
-    """Columns of the terminal that stdout is, or of the variable COLUMNS; 80 for a file or a pipe, 120 at most."""
-    return min(shutil.get_terminal_size((WIDTH, 24)).columns, _WIDEST)
+_NARROWEST = 40
 
 
 def report_text(report: Report, width: int = WIDTH) -> str:

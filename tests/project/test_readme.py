@@ -61,7 +61,8 @@ def test_a_finding_looks_as_the_readme_shows(tmp_path: Path) -> None:
     channels = axons // 9
     model = onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["" : 17]> net (float[N,{channels},3,3] x) => (float[N,2] y) '
-        "{ c = Conv (x, w1) d = Div (c, unit) r = Round (d) k = Clip (r, zero, top) m = Mul (k, unit) f = Flatten (m) y = Gemm (f, w2) }"
+        "{ c = Conv (x, w1) d = Div (c, unit) r = Round (d) k = Clip (r, zero, top) m = Mul (k, unit) "
+        "f = Flatten (m) y = Gemm (f, w2) }"
     )
     weight = np.ones((3, channels, 3, 3)) / axons
     tensors = {"w1": weight, "w2": np.eye(3, 2), "unit": 0.25, "zero": 0.0, "top": 4.0}
