@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 import zipfile
 from typing import Any
 
@@ -137,7 +138,9 @@ def mutated_archive(choices: Choices, content: bytes, other: bytes) -> bytes:
 
 def _archive(members: list[tuple[str, bytes]], compression: int) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", compression) as archive:
+        # Two members of one name are meant.
+        warnings.simplefilter("ignore")
         for name, data in members:
             info = zipfile.ZipInfo(name)
             info.compress_type = compression
