@@ -108,7 +108,7 @@ def test_padding_of_level_1_allocates_its_result_only(before: tuple[int, int], a
     samples = np.arange(24.0).reshape(2, 4, 3)
     wide = np.pad(samples, [(0, 0), *((max(0, b), max(0, a)) for b, a in zip(before, after, strict=True))])
     cuts = [slice(max(0, -b), n - max(0, -a)) for n, b, a in zip(wide.shape[1:], before, after, strict=True)]
-    np.testing.assert_array_equal(Pad(before, after).evaluate((samples,)), wide[tuple([slice(None), *cuts])])
+    np.testing.assert_array_equal(Pad(before, after).evaluate((samples,)), wide[(slice(None), *cuts)])
 
 
 @pytest.mark.parametrize(
