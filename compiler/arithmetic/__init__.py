@@ -13,7 +13,7 @@ from .cholesky import cholesky
 from .convolution import convolve, sum_pool
 from .functions import exp, log, log2, power
 from .products import matmul
-from .sums import mean, mean_and_covariance, total
+from .sums import mean, mean_and_covariance, summable, total
 
 __all__ = [
     "cholesky",
@@ -26,5 +26,6 @@ __all__ = [
     "mean_and_covariance",
     "power",
     "sum_pool",
+    "summable",
     "total",
 ]

@@ -53,5 +53,11 @@ def mean_and_covariance(values: AnyFloat) -> tuple[Doubles, Doubles]:
     return average * step[0], (squares / count - average[:, None] * average) * (step.T * step)
 
 
+def summable(values: AnyFloat) -> Doubles:
+    """``values`` rounded so that sums of any of them, in any order, are exact; as ``total`` rounds them."""
+    step = steps(values, tuple(range(values.ndim)), _MANTISSA - values.size.bit_length())
+    return np.asarray(np.rint(values * (1 / step)) * step)
+
+
 def _is_float(values: npt.ArrayLike) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind == "f"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.numpy_helper
-import onnx.reference
 
+from .constant_arithmetic import own_result, summable_operands
 from .graph import OnnxNode
 from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 Array = npt.NDArray[Any]
 
@@ -118,15 +121,24 @@ def fold(node: OnnxNode, inputs: tuple[Constant | None, ...], opset: int, allowa
     """Evaluate a node with the reference implementation of ONNX; Refusal where it cannot or may not be done."""
     arrays = [None if constant is None else constant.array for constant in inputs]
     allowance.spend(_result_size(node, arrays), f"{node.operator} would compute a constant of")
-    feeds = {f"i{k}": array for k, array in enumerate(arrays) if array is not None}
     try:
         with np.errstate(all="ignore"):
-            results = _evaluator(node, arrays, opset).run(None, feeds)
+            results = _results(node, arrays, opset)
     except Exception as error:  # the evaluator raises whatever numpy or its own operators raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Refusal("E014", f"{node.operator} on constants cannot be evaluated: {reason}", _SIMPLIFY) from None
     tensor = _tensor_behind(node, inputs)
     return tuple(Constant(np.asarray(result), tensor) for result in results)
+
+
+def _results(node: OnnxNode, arrays: list[Array | None], opset: int) -> list[Array]:
+    own = own_result(node.operator, arrays)
+    if own is not None:
+        return [own]
+    operands, kind = summable_operands(node.operator, arrays)
+    feeds = {f"i{k}": array for k, array in enumerate(operands) if array is not None}
+    results = [np.asarray(result) for result in _evaluator(node, operands, opset).run(None, feeds)]
+    return results if kind is None else [result.astype(kind) for result in results]
 
 
 def _tensor_behind(node: OnnxNode, inputs: tuple[Constant | None, ...]) -> str:
@@ -135,7 +147,10 @@ def _tensor_behind(node: OnnxNode, inputs: tuple[Constant | None, ...]) -> str:
     return largest.tensor if largest is not None else node.outputs[0]
 
 
-def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> onnx.reference.ReferenceEvaluator:
+def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> ReferenceEvaluator:
+    # Some hundred modules, which a model without computed constants does without.
+    from onnx.reference import ReferenceEvaluator
+
     proto = onnx.NodeProto()
     proto.CopyFrom(node.proto)
     del proto.input[:], proto.output[:]
@@ -148,7 +163,7 @@ def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> onnx.r
     # The reference implementation has DequantizeLinear from opset 19 on, which includes the older meanings.
     version = max(opset, 19) if node.operator == "DequantizeLinear" else opset
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", version)])
-    return onnx.reference.ReferenceEvaluator(model)
+    return ReferenceEvaluator(model)
 
 
 def _result_size(node: OnnxNode, arrays: list[Array | None]) -> int:

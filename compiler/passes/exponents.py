@@ -9,8 +9,8 @@ import numpy as np
 from ..arithmetic import mean
 from ..ir.spiking import Population
 from .contract import Context
-from .drives import Drive
-from .scales import Ceiling, ceiling, expected_error
+from .drives import Drive, largest_weight
+from .scales import Ceiling, ceiling, expected_error, fixed_rules
 
 _FINE_THRESHOLD = 1 << 13
 """From it on, rounding a bias to whole units costs at most 1/512 of a threshold in 32 steps.
@@ -42,21 +42,28 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
             for position in range(len(drives))
             for exponent in range(1, largest + 1)
         ]
-    best = min((_choice(population, drives, e, context) for e in candidates), key=lambda c: c.error)
+    fixed = fixed_rules(context.target, population, drives, context.timesteps)
+    largest_weights = [largest_weight(drive) for drive in drives]
+
+    def chosen(exponents: tuple[int, ...]) -> Choice:
+        highest = ceiling(fixed, largest_weights, exponents, weight_maximum(context))
+        return _choice(population, drives, exponents, highest, context.target.weights.step.value)
+
+    best = min((chosen(exponents) for exponents in candidates), key=lambda c: c.error)
     raised = [best]
     while max(raised[-1].exponents, default=largest) < largest and not _is_fine(population, raised[-1], context):
-        raised.append(_choice(population, drives, tuple(e + 1 for e in raised[-1].exponents), context))
+        raised.append(chosen(tuple(e + 1 for e in raised[-1].exponents)))
     return min(raised, key=lambda c: c.error + _grid_error(population, c))
 
 
-def _choice(population: Population, drives: list[Drive], exponents: tuple[int, ...], context: Context) -> Choice:
-    target = context.target
-    highest = ceiling(target, population, drives, exponents, (context.timesteps, weight_maximum(context)))
+def _choice(
+    population: Population, drives: list[Drive], exponents: tuple[int, ...], highest: Ceiling, step: int
+) -> Choice:
     if population.threshold is not None and highest.threshold.min() < 1:
         return Choice(exponents, highest, float("inf"))
     allowed = np.full_like(highest.threshold, highest.threshold.min())
     resolved = allowed if population.threshold is None else highest.threshold
-    return Choice(exponents, highest, expected_error(drives, exponents, resolved, target.weights.step.value))
+    return Choice(exponents, highest, expected_error(drives, exponents, resolved, step))
 
 
 def _is_fine(population: Population, choice: Choice, context: Context) -> bool:

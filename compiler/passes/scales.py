@@ -19,7 +19,7 @@ from ...targets import Target
 from ..arithmetic import exp, log, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
-from .drives import Drive, largest_weight
+from .drives import Drive
 from .intervals import potential_range
 
 THRESHOLD_CEILING = 1 << 20
@@ -40,24 +40,27 @@ class Ceiling:
     binding: dict[str, int]
 
 
-def ceiling(
-    target: Target, population: Population, drives: list[Drive], exponents: tuple[int, ...], limits: tuple[int, int]
-) -> Ceiling:
-    """Largest Theta per channel; ``limits`` are the window's steps and the largest integer weight."""
-    timesteps, weight_maximum = limits
+def fixed_rules(target: Target, population: Population, drives: list[Drive], timesteps: int) -> dict[str, FloatArray]:
+    """Largest Theta per channel (O,) by each rule that no exponent changes; the first is the ceiling of all."""
     channels = population.shape[0]
-    rules: dict[str, FloatArray] = {"ceiling": np.full(channels, THRESHOLD_CEILING / _unit(population, drives))}
-    for drive, exponent in zip(drives, exponents, strict=True):
-        largest = largest_weight(drive)
-        rules["weight range"] = np.minimum(
-            rules.get("weight range", np.inf), _ratio(weight_maximum << exponent, largest)
-        )
+    rules = {"ceiling": np.full(channels, THRESHOLD_CEILING / _unit(population, drives))}
     if population.threshold is not None:
         rules["threshold range"] = np.full(channels, float(target.threshold_limit.value))
     rules |= _bias_rule(target, population)
-    rules |= _range_rules(target, population, drives, timesteps, _MARGIN_BEFORE_ROUNDING)
-    stacked = np.stack(list(rules.values()))
-    names = list(rules)
+    return rules | _range_rules(target, population, drives, timesteps, _MARGIN_BEFORE_ROUNDING)
+
+
+def ceiling(
+    fixed: dict[str, FloatArray], largest: list[FloatArray], exponents: tuple[int, ...], weight_maximum: int
+) -> Ceiling:
+    """Largest Theta per channel under ``fixed_rules`` and for weights whose magnitudes reach ``largest``, per drive."""
+    rules = dict(fixed)
+    for values, exponent in zip(largest, exponents, strict=True):
+        allowed = _ratio(weight_maximum << exponent, values)
+        rules["weight range"] = np.minimum(rules.get("weight range", np.inf), allowed)
+    # Where rules tie, the weights are what is told.
+    names = sorted(rules, key=lambda name: name not in ("ceiling", "weight range"))
+    stacked = np.stack([rules[name] for name in names])
     which, counts = np.unique(stacked.argmin(axis=0), return_counts=True)
     return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
 
