@@ -51,6 +51,17 @@ class CalibrateThresholds:
 
     def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int) -> dict[str, float]:
         values, largest = _sampled_activations(network, nodes, calibration)
+        endless = [n for n in nodes if largest[n.name] == np.inf]
+        if endless:
+            raise UnusableInput(
+                Diagnostic(
+                    "E113",
+                    "the activation is infinite or no number on calibration data, so it has no threshold",
+                    Place(layer=n.name, nodes=tuple(o.node for o in n.origins)),
+                    hint="look for factors beyond float32 in front of the layer",
+                )
+                for n in endless
+            )
         dead = [n for n in nodes if largest[n.name] <= 0]
         if dead:
             raise UnusableInput(
@@ -103,11 +114,12 @@ def _sampled_activations(
     inputs = calibration.as_float()
     random = np.random.default_rng(0)
     for first in range(0, len(inputs), _BATCH):
-        values = evaluate(network, inputs[first : first + _BATCH], frozenset(kept))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = evaluate(network, inputs[first : first + _BATCH], frozenset(kept))
         for name, parts in kept.items():
             flat = values[name].ravel()
             parts.append(flat if flat.size <= budget else random.choice(flat, budget))
-            largest[name] = max(largest[name], float(flat.max()))
+            largest[name] = max(largest[name], float(flat.max()) if np.isfinite(flat).all() else np.inf)
     return {name: np.concatenate(parts) for name, parts in kept.items()}, largest
 
 

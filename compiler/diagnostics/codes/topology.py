@@ -64,6 +64,14 @@ CODES: tuple[Code, ...] = (
         "Keep thresholds positive in training, for instance by training their logarithm.",
     ),
     Code(
+        "E113",
+        "activation beyond float32",
+        "On calibration data an activation is infinite or no number.",
+        "A threshold is the size of what its neuron gives, and there is none.",
+        "E113 layer 'act1': the activation is infinite or no number on calibration data, so it has no threshold",
+        "Look for factors beyond float32 in front of the layer.",
+    ),
+    Code(
         "E112",
         "activation is read in the middle",
         "A value inside of a quantise-and-clip chain is read by another node as well.",

@@ -67,6 +67,9 @@ def _extreme(node: OnnxNode, builder: Builder) -> Value:
         hint = "integrate-and-fire neurons only add: replace it by a sum or a concatenation, then retrain"
         raise Refusal("E103", f"{node.operator} compares values that depend on the network's input", hint)
     (tensor,) = tensors
+    if any(isinstance(value, Constant) and value.array.size == 0 for value in values):
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
+        raise Refusal("E012", f"{node.operator} has a constant without any entry", hint)
     constants = [per_sample(_bounds(v), tensor, node, builder) for v in values if isinstance(v, Constant)]
     if not constants:
         return tensor
@@ -74,7 +77,7 @@ def _extreme(node: OnnxNode, builder: Builder) -> Value:
         bound = reduce(np.maximum if node.operator == "Max" else np.minimum, constants)
     except ValueError:
         shapes = " and ".join(str(constant.shape) for constant in constants)
-        hint = "check the shapes with onnx.shape_inference and export the model again"
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} has constants of shapes {shapes}", hint) from None
     if bound.size == 1 or (bound == bound.flat[0]).all():
         single = float(bound.flat[0])

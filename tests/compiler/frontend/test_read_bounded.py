@@ -108,7 +108,8 @@ def test_padding_of_level_1_allocates_its_result_only(before: tuple[int, int], a
     samples = np.arange(24.0).reshape(2, 4, 3)
     wide = np.pad(samples, [(0, 0), *((max(0, b), max(0, a)) for b, a in zip(before, after, strict=True))])
     cuts = [slice(max(0, -b), n - max(0, -a)) for n, b, a in zip(wide.shape[1:], before, after, strict=True)]
-    np.testing.assert_array_equal(Pad(before, after).evaluate((samples,)), wide[(slice(None), *cuts)])
+    inside = (slice(None), *cuts)
+    np.testing.assert_array_equal(Pad(before, after).evaluate((samples,)), wide[inside])
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,7 @@ FOREIGN: dict[str, tuple[str, dict[str, Any], str]] = {
     "bound that is no number": ("y = Max(x, c)", {"c": np.array(np.nan)}, "E004"),
     "indices that are no integers": ("y = Gather <axis = 2> (x, c)", {"c": np.array([np.nan])}, "E005"),
     "range of lists": ("r = Range(c, c, c) y = Add(x, r)", {"c": np.ones(2)}, "E014"),
+    "no bound": ("y = Min(x, c)", {"c": np.zeros(0)}, "E012"),
     "some bounds infinite": ("y = Min(x, c)", {"c": np.array([1, np.inf, 2]).reshape(3, 1, 1)}, "E102"),
 }
 

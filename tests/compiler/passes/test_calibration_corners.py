@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikec.compiler.ir.network import Network
+from spikec.compiler.ir.network import INPUT, Network, Node
+from spikec.compiler.ir.operators import Relu, Scale
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import calibrate_initial_potential
 from spikec.compiler.passes.calibrate_thresholds import CalibrateThresholds
-from spikec.compiler.passes.contract import Context
+from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.runtime.program import Program
 from spikec.runtime.samples import Samples
+from spikec.targets.diagnostic import UnusableInput
 
 
 def compiled(network: Network, context: Context, **options: object) -> Pipeline:
@@ -89,3 +91,17 @@ def test_bytes_and_floats_of_the_same_images_are_the_same(
 def test_a_draw_without_any_activation_leaves_the_largest_as_threshold() -> None:
     found = CalibrateThresholds()._threshold(np.zeros(8, dtype=np.float32), 3.5, timesteps=4)
     assert found == 3.5
+
+
+@pytest.mark.parametrize("factor", [1e30, np.inf])
+def test_an_activation_beyond_float32_is_refused(context: Context, factor: float) -> None:
+    largest = float(np.finfo(np.float32).max)
+    scale = Scale(np.array(min(factor, largest)))
+    nodes = (
+        Node("a", scale, (INPUT,), (2, 9, 9)),
+        Node("b", scale, ("a",), (2, 9, 9)),
+        Node("c", Relu(), ("b",), (2, 9, 9)),
+    )
+    with pytest.raises(UnusableInput) as caught:
+        CalibrateThresholds().run(Compilation(Network("net", (2, 9, 9), nodes, "c")), context)
+    assert [problem.code for problem in caught.value.diagnostics] == ["E113"]
