@@ -73,7 +73,7 @@ def test_failures_inside_a_command(
     def fail(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("spikec.compiler.compilation.build_program", fail)
+    monkeypatch.setattr("spikec.compiler.compilation.check_model", fail)
     exit_code, out, err = cli("check", bench / "net.onnx")
     assert (exit_code, out) == (2, "")
     assert err.startswith(f"error {code}: ")
@@ -84,7 +84,7 @@ def test_interrupt_inside_a_command(cli: Cli, bench: Path, monkeypatch: pytest.M
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spikec.compiler.compilation.build_program", interrupt)
+    monkeypatch.setattr("spikec.compiler.compilation.check_model", interrupt)
     assert cli("check", bench / "net.onnx") == (130, "", "interrupted\n")
 
 
