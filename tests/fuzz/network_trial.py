@@ -24,7 +24,7 @@ from spikec.runtime.program import IntArray, Program
 from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import kernels, loops, simulate
-from spikec.targets.diagnostic import UnusableInput
+from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
 from .choices import Array, Choices
 from .float_values import by_evaluator, by_runtime, differs
@@ -78,6 +78,11 @@ def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
     if drawn.expressible and not set(found) <= NUMBERS:
         return Verdict("refused although expressible", f"opset {drawn.opset}: {first.code} {first.message}")
     return Verdict(kind)
+
+
+def _is_for_numbers(diagnostic: Diagnostic) -> bool:
+    """Whether other weights or data would do: no integers fit, or a drawn activation never leaves zero."""
+    return diagnostic.code in NUMBERS or "for every input" in diagnostic.message
 
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
