@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...runtime.program.storage import REPORT_FILE, check_artefact
+from ...runtime.program.storage import REPORT_FILE, check_artefact, read_text
 from ...targets.diagnostic import refuse
 from .content import Report
 from .json_form import report_from_json
@@ -14,8 +14,8 @@ def read_report(directory: str | Path) -> Report:
     """Read the report of an artefact; ``UnusableInput`` names what is missing, damaged or of another compilation."""
     file = Path(directory) / REPORT_FILE
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file)
+    except (OSError, ValueError) as error:
         raise refuse(
             "E610", "there is no readable report", file=file, hint="compile the model again with 'spikec compile'"
         ) from error

@@ -12,6 +12,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +23,7 @@ import numpy.typing as npt
 _BYTES_LIMIT = 16 << 30
 _LARGEST_RATIO = 200
 """Bytes that one byte of an archive may unpack to; images and spikes stay far below, a bomb of zeros has 1,000."""
-_ALWAYS_UNPACKED = 128 << 20
+_ALWAYS_UNPACKED = 64 << 20
 _HEADER_LIMIT = 16 << 10
 _ENCRYPTED = 1
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -80,9 +81,9 @@ def _array_name(member: zipfile.ZipInfo) -> str:
 
 def _check_members(members: list[zipfile.ZipInfo], stored: int) -> None:
     """Refuse what cannot be arrays, before a byte of it is unpacked."""
-    names = [_array_name(member) for member in members]
+    times = Counter(_array_name(member) for member in members)
     for member in members:
-        if names.count(_array_name(member)) > 1:
+        if times[_array_name(member)] > 1:
             raise DamagedArchive(f"it holds '{_array_name(member)}' more than once")
         if member.flag_bits & _ENCRYPTED:
             raise DamagedArchive(f"'{member.filename}' is encrypted")

@@ -20,6 +20,8 @@ from .program import (
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
 _MAY_BE_ABSENT = ("neuron", "integers")
+_MOST_PARTS = 1 << 13
+"""Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "input", *_PARTS)
 _INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers")
@@ -216,6 +218,8 @@ def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
 def _records(values: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
     if not isinstance(values, list):
         raise TypeError(f"{values!r:.40} is not a list")
+    if len(values) > _MOST_PARTS:
+        raise ValueError(f"a list of {len(values)} parts is longer than {_MOST_PARTS}")
     return [_only(value, keys) for value in values]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -80,7 +81,7 @@ def _name_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         "pulse": [p.name for p in program.pulses],
     }
     for kind, names in kinds.items():
-        for name in sorted({name for name in names if names.count(name) > 1}):
+        for name in sorted(name for name, times in Counter(names).items() if times > 1):
             yield name, f"two {kind}s share a name"
         for name in sorted({name for name in names if not (name and name.isprintable())}):
             yield None, f"the name {name!r} of a {kind} is empty or cannot be printed"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ REPORT_FILE = "report.json"
 DIGEST_OF_PROGRAM = "program_digest"
 """Key of ``report.json`` that holds the digest of ``program.json``."""
 
-_LARGEST_DOCUMENT = 256 << 20
+_LARGEST_DOCUMENT = 32 << 20
 _RECOMPILE = "compile the model again with 'spikec compile'"
 
 
@@ -73,9 +74,7 @@ def check_artefact(directory: str | Path, digest_of_program: object) -> None:
 def read_document(path: Path) -> dict[str, Any]:
     """Read a JSON object from an artefact; ``UnusableInput`` if it is missing, damaged or not an object."""
     try:
-        if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LARGEST_DOCUMENT):
-            raise ValueError(f"it is no file of at most {_LARGEST_DOCUMENT >> 20} MiB")
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
+        document = json.loads(read_text(path), object_pairs_hook=_object)
     except FileNotFoundError as error:
         raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -85,11 +84,18 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+def read_text(path: Path) -> str:
+    """Text of a file of an artefact; OSError or ValueError where it is none, a pipe say, or far too large for one."""
+    if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LARGEST_DOCUMENT):
+        raise ValueError(f"it is no file of at most {_LARGEST_DOCUMENT >> 20} MiB")
+    return path.read_text(encoding="utf-8")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands twice in an object")
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"{twice!r:.40} stands twice in an object")
     return content
 
 

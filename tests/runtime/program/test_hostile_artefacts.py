@@ -197,6 +197,25 @@ def test_keys_that_stand_twice(folder: Path, problems: Problems, key: str) -> No
     assert f"'{key}' stands twice" in problem.message
 
 
+@pytest.mark.parametrize("kind", ["populations", "projections", "pulses"])
+def test_more_parts_than_any_network_has(folder: Path, problems: Problems, edit: Edit, kind: str) -> None:
+    document = json.loads((folder / "program.json").read_text())
+    part = document[kind][0]
+    document[kind] = [{**part, "name": f"n{number}"} for number in range(20_000)]
+    edit(document)
+    (problem,) = problems(folder)
+    assert problem.code == "E611"
+    assert "20000 parts" in problem.message
+
+
+def test_a_description_far_too_large(folder: Path, problems: Problems) -> None:
+    with (folder / "program.json").open("r+b") as file:
+        file.truncate(1 << 36)
+    (problem,) = problems(folder)
+    assert problem.code == "E611"
+    assert "32 MiB" in problem.message
+
+
 def test_files_that_are_none(folder: Path, problems: Problems) -> None:
     for name in ("program.json", "tensors.npz"):
         whole = (folder / name).read_bytes()
