@@ -12,6 +12,7 @@ from spikec import targets
 from spikec.compiler.passes.gates import with_gates
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection
 from spikec.runtime.program.rules import problems
+from spikec.runtime.program.synapses import summed_input_range
 from spikec.runtime.program.window_range import window_range
 
 T = 3
@@ -99,3 +100,16 @@ def test_pulses_are_rounded_up_to_what_the_axons_carry() -> None:
 
 def _plain() -> tuple[Population, ...]:
     return tuple(replace(p, gated=False) for p in ungated().populations)
+
+
+def test_ranges_count_exponents_and_every_step_of_the_window() -> None:
+    program = ungated()
+    widened = replace(program.projections[2], exponent=3)
+    readout = replace(program.readout, bias=ints(5))
+    wide = replace(
+        program, populations=(*program.populations[:2], readout), projections=(*program.projections[:2], widened)
+    )
+    low, high = summed_input_range(wide, readout)
+    assert (low.tolist(), high.tolist()) == ([0], [8])
+    reach = window_range(wide, readout)
+    assert (int(reach.lowest.min()), int(reach.highest.max())) == (0, T * (8 + 5))
