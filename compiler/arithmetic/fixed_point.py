@@ -22,8 +22,8 @@ _SMALLEST_EXPONENT = -900
 
 
 def slices_for(kind: np.dtype[Any]) -> int:
-    """Slices that keep a float type's precision: one for 32 bits (2^-22 of the largest operand), two for 64."""
-    return 1 if kind.itemsize <= 4 else 2
+    """Slices that keep a float type's precision: one for 32 bits (2^-22 of the largest operand), three for 64."""
+    return 1 if kind.itemsize <= 4 else 3
 
 
 def steps(values: AnyFloat, axis: tuple[int, ...], bits: int) -> Doubles:

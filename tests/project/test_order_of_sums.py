@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 COMPILER = Path(__file__).parents[2] / "compiler"
-OF_INTEGERS = {"analysis/energy.py", "analysis/residuals.py", "checks/numbers.py", "commands/profile.py"}
+OF_INTEGERS = {
+    *("analysis/energy.py", "analysis/residuals.py", "checks/numbers.py", "commands/profile.py"),
+    "frontend/constants.py",
+}
 """Files, with the folder ``mapping``, whose sums are of counts, addresses and integer weights."""
 SOURCES = tuple(
     path.relative_to(COMPILER).as_posix()
