@@ -128,14 +128,14 @@ class _Rewriting:
 
     def rewritten(self, run: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """``run`` with its neurons recognised, and the nodes in it that are none."""
-        core = None if _multiplies_by_zero(run) else _core(run)
-        if core is None:
-            return run, tuple(node for node in run if isinstance(node.operator, NONLINEAR) and not _is_relu(node))
-        match = _widened(run, core)
-        before, leftover_before = self.rewritten(run[: match.start]) if match.start else ((), ())
-        after, leftover_after = self.rewritten(run[match.stop :]) if match.stop < len(run) else ((), ())
-        neuron = self._replacement(run[match.start : match.stop], match.neuron)
-        return (*before, *neuron, *after), (*leftover_before, *leftover_after)
+        matches = () if _multiplies_by_zero(run) else _neurons(run, 0, {})
+        nodes: list[Node] = []
+        done = 0
+        for match in matches:
+            nodes += run[done : match.start]
+            nodes += self._replacement(run[match.start : match.stop], match.neuron)
+            done = match.stop
+        return (*nodes, *run[done:]), _outside(run, 0, matches)
 
     def _replacement(self, nodes: tuple[Node, ...], neuron: Neuron) -> tuple[Node, ...]:
         if len(nodes) == 1 and _is_relu(nodes[0]):
@@ -165,24 +165,49 @@ def _is_relu(node: Node) -> bool:
     return isinstance(node.operator, Relu)
 
 
-def _core(run: tuple[Node, ...]) -> _Match | None:
-    """The first nonlinear operators that are one neuron, as many as possible, with the factors between them."""
-    places = [place for place, node in enumerate(run) if isinstance(node.operator, NONLINEAR)]
-    for first, start in enumerate(places):
-        for last in reversed(places[first:]):
-            match = _match(run, start, last + 1)
+def _neurons(run: tuple[Node, ...], first: int, known: dict[int, tuple[_Match, ...]]) -> tuple[_Match, ...]:
+    """Neurons of ``run`` from ``first`` on, one behind the other; ``known`` keeps them by where they begin.
+
+    Each takes as many operators as it can, but for those that a later one needs: the bound that changes nothing
+    behind one quantiser may be what bounds the next one from below.
+    """
+    if first not in known:
+        options = [(match, *_neurons(run, match.stop, known)) for match in _first_neurons(run, first)]
+        known[first] = min(options, key=lambda found: len(_outside(run, first, found)), default=())
+    return known[first]
+
+
+def _outside(run: tuple[Node, ...], first: int, matches: tuple[_Match, ...]) -> tuple[Node, ...]:
+    """Operators from ``first`` on that only a neuron can compute, and that are in none."""
+    inside = {place for match in matches for place in range(match.start, match.stop)}
+    return tuple(
+        node
+        for place, node in enumerate(run)
+        if place >= first and place not in inside and isinstance(node.operator, NONLINEAR) and not _is_relu(node)
+    )
+
+
+def _first_neurons(run: tuple[Node, ...], first: int) -> Iterator[_Match]:
+    """What the first nonlinear operators from ``first`` on that are a neuron can be, the longest first."""
+    places = [place for place in range(first, len(run)) if isinstance(run[place].operator, NONLINEAR)]
+    for position, start in enumerate(places):
+        matches = (_match(run, start, last + 1) for last in reversed(places[position:]))
+        found = False
+        for match in matches:
             if isinstance(match, _Match):
-                return match
-            if match.code == "E111":
-                return None
-    return None
+                found = True
+                yield _widened(run, match, first)
+            elif match.code == "E111" and not found:
+                return
+        if found:
+            return
 
 
-def _widened(run: tuple[Node, ...], core: _Match) -> _Match:
-    """``core`` with those factors and amounts around it that its threshold needs."""
+def _widened(run: tuple[Node, ...], core: _Match, first: int) -> _Match:
+    """``core`` with those factors and amounts around it, from ``first`` on, that its threshold needs."""
     if core.stop - core.start == 1 and _is_relu(run[core.start]):
         return core
-    starts = _affine_before(run, core.start)
+    starts = [start for start in _affine_before(run, core.start) if start >= first]
     stops = _affine_behind(run, core.stop)
     found = (_match(run, start, stop) for start in starts for stop in stops)
     return max((match for match in found if isinstance(match, _Match)), key=lambda match: match.rank, default=core)
