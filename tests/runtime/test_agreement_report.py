@@ -158,4 +158,7 @@ def test_backends_by_name() -> None:
     assert tuple(BACKENDS) == ("reference", "simulator", "lava", "lava-stock", "loihi2")
     with pytest.raises(UnusableInput, match="E640 there is no backend 'loihi9'") as caught:
         run_backend("loihi9", program(), IMAGES)
-    assert caught.value.diagnostics[0].hint == "choose from reference, simulator, lava, lava-stock, loihi2"
+    assert (
+        caught.value.diagnostics[0].hint
+        == "did you mean 'loihi2'? choose from reference, simulator, lava, lava-stock, loihi2"
+    )

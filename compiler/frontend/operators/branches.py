@@ -10,7 +10,7 @@ import numpy as np
 from ...ir.operators import Pad, Scale, Shape, Slice
 from ..builder import LARGEST_VALUE, Builder, Tensor, Value, axis_of, finite
 from ..constants import Constant
-from ..graph import OnnxNode
+from ..graph import WELL_FORMED, OnnxNode
 from ..refusal import Refusal
 from .elementwise import joined, per_sample, shifted
 from .handler import Handler
@@ -97,8 +97,7 @@ def _gather(node: OnnxNode, builder: Builder) -> Value:
     size = tensor.shape[axis]
     array = builder.constant(node, 1, "the indices").array
     if array.dtype.kind not in "iu":
-        hint = "run onnx.checker.check_model on the file and export the model again"
-        raise Refusal("E005", f"Gather has indices of type {array.dtype}, not integers", hint)
+        raise Refusal("E005", f"Gather has indices of type {array.dtype}, not integers", WELL_FORMED)
     indices = [int(i) % size if -size <= int(i) < size else -1 for i in array.ravel()[: size + 1]]
     steps = {b - a for a, b in itertools.pairwise(indices)}
     builder.require_batch_first(axis != 0, node, "picks samples from the batch")

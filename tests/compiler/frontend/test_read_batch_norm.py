@@ -16,9 +16,10 @@ Levels = Callable[..., None]
 RANDOM = np.random.default_rng(7)
 
 
-def statistics(channels: int, kind: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
-    scale, offset, mean = RANDOM.normal(size=(3, channels))
-    variance = RANDOM.uniform(0.2, 2.0, channels)
+def statistics(channels: int, kind: str, number: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    random = np.random.default_rng(number)  # the same in whatever order tests run
+    scale, offset, mean = random.normal(size=(3, channels))
+    variance = random.uniform(0.2, 2.0, channels)
     if kind == "zero scale":
         scale[0] = 0
     if kind == "zero variance":
@@ -65,7 +66,7 @@ def model(parsed: Parse, body: str, kind: str) -> bytes:
         place = body.index("BN")
         channels = int(body[place + 2])
         names = [f"n{number}{part}" for part in "sbmv"]
-        weights |= dict(zip(names, statistics(channels, kind), strict=True))
+        weights |= dict(zip(names, statistics(channels, kind, number), strict=True))
         end = body.index(")", place)
         value = body[place + 4 : end]
         body = f"{body[:place]}BatchNormalization({value}, {', '.join(names)}{body[end:]}"
