@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from ...runtime.progress import count_stages, progress_bar
 from ...targets.diagnostic import Severity
 from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
-from ...targets.terminal.streams import remark, tell, tell_document, tell_json, text_width
+from ...targets.terminal.streams import is_terminal, remark, tell, tell_document, tell_json, text_width
 from ...targets.terminal.verbosity import Verbosity, verbosity, verbosity_options
 from .compile_options import compile_options
 
@@ -79,7 +80,8 @@ def check(readers: Mapping[str, ModelReader] | None, /, model: str, form: str, *
 
     with progress_bar("checking") as progress:
         report = check_model(model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES))
-    tell_findings(report.diagnostics)
+    if not (form == "text" and is_terminal(sys.stdout)):  # the text tells them, and would be read beside them
+        tell_findings(report.diagnostics)
     tell_document(_rendered(report, form))
     return _exit_code(report)
 

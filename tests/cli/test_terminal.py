@@ -60,6 +60,13 @@ def test_findings_are_panels_as_wide_as_the_terminal(tmp_path: Path, columns: in
     assert COLOUR.search(printed)
 
 
+def test_a_finding_is_told_once(bench: Path) -> None:
+    _, printed = on_terminal("check", bench / "net.onnx", "--target", "loihi1", columns=100)
+    assert printed.count("W317") == 2  # the finding, and the layer that has it
+    _, printed = on_terminal("check", bench / "net.onnx", "--target", "loihi1", "--format", "json", columns=100)
+    assert "╭" in printed
+
+
 def test_no_colours_where_none_are_wanted() -> None:
     for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
         for argument in ("--help", "complie"):
