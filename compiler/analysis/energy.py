@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...runtime.program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape
+from ...runtime.program import INPUT, DenseSynapses, IntArray, Program, Projection, Shape, SparseSynapses
 from ...runtime.program.geometry import ConvGeometry
 from ..ir.network import Network
 from ..ir.operators import Conv, Dense
@@ -116,7 +116,9 @@ def fan_outs(program: Program) -> dict[str, IntArray]:
 def fan_out(projection: Projection, source: Shape, target: Shape) -> IntArray:
     """Synapses of ``projection`` with a weight other than 0 that leave each source neuron, in shape ``source``."""
     weight = projection.synapses.weight != 0
-    if not isinstance(projection.synapses, ConvSynapses):
+    if isinstance(projection.synapses, SparseSynapses):
+        return np.bincount(projection.synapses.source, minlength=math.prod(source)).reshape(source)
+    if isinstance(projection.synapses, DenseSynapses):
         return np.asarray(weight.sum(axis=0, dtype=np.int64).reshape(source))
     geometry = projection.synapses.geometry
     outputs, inputs, rows, columns = weight.shape

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.encoding import encode
-from ...runtime.program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
+from ...runtime.program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses
 from ...runtime.program.neuron_models import PLAIN_IF
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
 from ...runtime.simulator import Simulator, batch_for_memory
 from ...runtime.simulator.kernels import convolve
+from ...runtime.simulator.sparse import SparseMatrix
 from ...targets.diagnostic import refuse
 
 _LARGEST_BATCH = 64
@@ -137,5 +138,10 @@ def _received(projection: Projection, counts: IntArray, target: Population) -> I
     messages = counts.astype(np.float64)
     if isinstance(projection.synapses, ConvSynapses):
         return convolve(messages, weight, projection.synapses.geometry).astype(np.int64)
-    flat = messages.reshape(len(messages), -1) @ weight.T
-    return flat.reshape(-1, *target.shape).astype(np.int64)
+    flat = messages.reshape(len(messages), -1)
+    if isinstance(projection.synapses, SparseSynapses):
+        entries = projection.synapses
+        received = SparseMatrix(weight, entries.source, entries.target, target.neurons).multiply(flat)
+    else:
+        received = flat @ weight.T
+    return received.reshape(-1, *target.shape).astype(np.int64)

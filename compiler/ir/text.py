@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.program import ConvSynapses, Program
+from ...runtime.program import ConvSynapses, Program, SparseSynapses, Synapses
 from ...runtime.program.geometry import ConvGeometry
 from ..arithmetic import total
 from .network import Network
@@ -67,10 +67,8 @@ def print_program(program: Program) -> str:
     ]
     for population in program.populations:
         for projection in program.incoming(population.name):
-            synapses = projection.synapses
-            geometry = f" {_geometry(synapses.geometry)}" if isinstance(synapses, ConvSynapses) else ""
             lines.append(
-                f"  projection {projection.name} weight {_array(synapses.weight)}{geometry} "
+                f"  projection {projection.name} {_synapses(projection.synapses)} "
                 f"exponent {projection.exponent} delay {projection.delay}"
             )
         threshold = "none" if population.threshold is None else _array(population.threshold)
@@ -87,11 +85,21 @@ def print_program(program: Program) -> str:
     return "\n".join([*lines, ""])
 
 
+def _synapses(synapses: Synapses) -> str:
+    weight = _array(synapses.weight)
+    if isinstance(synapses, SparseSynapses):
+        return f"sparse weight {weight} source {_array(synapses.source)} target {_array(synapses.target)}"
+    geometry = f" {_geometry(synapses.geometry)}" if isinstance(synapses, ConvSynapses) else ""
+    return f"weight {weight}{geometry}"
+
+
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
 def _array(values: np.ndarray[Any, np.dtype[Any]]) -> str:
+    if values.size == 0:
+        return "none"
     if values.size == 1:
         return f"{values.flat[0]:.6g}"
     return f"{_shape(values.shape)}[{values.min():.6g}..{values.max():.6g} sum {total(values):.6g}]"

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ...runtime.program import ConvSynapses, IntArray, Projection, Shape
-
-BoolArray = npt.NDArray[np.bool_]
-Map = tuple[int, int, int]
+from ...runtime.program import ConvSynapses, IntArray, Projection, Shape, SparseSynapses
+from .boxes import BoolArray, Map, Readers, Sizes, boxes_reading, most_of, most_sources, product
+from .coordinates import SparseConnectivity, sparse_connectivity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +49,39 @@ class Connectivity:
         """Non-zero weights with every kernel stored once."""
         return int(np.count_nonzero(self.projection.synapses.weight))
 
+    def axons(self, sizes: Sizes) -> IntArray:
+        """Most sources that a box of target neurons reads together, for each combination of box sizes."""
+        return product(*(most_sources(r, s) for r, s in zip(self.reads, sizes, strict=True)))
+
+    def box_synapses(self, sizes: Sizes) -> IntArray:
+        """Most synapses of a box of target neurons with every kernel unrolled, for each combination of box sizes."""
+        kernel = most_of(self.kernel, sizes[0])
+        rows = most_of(self.row_reads.astype(np.int64), sizes[1])
+        columns = most_of(self.column_reads.astype(np.int64), sizes[2])
+        return np.asarray(np.einsum("akl,bk,cl->abc", kernel, rows, columns))
+
+    def readers(self, tile: Map) -> Readers:
+        """Boxes of ``tile`` target neurons that read each source neuron."""
+        channels, rows, columns = (boxes_reading(reads, size) for reads, size in zip(self.reads, tile, strict=True))
+        if not self.flat_source:
+            return channels, rows, columns
+        per_channel = channels.reshape(self.source[0], -1).max(axis=1)
+        return per_channel, np.repeat(rows, self.source[1]), np.repeat(columns, self.source[2])
+
 
 def as_map(shape: Shape) -> Map:
     """(channels, rows, columns) of a population; anything but three axes counts as channels alone."""
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
 
 
-def connectivity(projection: Projection, source_shape: Shape, target_shape: Shape) -> Connectivity:
+def connectivity(projection: Projection, source_shape: Shape, target_shape: Shape) -> Connectivity | SparseConnectivity:
     """Relations of ``projection`` between populations of the given shapes."""
     source, target = as_map(source_shape), as_map(target_shape)
     synapses = projection.synapses
     if isinstance(synapses, ConvSynapses):
         return _convolution(projection, synapses, source, target)
+    if isinstance(synapses, SparseSynapses):
+        return sparse_connectivity(projection, synapses, source, target)
     return _all_to_all(projection, synapses.weight, source, target)
 
 

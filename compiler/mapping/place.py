@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...runtime.program import IntArray, Population, Program
+from ...runtime.program import Population, Program
 from ...targets import Number, Target
-from .connectivity import BoolArray, Connectivity, Map, as_map, connectivity
+from .boxes import BoolArray, Map
+from .connectivity import as_map, connectivity
 from .placement import LayerPlacement, Placement, ResourceUse
 from .tiling import (
     INPUT_AXONS,
@@ -17,7 +18,7 @@ from .tiling import (
     SYNAPSE_MEMORY,
     THRESHOLDS,
     Candidates,
-    boxes_reading,
+    Link,
     candidates,
 )
 from .weight_memory import StoredWeights, stored_weights
@@ -55,7 +56,7 @@ def place(program: Program, target: Target) -> Placement:
 
 def _layer(
     population: Population,
-    links: tuple[Connectivity, ...],
+    links: tuple[Link, ...],
     judged: Candidates,
     index: tuple[int, int, int],
     tilings: tuple[Map, Map, Map],
@@ -96,7 +97,7 @@ def _pulse_axons(program: Program, population: str, target: Target) -> PulseAxon
 
 def _candidates(
     population: Population,
-    links: tuple[Connectivity, ...],
+    links: tuple[Link, ...],
     tiles: Mapping[str, Map],
     target: Target,
     pulses: PulseAxons,
@@ -107,18 +108,10 @@ def _candidates(
         if link.projection.target == population.name
     )
     outgoing = tuple(
-        _readers(link, tiles[link.projection.target]) for link in links if link.projection.source == population.name
+        link.readers(tiles[link.projection.target]) for link in links if link.projection.source == population.name
     )
     compartments = target.neuron.compartments_per_neuron.value
     return candidates(as_map(population.shape), incoming, outgoing, _thresholds(population), compartments, pulses)
-
-
-def _readers(link: Connectivity, tile: Map) -> tuple[IntArray, IntArray, IntArray]:
-    channels, rows, columns = (boxes_reading(reads, size) for reads, size in zip(link.reads, tile, strict=True))
-    if not link.flat_source:
-        return channels, rows, columns
-    per_channel = channels.reshape(link.source[0], -1).max(axis=1)
-    return per_channel, np.repeat(rows, link.source[1]), np.repeat(columns, link.source[2])
 
 
 def _thresholds(population: Population) -> BoolArray:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.program import IntArray
-from .connectivity import BoolArray, Connectivity, Map
+from .boxes import BoolArray, Map, Readers, Sizes, most_messages, most_of, most_sources, product, tile_sizes
+from .connectivity import Connectivity
+from .coordinates import SparseConnectivity
 from .weight_memory import StoredWeights, memory_bits
 
 NEURONS = "neurons"
@@ -21,6 +23,14 @@ INPUT_AXONS = "input axons"
 OUTPUT_AXONS = "output axons"
 SYNAPSE_MEMORY = "synapse memory"
 THRESHOLDS = "threshold configurations"
+
+
+Link = Connectivity | SparseConnectivity
+
+_SYNAPSES_LOOKED_AT = 1 << 24
+"""Of sparse projections, over all combinations of box sizes; a few seconds."""
+
+_FEWEST_SIZES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +41,7 @@ class Candidates:
     (all sizes 1) being a single neuron. ``shared_memory`` is the synapse memory with kernels stored once.
     """
 
-    sizes: tuple[IntArray, IntArray, IntArray]
+    sizes: Sizes
     cores: IntArray
     needs: Mapping[str, IntArray]
     shared_memory: IntArray
@@ -63,69 +73,32 @@ class Candidates:
         return a, b, c
 
 
-def tile_sizes(length: int) -> IntArray:
-    """Box sizes worth trying along an axis, ascending: one for each different number of boxes."""
-    boxes = np.arange(1, length + 1)
-    return np.asarray(np.unique(-(-length // boxes)))
-
-
-def starts(length: int, size: int) -> IntArray:
-    """First index of each box of ``size`` along an axis."""
-    return np.arange(0, length, size, dtype=np.int64)
-
-
-def boxes_reading(reads: BoolArray, size: int) -> IntArray:
-    """For each source index, the number of boxes of ``size`` target indices that read it."""
-    return np.asarray(np.logical_or.reduceat(reads, starts(len(reads), size), axis=0).sum(axis=0, dtype=np.int64))
-
-
-def most_sources(reads: BoolArray, sizes: IntArray) -> IntArray:
-    """Most source indices that a box of target indices reads together, for each box size."""
-    packed = np.packbits(reads, axis=1)
-    all_read = int(reads.any(axis=0).sum())
-    most = np.full(len(sizes), all_read, dtype=np.int64)
-    for i, size in enumerate(sizes):
-        together = np.bitwise_or.reduceat(packed, starts(len(reads), int(size)), axis=0)
-        most[i] = np.unpackbits(together, axis=1).sum(axis=1, dtype=np.int64).max()
-        if most[i] == all_read:
-            # A larger box can only read as much again.
-            break
-    return most
-
-
-def most_of(amounts: IntArray, sizes: IntArray) -> IntArray:
-    """Largest sum of ``amounts`` (length, ...) over a box, for each box size: (sizes, ...)."""
-    return np.stack([np.add.reduceat(amounts, starts(len(amounts), int(size)), axis=0).max(axis=0) for size in sizes])
-
-
 def candidates(
     target: Map,
-    incoming: tuple[tuple[Connectivity, StoredWeights], ...],
-    outgoing: tuple[tuple[IntArray, IntArray, IntArray], ...],
+    incoming: tuple[tuple[Link, StoredWeights], ...],
+    outgoing: tuple[Readers, ...],
     thresholds: BoolArray,
     compartments: int,
     pulses: tuple[tuple[int, StoredWeights], ...] = (),
 ) -> Candidates:
     """Judge every box size of a population with map ``target``.
 
-    ``outgoing`` holds, per projection that leaves it, the number of boxes of the reader per source channel, row and
-    column. ``thresholds`` (channels, distinct thresholds) says which thresholds a channel has. ``pulses`` holds, per
-    pulse, the axons that each core needs for it, with a synapse onto every neuron.
+    ``outgoing`` holds, per projection that leaves it, how many boxes of the reader read each neuron. ``thresholds``
+    (channels, distinct thresholds) says which thresholds a channel has. ``pulses`` holds, per pulse, the axons that
+    each core needs for it, with a synapse onto every neuron.
     """
-    sizes = (tile_sizes(target[0]), tile_sizes(target[1]), tile_sizes(target[2]))
-    neurons = _product(*sizes)
+    sizes = _sizes_to_try(target, tuple(link for link, _ in incoming))
+    neurons = product(*sizes)
     input_axons = np.zeros_like(neurons)
     memory, shared_memory = np.zeros_like(neurons), np.zeros_like(neurons)
     for link, stored in incoming:
-        axons = _product(*(most_sources(r, s) for r, s in zip(link.reads, sizes, strict=True)))
-        kernel = most_of(link.kernel, sizes[0])
-        rows = most_of(link.row_reads.astype(np.int64), sizes[1])
-        columns = most_of(link.column_reads.astype(np.int64), sizes[2])
-        synapses = np.einsum("akl,bk,cl->abc", kernel, rows, columns)
+        axons = link.axons(sizes)
         input_axons += axons
-        unrolled = memory_bits(stored, synapses, axons, neurons, link.dense_weights)
+        dense_weights = link.dense_weights if isinstance(link, Connectivity) else None
+        unrolled = memory_bits(stored, link.box_synapses(sizes), axons, neurons, dense_weights)
         memory += unrolled
-        if link.dense_weights is None:
+        if isinstance(link, Connectivity) and dense_weights is None:
+            kernel = most_of(link.kernel, sizes[0])
             per_channel = np.broadcast_to(kernel.sum(axis=(1, 2))[:, None, None], neurons.shape)
             lists = np.minimum(axons, most_sources(link.reads[0], sizes[0])[:, None, None])
             stored_once = memory_bits(stored, per_channel, lists, neurons, None)
@@ -139,7 +112,7 @@ def candidates(
         shared_memory += each
     output_axons = np.zeros_like(neurons)
     for readers in outgoing:
-        output_axons += _product(*(most_of(r, s) for r, s in zip(readers, sizes, strict=True)))
+        output_axons += most_messages(readers, sizes)
     configurations = most_sources(thresholds, sizes[0])[:, None, None]
     needs = {
         NEURONS: neurons * compartments,
@@ -149,8 +122,14 @@ def candidates(
         THRESHOLDS: np.minimum(configurations, neurons),
     }
     boxes = tuple(-(-length // each) for length, each in zip(target, sizes, strict=True))
-    return Candidates(sizes, _product(*boxes), needs, shared_memory)
+    return Candidates(sizes, product(*boxes), needs, shared_memory)
 
 
-def _product(channels: IntArray, rows: IntArray, columns: IntArray) -> IntArray:
-    return np.asarray(channels[:, None, None] * rows[None, :, None] * columns[None, None, :], dtype=np.int64)
+def _sizes_to_try(target: Map, incoming: tuple[Link, ...]) -> Sizes:
+    """All box sizes, or some where synapses are looked at one by one for every combination of sizes."""
+    synapses = sum(link.synapses for link in incoming if isinstance(link, SparseConnectivity))
+    most = None
+    if synapses:
+        axes = max(1, sum(length > 1 for length in target))
+        most = max(_FEWEST_SIZES, int((_SYNAPSES_LOOKED_AT / synapses) ** (1 / axes)))
+    return tile_sizes(target[0], most), tile_sizes(target[1], most), tile_sizes(target[2], most)

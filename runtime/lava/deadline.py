@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..program import ConvSynapses, Program, Projection
+from ..program import DenseSynapses, Program, Projection, SparseSynapses
 
 _START_SECONDS = 90.0
 _SAFETY = 15.0
@@ -11,6 +11,7 @@ _STEP_OF_PROCESS = 1e-3
 _STEP_OF_NEURON = 1e-7
 _MULTIPLICATION = 1e-9
 """Seconds; a single-threaded matrix product needs a tenth of it."""
+_SPARSE_MULTIPLICATION = 5e-8
 _STOCK_PAIR = 1e-5
 _STOCK_MULTIPLICATION = 2e-9
 """Lava's Conv calls scipy once per pair of channels: a fixed cost and one per kernel value and source neuron."""
@@ -28,7 +29,9 @@ def default_deadline(program: Program, samples: int, *, stock: bool) -> float:
 
 def _synapses_seconds(program: Program, projection: Projection, stock: bool) -> float:
     weight = projection.synapses.weight
-    if not isinstance(projection.synapses, ConvSynapses):
+    if isinstance(projection.synapses, SparseSynapses):
+        return weight.size * _SPARSE_MULTIPLICATION
+    if isinstance(projection.synapses, DenseSynapses):
         return weight.size * _MULTIPLICATION
     positions = program.population(projection.target).neurons // weight.shape[0]
     if not stock:

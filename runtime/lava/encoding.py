@@ -1,4 +1,4 @@
-"""Exact encodings of integer synapses for Lava's Conv and Dense processes."""
+"""Exact encodings of integer synapses for Lava's Conv, Dense and Sparse processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..program import ConvSynapses, IntArray
 Integers = npt.NDArray[np.signedinteger[Any]]
 
 _DIGIT_BITS = 8
-"""Dense keeps 9 signed bits of a mixed-sign weight and drops the lowest: 8 bits of it are exact."""
+"""Dense and Sparse keep 9 signed bits of a mixed-sign weight and drop the lowest: 8 bits of it are exact."""
 
 
 def smallest_integers(values: IntArray) -> Integers:
@@ -79,31 +79,31 @@ def _grow_kernel(weight: IntArray, axis: int, dilation: int, before: int, after:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DenseEncoding:
-    """Arguments of one ``lava.proc.dense.process.Dense`` in mixed sign mode."""
+class Digit:
+    """``weights`` and ``weight_exp`` of one Dense or Sparse process of Lava's in mixed sign mode."""
 
     weights: Integers
     weight_exp: int
 
 
-def encode_dense(weight: IntArray) -> tuple[DenseEncoding, ...]:
-    """Encode ``weight`` (targets, sources) as Dense processes whose outputs add up to it exactly.
+def encode_digits(weight: IntArray) -> tuple[Digit, ...]:
+    """Encode ``weight`` of any shape as Dense or Sparse processes whose outputs add up to it exactly.
 
-    Dense clips mixed-sign weights to -256..255 and drops the lowest bit, then shifts the sum by ``weight_exp``:
+    Both clip mixed-sign weights to -256..255 and drop the lowest bit, then shift the sum by ``weight_exp``:
     weights 2*m with exponent e - 1 are exactly m * 2**e for m in -128..127. A common power of two goes to the
-    exponent; what is still wider is split into digits of base 256, one Dense each.
+    exponent; what is still wider is split into digits of base 256, one process each.
     """
     exponent = _common_power_of_two(weight)
     remaining = weight >> exponent
-    encodings: list[DenseEncoding] = []
-    while not encodings or remaining.any():
+    digits: list[Digit] = []
+    while not digits or remaining.any():
         half = 1 << (_DIGIT_BITS - 1)
         digit = ((remaining + half) & ((1 << _DIGIT_BITS) - 1)) - half
         if digit.any() or not remaining.any():
-            encodings.append(DenseEncoding(smallest_integers(2 * digit), exponent - 1))
+            digits.append(Digit(smallest_integers(2 * digit), exponent - 1))
         remaining = (remaining - digit) >> _DIGIT_BITS
         exponent += _DIGIT_BITS
-    return tuple(encodings)
+    return tuple(digits)
 
 
 def _common_power_of_two(weight: IntArray) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape
+from ..program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape, SparseSynapses
 from ..program.folded_pooling import comes_in_runs
 from ..program.geometry import ConvGeometry
 from ..program.synapses import fan_in_weight, largest_message
 from ..simulator.kernels import exact_float
+from ..simulator.sparse import SparseMatrix
 from .layout import Layout
 
 UNFOLDED_VALUES = 1 << 19
@@ -61,7 +62,7 @@ class FusedConvolution:
 
     def __init__(self, program: Program, projection: Projection, synapses: ConvSynapses, lanes: int) -> None:
         weight, geometry = projection.effective_weight, synapses.geometry
-        self.kind = exact_float(int(fan_in_weight(projection).max()) * largest_message(program, projection))
+        self.kind = exact_float(int(fan_in_weight(program, projection).max()) * largest_message(program, projection))
         self._groups = geometry.groups
         channels, rows, columns = program.source_shape(projection)
         top, left, bottom, right = geometry.padding
@@ -165,7 +166,7 @@ class FusedDense:
 
     def __init__(self, program: Program, projection: Projection, layout: Layout) -> None:
         weight = layout.dense_to_port(projection.source, projection.target, projection.effective_weight)
-        self.kind = exact_float(int(fan_in_weight(projection).max()) * largest_message(program, projection))
+        self.kind = exact_float(int(fan_in_weight(program, projection).max()) * largest_message(program, projection))
         self._shape = layout.port_shape(projection.target)
         self._weight = np.ascontiguousarray(weight.T, dtype=self.kind)
 
@@ -177,13 +178,31 @@ class FusedDense:
         return result.reshape(lanes, *self._shape)
 
 
-FusedSynapses = FusedConvolution | FusedDense
+class FusedSparse:
+    """Synapses with coordinates between neurons in port order."""
+
+    def __init__(self, program: Program, projection: Projection, synapses: SparseSynapses, layout: Layout) -> None:
+        in_order = layout.sparse_to_port(projection.source, projection.target, synapses)
+        kind = exact_float(int(fan_in_weight(program, projection).max()) * largest_message(program, projection))
+        weight: Floats = (in_order.weight << projection.exponent).astype(kind)
+        self._shape = layout.port_shape(projection.target)
+        self._matrix = SparseMatrix(weight, in_order.source, in_order.target, layout.neurons(projection.target))
+
+    def receive(self, messages: Messages, scratch: Scratch) -> Floats:
+        """Synaptic input (lanes, *target port shape) that ``messages`` cause; nothing is left in ``scratch``."""
+        lanes = len(messages)
+        return self._matrix.multiply(messages.reshape(lanes, -1)).reshape(lanes, *self._shape)
+
+
+FusedSynapses = FusedConvolution | FusedDense | FusedSparse
 
 
 def fuse_synapses(program: Program, projection: Projection, layout: Layout, lanes: int) -> FusedSynapses:
     """Synapses of ``projection`` for ``lanes`` lanes."""
     if isinstance(projection.synapses, ConvSynapses):
         return FusedConvolution(program, projection, projection.synapses, lanes)
+    if isinstance(projection.synapses, SparseSynapses):
+        return FusedSparse(program, projection, projection.synapses, layout)
     return FusedDense(program, projection, layout)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
+from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
 
-from ..program import INPUT, ConvSynapses, Population, Program, Projection, Pulse
-from .encoding import encode_convolution, encode_dense, message_bits
+from ..program import INPUT, ConvSynapses, Population, Program, Projection, Pulse, SparseSynapses
+from .encoding import Digit, encode_convolution, encode_digits, message_bits
 from .layout import Layout
 from .limits import message_bounds
 from .neurons.process import Delay, IntegrateFire
@@ -82,8 +84,10 @@ class _Builder:
         bits = message_bits(bounds) if projection.source == INPUT else 0
         if isinstance(projection.synapses, ConvSynapses):
             conv = self._conv(projection, projection.synapses, bits)
-            _join(source, conv.s_in)
-            _join(conv.a_out, self.populations[projection.target].a_in)
+            self._join_synapses(source, conv, projection.target)
+            return
+        if isinstance(projection.synapses, SparseSynapses):
+            self._add_sparse(projection, projection.synapses, source, bits)
             return
         weight = self._layout.dense_to_port(projection.source, projection.target, projection.effective_weight)
         self._add_dense(projection.name, source, projection.target, weight, bits)
@@ -108,17 +112,28 @@ class _Builder:
         return self._axons[column, axons]
 
     def _add_dense(self, name: str, source: LavaPort, target: str, weight: Any, bits: int) -> None:
-        for digit, encoding in enumerate(encode_dense(weight)):
-            dense = Dense(
-                name=f"{name}.{digit}" if digit else name,
-                weights=encoding.weights,
-                weight_exp=encoding.weight_exp,
-                sign_mode=SignMode.MIXED,
-                num_message_bits=bits,
-            )
-            self.processes.append(dense)
-            _join(source, dense.s_in)
-            _join(dense.a_out, self.populations[target].a_in)
+        for number, digit in enumerate(encode_digits(weight)):
+            options = _digit_options(name, number, digit, bits)
+            self._join_synapses(source, self._added(Dense(weights=digit.weights, **options)), target)
+
+    def _add_sparse(self, projection: Projection, synapses: SparseSynapses, source: LavaPort, bits: int) -> None:
+        layout, target = self._layout, projection.target
+        in_order = layout.sparse_to_port(projection.source, target, synapses)
+        shape = layout.neurons(target), layout.neurons(projection.source)
+        for number, digit in enumerate(encode_digits(in_order.weight << projection.exponent)):
+            matrix = csr_matrix((digit.weights, (in_order.target, in_order.source)), shape=shape)
+            # What a digit does not need is no synapse of its process.
+            matrix.eliminate_zeros()
+            options = _digit_options(projection.name, number, digit, bits)
+            self._join_synapses(source, self._added(Sparse(weights=matrix, **options)), target)
+
+    def _added(self, process: LavaProcess) -> LavaProcess:
+        self.processes.append(process)
+        return process
+
+    def _join_synapses(self, source: LavaPort, synapses: LavaProcess, target: str) -> None:
+        _join(source, synapses.s_in)
+        _join(synapses.a_out, self.populations[target].a_in)
 
     def _conv(self, projection: Projection, synapses: ConvSynapses, bits: int) -> LavaProcess:
         encoding = encode_convolution(synapses, projection.effective_weight)
@@ -146,6 +161,15 @@ class _Builder:
             _join(port, process.s_in)
             self._delayed[name, delay] = process.s_out
         return self._delayed[name, delay]
+
+
+def _digit_options(name: str, number: int, digit: Digit, bits: int) -> dict[str, Any]:
+    return {
+        "name": f"{name}.{number}" if number else name,
+        "weight_exp": digit.weight_exp,
+        "sign_mode": SignMode.MIXED,
+        "num_message_bits": bits,
+    }
 
 
 def _join(source: LavaPort, destination: LavaPort) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import INPUT, ConvSynapses, Program, Shape
+from ..program import INPUT, ConvSynapses, Program, Shape, SparseSynapses
 
 Values = npt.NDArray[Any]
 
@@ -18,7 +18,7 @@ class Layout:
     """Port order of the input and of each population.
 
     What touches a convolution is *spatial*: program order (channels, rows, columns) becomes port order
-    (columns, rows, channels). Dense weights are permuted instead of messages, so no step pays for it.
+    (columns, rows, channels). Dense and sparse weights are permuted instead of messages, so no step pays for it.
     """
 
     shapes: dict[str, Shape]
@@ -65,6 +65,13 @@ class Layout:
         """Dense ``weight`` (targets, sources) with rows and columns in port order."""
         permuted: Values = weight[np.ix_(self._port_permutation(target), self._port_permutation(source))]
         return permuted
+
+    def sparse_to_port(self, source: str, target: str, synapses: SparseSynapses) -> SparseSynapses:
+        """Sparse ``synapses`` with coordinates in port order."""
+        from_place, to_place = np.argsort(self._port_permutation(source)), np.argsort(self._port_permutation(target))
+        sources, targets = from_place[synapses.source], to_place[synapses.target]
+        order = np.lexsort((sources, targets))
+        return SparseSynapses(synapses.weight[order], sources[order], targets[order])
 
     def _port_permutation(self, name: str) -> Values:
         indices = np.arange(self.neurons(name)).reshape(self.shapes[name])

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place, refuse
-from ..program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection, Pulse
+from ..program import INPUT, ConvSynapses, Program, Projection, Pulse
 from ..program.neuron_models import PLAIN_IF
-from .encoding import ConvEncoding, encode_convolution, encode_dense
+from ..program.synapses import fan_in_weight, sum_by_target
+from .encoding import ConvEncoding, encode_convolution, encode_digits
 
 FAST_INPUT_BITS = 32
 """Messages and synaptic input travel as int32."""
@@ -28,9 +29,9 @@ def message_bounds(program: Program, source: str) -> tuple[int, int]:
 
 def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
     """Bounds of what ``projection`` adds to any neuron in one step, in weight units."""
-    weight = projection.synapses.weight
-    rows = weight.reshape(len(weight), -1)
-    total, magnitude = rows.sum(axis=1) << projection.exponent, np.abs(rows).sum(axis=1) << projection.exponent
+    synapses, targets = projection.synapses, program.population(projection.target).neurons
+    total = sum_by_target(synapses, projection.effective_weight, targets)
+    magnitude = fan_in_weight(program, projection)
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
     low, high = message_bounds(program, projection.source)
     return int((excitation * low + inhibition * high).min()), int((excitation * high + inhibition * low).max())
@@ -70,8 +71,8 @@ def _range_problems(program: Program, projection: Projection, stock: bool) -> It
         return
     message = _reach(*message_bounds(program, projection.source))
     partial = message
-    if isinstance(projection.synapses, DenseSynapses):
-        partial = max(message, (message + 1) * _largest_digit_sum(projection.effective_weight))
+    if not isinstance(projection.synapses, ConvSynapses):
+        partial = max(message, (message + 1) * _largest_digit_sum(program, projection))
     if partial >= 1 << (FAST_INPUT_BITS - 1):
         yield _too_wide(projection.name, partial, FAST_INPUT_BITS)
 
@@ -80,8 +81,11 @@ def _reach(low: int, high: int) -> int:
     return max(-low - 1, high)
 
 
-def _largest_digit_sum(weight: IntArray) -> int:
-    return max(int(np.abs(e.weights.astype(np.int64)).sum(axis=1).max()) for e in encode_dense(weight))
+def _largest_digit_sum(program: Program, projection: Projection) -> int:
+    """Largest sum of one digit's weights into a neuron."""
+    targets = program.population(projection.target).neurons
+    digits = [e.weights.astype(np.int64) for e in encode_digits(projection.effective_weight)]
+    return max(int(sum_by_target(projection.synapses, np.abs(digit), targets).max()) for digit in digits)
 
 
 def _pulse_problems(pulse: Pulse, stock: bool) -> Iterator[Diagnostic]:
@@ -91,7 +95,8 @@ def _pulse_problems(pulse: Pulse, stock: bool) -> Iterator[Diagnostic]:
         yield _too_wide(pulse.name, reach, bits)
         return
     axons = max(1, pulse.axons)
-    partial = 2 * axons * _largest_digit_sum((pulse.weight << pulse.exponent).reshape(-1, 1))
+    digits = encode_digits(pulse.weight << pulse.exponent)
+    partial = 2 * axons * max(int(np.abs(e.weights.astype(np.int64)).max()) for e in digits)
     if partial >= 1 << (FAST_INPUT_BITS - 1):
         yield _too_wide(pulse.name, partial, FAST_INPUT_BITS)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..program import INPUT, ConvSynapses, Population, Program, Projection
+from ..program import INPUT, DenseSynapses, Population, Program, Projection, SparseSynapses
 from .fused_synapses import pooling
 
 MAXIMUM_LANES = 256
@@ -23,6 +23,8 @@ _POPULATION = 5e-6
 _PROJECTION = 8e-6
 _WEIGHT = 1e-9
 _MULTIPLICATION = 2.5e-11
+_SPARSE = 120
+"""Multiplications of a matrix product in the time of one over coordinates."""
 _UNFOLDED = 5e-10
 _NEURON = 1e-9
 
@@ -106,7 +108,9 @@ def _cost(program: Program, population: Population) -> _Cost:
 def _work(projection: Projection, population: Population) -> tuple[int, int, int]:
     """Weights without folded pooling, how often a step uses each, and how many values are unfolded for them."""
     synapses = projection.synapses
-    if not isinstance(synapses, ConvSynapses):
+    if isinstance(synapses, SparseSynapses):
+        return synapses.weight.size, _SPARSE, 0
+    if isinstance(synapses, DenseSynapses):
         return synapses.weight.size, 1, 0
     rows, columns = pooling(synapses.weight, synapses.geometry)
     outputs = len(synapses.weight)

@@ -13,6 +13,7 @@ from .program import (
     Projection,
     Pulse,
     Shape,
+    SparseSynapses,
     Synapses,
     latency_with_gates,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Projection",
     "Pulse",
     "Shape",
+    "SparseSynapses",
     "Synapses",
     "latency_with_gates",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .geometry import ConvGeometry
@@ -15,20 +16,22 @@ from .program import (
     Program,
     Projection,
     Pulse,
+    SparseSynapses,
     Synapses,
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers")
+_MAY_BE_ABSENT = ("neuron", "integers", "coordinates")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "input", *_PARTS)
 _INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
-_PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry")
+_PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
 _PULSE = ("name", "target", "step", "weight", "exponent", "axons")
 _GEOMETRY = ("stride", "padding", "dilation", "groups")
+_COORDINATES = ("source", "target")
 _MSAT_LAYER = ("name", "threshold_value", "confidence")
 
 
@@ -77,6 +80,7 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
                 "exponent": p.exponent,
                 "weight": keep(f"{p.name}/weight", p.synapses.weight),
                 "geometry": _geometry_document(p.synapses),
+                **_coordinates_document(p, keep),
             }
             for p in program.projections
         ],
@@ -111,8 +115,16 @@ def _neuron_document(neuron: NeuronModel) -> dict[str, Any]:
     return {"model": neuron.name, "first_pass": neuron.first_pass, "parameters": parameters}
 
 
+def _coordinates_document(projection: Projection, keep: Callable[[str, IntArray], str]) -> dict[str, Any]:
+    synapses = projection.synapses
+    if not isinstance(synapses, SparseSynapses):
+        return {}
+    ends = ("source", synapses.source), ("target", synapses.target)
+    return {"coordinates": {end: keep(f"{projection.name}/{end}", neurons) for end, neurons in ends}}
+
+
 def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
-    if isinstance(synapses, DenseSynapses):
+    if not isinstance(synapses, ConvSynapses):
         return None
     geometry = synapses.geometry
     return {
@@ -161,7 +173,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
                 name=_text(p["name"]),
                 source=_text(p["source"]),
                 target=_text(p["target"]),
-                synapses=_synapses(p["geometry"], tensors[p["weight"]]),
+                synapses=_synapses(p, tensors),
                 exponent=_integer(p["exponent"]),
                 delay=_integer(p["delay"]),
             )
@@ -197,7 +209,13 @@ def _neuron(document: dict[str, Any]) -> NeuronModel:
     return NeuronModel(_text(document["model"]), _integer(document["first_pass"]), parameters)
 
 
-def _synapses(geometry: dict[str, Any] | None, weight: IntArray) -> Synapses:
+def _synapses(projection: dict[str, Any], tensors: dict[str, IntArray]) -> Synapses:
+    geometry, weight = projection["geometry"], tensors[projection["weight"]]
+    if "coordinates" in projection:
+        if geometry is not None:
+            raise ValueError("a projection has a geometry and coordinates")
+        coordinates = _only(projection["coordinates"], _COORDINATES)
+        return SparseSynapses(weight, tensors[coordinates["source"]], tensors[coordinates["target"]])
     if geometry is None:
         return DenseSynapses(weight)
     _only(geometry, _GEOMETRY)

@@ -32,7 +32,26 @@ class DenseSynapses:
     weight: IntArray
 
 
-Synapses = ConvSynapses | DenseSynapses
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseSynapses:
+    """Weights with coordinates: ``weight[k]`` leads from neuron ``source[k]`` to neuron ``target[k]``, (n,) each.
+
+    Neurons are counted in C order. Entries ascend by (target, source), each pair comes once, and no weight is 0; n = 0
+    connects nothing.
+    """
+
+    weight: IntArray
+    source: IntArray
+    target: IntArray
+
+    @classmethod
+    def of_matrix(cls, matrix: IntArray) -> SparseSynapses:
+        """Every entry of ``matrix`` (target neurons, source neurons) other than 0."""
+        target, source = np.nonzero(matrix)
+        return cls(matrix[target, source], source, target)
+
+
+Synapses = ConvSynapses | DenseSynapses | SparseSynapses
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
 from .neuron_models import COS, LARGEST_PAYLOAD, MSAT, PLAIN_IF, model_faults
-from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, Pulse, Shape
+from .program import (
+    INPUT,
+    ConvSynapses,
+    DenseSynapses,
+    IntArray,
+    Population,
+    Program,
+    Projection,
+    Pulse,
+    Shape,
+    SparseSynapses,
+)
+from .synapses import fan_in_weight
 from .window_range import window_range
 
 SCHEDULES = ("pipelined", "exact", "mixed")
@@ -145,7 +158,7 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
         yield population.name, "a gated population has a bias, which would act while it fires"
     if (population.threshold is None) != is_last:
         yield population.name, "the last population, and no other, is the read-out without a threshold"
-    if population.threshold is not None and int(population.threshold.min()) < 1:
+    if population.threshold is not None and int(population.threshold.min(initial=1)) < 1:
         yield population.name, f"threshold {int(population.threshold.min())} is below 1"
     for title, values in (
         ("threshold", population.threshold),
@@ -203,7 +216,11 @@ def _projection_contradictions(
         yield projection.name, f"weight exponent {projection.exponent} is not 0 to 31"
     elif not _is_below(projection.synapses.weight, 31):
         yield projection.name, "a weight does not fit 32 bits"
-    if not _fits(projection, program.source_shape(projection), target.shape):
+    if isinstance(projection.synapses, SparseSynapses):
+        fault = _fault_of_coordinates(projection.synapses, program.source_shape(projection), target.shape)
+        if fault is not None:
+            yield projection.name, fault
+    elif not _fits(projection, program.source_shape(projection), target.shape):
         yield (
             projection.name,
             f"weights of shape {projection.synapses.weight.shape} do not map {program.source_shape(projection)} "
@@ -218,8 +235,8 @@ def _reach(program: Program, population: Population) -> float:
     """
     drive = _largest(population.bias)
     for projection in program.incoming(population.name):
-        weight = np.abs(projection.synapses.weight.astype(np.float64))
-        fan_in = float(weight.reshape(len(weight), -1).sum(axis=1).max())
+        # Without its exponent: a sum of at most 2^26 weights below 2^31 does not wrap.
+        fan_in = float(fan_in_weight(program, replace(projection, exponent=0)).max())
         graded = max(abs(program.input.minimum), abs(program.input.maximum))
         drive += fan_in * 2.0 ** min(projection.exponent, _WORD) * (graded if projection.source == INPUT else 1)
     drive += sum(
@@ -246,22 +263,23 @@ def _is_shape(shape: Shape) -> bool:
 
 
 def _is_below(values: IntArray, bits: int) -> bool:
-    return -(1 << bits) <= int(values.min()) and int(values.max()) < 1 << bits
+    return -(1 << bits) <= int(values.min(initial=0)) and int(values.max(initial=0)) < 1 << bits
 
 
 def _broadcasts(values: IntArray, shape: Shape) -> bool:
     try:
-        return np.broadcast_shapes(values.shape, shape) == shape
+        return values.size > 0 and np.broadcast_shapes(values.shape, shape) == shape
     except ValueError:
         return False
 
 
 def _fits(projection: Projection, source: Shape, target: Shape) -> bool:
     weight = projection.synapses.weight
-    if not (_is_shape(source) and _is_shape(target)):
+    if not (_is_shape(source) and _is_shape(target)) or weight.size == 0:
         return False
-    if not isinstance(projection.synapses, ConvSynapses):
+    if isinstance(projection.synapses, DenseSynapses):
         return weight.shape == (math.prod(target), math.prod(source))
+    assert isinstance(projection.synapses, ConvSynapses), "coordinates are checked by themselves"
     geometry = projection.synapses.geometry
     if weight.ndim != 4 or len(source) != 3 or min(geometry.stride + geometry.dilation + (geometry.groups,)) < 1:
         return False
@@ -274,3 +292,21 @@ def _fits(projection: Projection, source: Shape, target: Shape) -> bool:
         and weight.shape[1] * geometry.groups == source[0]
         and target == (weight.shape[0], rows, columns)
     )
+
+
+def _fault_of_coordinates(synapses: SparseSynapses, source: Shape, target: Shape) -> str | None:
+    if not (_is_shape(source) and _is_shape(target)):
+        return f"coordinates do not map {source} to {target}"
+    if synapses.weight.ndim != 1 or not synapses.weight.shape == synapses.source.shape == synapses.target.shape:
+        return "weights and their coordinates are not one for one"
+    for title, places, neurons in (
+        ("source", synapses.source, math.prod(source)),
+        ("target", synapses.target, math.prod(target)),
+    ):
+        low, high = int(places.min(initial=0)), int(places.max(initial=0))
+        if low < 0 or high >= neurons:
+            return f"there is no {title} neuron {low if low < 0 else high} among {neurons}"
+    # Both counts are at most 2^26, so the place in the matrix fits 64 bits.
+    if (np.diff(synapses.target * math.prod(source) + synapses.source) <= 0).any():
+        return "coordinates do not ascend by target and source, each pair once"
+    return None if synapses.weight.all() else "a weight with coordinates is 0"

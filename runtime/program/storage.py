@@ -160,6 +160,4 @@ def _read_tensors(path: Path) -> dict[str, IntArray]:
 def _as_integers(key: str, values: np.ndarray[Any, np.dtype[Any]]) -> IntArray:
     if values.dtype.kind != "i":
         raise ValueError(f"tensor {key} has type {values.dtype}, not a signed integer type")
-    if values.size == 0:
-        raise ValueError(f"tensor {key} is empty")
     return values.astype(np.int64)

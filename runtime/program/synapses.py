@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
+from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses
 
 
 def largest_message(program: Program, projection: Projection) -> int:
@@ -14,10 +14,24 @@ def largest_message(program: Program, projection: Projection) -> int:
     return max(abs(program.input.minimum), abs(program.input.maximum))
 
 
-def fan_in_weight(projection: Projection) -> IntArray:
-    """Sum of absolute effective weights per target channel (conv) or neuron (dense)."""
-    weight = np.abs(projection.effective_weight)
+def sum_by_target(synapses: Synapses, weight: IntArray, targets: int) -> IntArray:
+    """Sum of ``weight``, shaped as that of ``synapses``, per target channel (conv) or each of ``targets`` neurons."""
+    if isinstance(synapses, SparseSynapses):
+        return sum_of_runs(weight, synapses.target, targets)
     return np.asarray(weight.reshape(len(weight), -1).sum(axis=1), dtype=np.int64)
+
+
+def sum_of_runs(values: IntArray, target: IntArray, targets: int) -> IntArray:
+    """Sum (targets,) of the ``values`` (n,) of each target; ``target`` (n,) ascends."""
+    ends = np.searchsorted(target, np.arange(1, targets + 1))
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values, dtype=np.int64)])
+    return np.diff(before[ends], prepend=0)
+
+
+def fan_in_weight(program: Program, projection: Projection) -> IntArray:
+    """Sum of absolute effective weights per target channel (conv) or neuron."""
+    targets = program.population(projection.target).neurons
+    return sum_by_target(projection.synapses, np.abs(projection.effective_weight), targets)
 
 
 def summed_input_range(program: Program, population: Population) -> tuple[IntArray, IntArray]:
@@ -35,8 +49,9 @@ def summed_input_range(program: Program, population: Population) -> tuple[IntArr
 
 
 def _input_range(program: Program, projection: Projection) -> tuple[IntArray, IntArray]:
-    weight = projection.synapses.weight.reshape(len(projection.synapses.weight), -1)
-    total, magnitude = weight.sum(axis=1), np.abs(weight).sum(axis=1)
+    synapses, targets = projection.synapses, program.population(projection.target).neurons
+    total = sum_by_target(synapses, synapses.weight, targets)
+    magnitude = sum_by_target(synapses, np.abs(synapses.weight), targets)
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
     least, most = (program.input.minimum, program.input.maximum) if projection.source == INPUT else (0, 1)
     # A source outside the map, or a silent one, sends zero.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..execution import Execution
-from ..program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
+from ..program import INPUT, DenseSynapses, IntArray, Population, Program, Projection, SparseSynapses
 from ..program.neuron_models import COS, IF, LARGEST_PAYLOAD, MSAT, SRP
 from ..simulator.kernels import pad_or_crop
 from .neurons import AdaptiveThresholdNeurons, SecondPassNeurons
@@ -128,8 +128,12 @@ def synaptic_input(projection: Projection, sent: IntArray, target_shape: tuple[i
     """Weighted sum that each target neuron receives when the source sends ``sent``; neuron by neuron."""
     weight = projection.effective_weight
     received = np.zeros(target_shape, dtype=np.int64)
-    if not isinstance(projection.synapses, ConvSynapses):
-        flat = sent.ravel()
+    flat = sent.ravel()
+    if isinstance(projection.synapses, SparseSynapses):
+        for target, source, each in zip(projection.synapses.target, projection.synapses.source, weight, strict=True):
+            received.flat[target] += each * flat[source]
+        return received
+    if isinstance(projection.synapses, DenseSynapses):
         for neuron in range(received.size):
             received.flat[neuron] = (weight[neuron] * flat).sum()
         return received

@@ -245,6 +245,19 @@ def pool(maps: Values, rows: int, columns: int, sums: Values) -> None:
                         total[i] += part[i]
 
 
+@_loop
+def gather(messages: Values, starts: Values, source: Values, weight: Values, sums: Values) -> None:
+    """``sums`` (N, targets): entry k of ``starts[i]`` to ``starts[i + 1]`` adds ``weight[k]`` times ``source[k]``'s."""
+    rows, targets = sums.shape
+    for row in prange(rows):
+        sent, total = messages[row], sums[row]
+        for target in range(targets):
+            value = sums.dtype.type(0)
+            for k in range(starts[target], starts[target + 1]):
+                value += weight[k] * sent[source[k]]
+            total[target] = value
+
+
 def set_threads(threads: int) -> int:
     """Let the loops use ``threads`` threads, or as many as numba was started with; returns the number before."""
     before = int(get_num_threads())

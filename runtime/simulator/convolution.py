@@ -19,7 +19,9 @@ from ..program import IntArray
 from ..program.geometry import ConvGeometry
 from . import kernels
 from .kernels import Floats, exact_float, pad_or_crop
-from .reduction import Identity, MapConvolution, Matrix
+from .loops import loops_for
+from .reduction import Entries, Form, Identity, MapConvolution, Matrix, fan_in
+from .sparse import SparseMatrix
 
 Maps = npt.NDArray[Any]
 Kernel = Callable[[Any], Any]
@@ -32,15 +34,12 @@ _FEWEST_CHANNELS = 4
 """Below this many inputs 8-bit kernels mostly multiply what fills up their vectors."""
 
 
-def largest_sum(form: MapConvolution | Matrix | Identity, exponent: int, largest: int) -> int:
+def largest_sum(form: Form, exponent: int, largest: int) -> int:
     """Bound of what a target neuron receives from messages of magnitude up to ``largest``, and of its partial sums."""
-    weight = form.factor if isinstance(form, Identity) else form.weight
-    return int(np.abs(weight).reshape(len(weight), -1).sum(axis=1).max()) * largest << exponent
+    return int(fan_in(form).max()) * largest << exponent
 
 
-def choose_kernel(
-    form: MapConvolution | Matrix | Identity, exponent: int, largest: int, graded: bool = False
-) -> Kernel:
+def choose_kernel(form: Form, exponent: int, largest: int, graded: bool = False) -> Kernel:
     """Kernel for messages of magnitude up to ``largest``; bytes from 0 up unless they are ``graded`` input.
 
     OverflowError if a sum can leave the integers of 64-bit floats.
@@ -51,6 +50,8 @@ def choose_kernel(
     weight = form.weight >> shift
     scale = 2.0 ** (shift + exponent)
     kind = exact_float(largest_sum(replace(form, weight=weight), 0, largest))
+    if isinstance(form, Entries):
+        return SparseKernel(SparseMatrix((weight * scale).astype(kind), form.source, form.target, form.targets))
     if not graded and kind is np.float32 and _fits_bytes(weight, largest) and _byte_kernels_work():
         if isinstance(form, Matrix):
             return _byte_matrix(weight, scale)
@@ -109,6 +110,25 @@ class MatrixKernel:
         """See ``Kernel``."""
         received: Floats = maps.reshape(len(maps), -1).astype(self.weight.dtype) @ self.weight
         return received.reshape(len(maps), 1, 1, -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseKernel:
+    """Sums over the coordinates of ``matrix``."""
+
+    matrix: SparseMatrix
+
+    def __call__(self, maps: Maps) -> Floats:
+        """See ``Kernel``."""
+        matrix = self.matrix
+        flat = maps.reshape(len(maps), -1)
+        loops = loops_for(len(flat) * matrix.weight.size)
+        if loops is None:
+            return matrix.multiply(flat).reshape(len(maps), 1, 1, -1)
+        sums: Floats = np.empty((len(flat), len(matrix.starts) - 1), dtype=matrix.weight.dtype)
+        with loops.LOCK:
+            loops.gather(flat.astype(sums.dtype), matrix.starts, matrix.source, matrix.weight, sums)
+        return sums.reshape(len(maps), 1, 1, -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

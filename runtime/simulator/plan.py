@@ -18,13 +18,13 @@ from ..program.synapses import largest_message
 from ..program.window_range import window_range
 from .convolution import Kernel, choose_kernel, largest_sum
 from .kernels import Floats, exact_float
-from .reduction import Identity, MapConvolution, MapShape, Matrix, Reduced, map_shape, reduce_synapses
+from .reduction import Form, MapShape, Reduced, map_shape, reduce_synapses
 
 _ROW = 1024
 _FLOAT32_EXACT = 1 << 24
 
 FloatType = type[np.float32] | type[np.float64]
-ChooseKernel = Callable[[MapConvolution | Matrix | Identity, int, int, bool], Kernel]
+ChooseKernel = Callable[[Form, int, int, bool], Kernel]
 """Makes a kernel of a form, its exponent, the largest message and whether that is graded input."""
 
 

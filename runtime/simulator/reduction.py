@@ -14,11 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..program import ConvSynapses, IntArray, Shape, Synapses
+from ..program import ConvSynapses, IntArray, Shape, SparseSynapses, Synapses
 from ..program.folded_pooling import comes_in_runs
 from ..program.geometry import ConvGeometry
+from ..program.synapses import sum_of_runs
 
 MapShape = tuple[int, int, int]
+
+_FILLED = 24
+"""A matrix product takes a 24th of the time per entry that sums over coordinates take, zeros included."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +42,23 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """``weight`` (n,) at its coordinates in a matrix (``targets``, sources), ascending by target; order (H, W, C)."""
+
+    weight: IntArray
+    source: IntArray
+    target: IntArray
+    targets: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Identity:
     """Each neuron reaches the one at its own place, times the ``factor`` (C,) of its channel."""
 
     factor: IntArray
+
+
+Form = MapConvolution | Matrix | Entries | Identity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +66,15 @@ class Reduced:
     """Sums over ``pool`` (rows, columns) of the source, then ``form``."""
 
     pool: tuple[int, int]
-    form: MapConvolution | Matrix | Identity
+    form: Form
+
+
+def fan_in(form: Form) -> IntArray:
+    """Sum of the weights' magnitudes per target channel or neuron."""
+    if isinstance(form, Entries):
+        return sum_of_runs(np.abs(form.weight), form.target, form.targets)
+    weight = form.factor if isinstance(form, Identity) else form.weight
+    return np.asarray(np.abs(weight).reshape(len(weight), -1).sum(axis=1))
 
 
 def map_shape(shape: Shape) -> MapShape:
@@ -60,6 +85,8 @@ def map_shape(shape: Shape) -> MapShape:
 def reduce_synapses(synapses: Synapses, source: Shape, target: Shape) -> Reduced:
     """Find the cheapest form of ``synapses`` from a population of shape ``source`` to one of ``target``."""
     rows, columns, channels = map_shape(source)
+    if isinstance(synapses, SparseSynapses):
+        return Reduced((1, 1), _without_coordinates(synapses, source, target))
     if isinstance(synapses, ConvSynapses):
         convolution = _convolution(synapses, target)
     else:
@@ -72,6 +99,24 @@ def reduce_synapses(synapses: Synapses, source: Shape, target: Shape) -> Reduced
     if _is_cheaper_as_matrix(tight, size):
         return Reduced(pool, Matrix(_unrolled(tight, size)))
     return Reduced(pool, tight)
+
+
+def _without_coordinates(synapses: SparseSynapses, source: Shape, target: Shape) -> Entries | Matrix:
+    """Entries in the order of maps, or the matrix where it is filled enough to be multiplied sooner."""
+    sources, targets = math.prod(source), math.prod(target)
+    from_place, to_place = (_places(shape)[at] for shape, at in ((source, synapses.source), (target, synapses.target)))
+    if synapses.weight.size * _FILLED < sources * targets:
+        order = np.lexsort((from_place, to_place))
+        return Entries(synapses.weight[order], from_place[order], to_place[order], targets)
+    matrix = np.zeros((targets, sources), dtype=np.int64)
+    matrix[to_place, from_place] = synapses.weight
+    return Matrix(matrix)
+
+
+def _places(shape: Shape) -> IntArray:
+    """Place in (H, W, C) order of each neuron in the program's order."""
+    height, width, channels = map_shape(shape)
+    return np.arange(height * width * channels).reshape(height, width, channels).transpose(2, 0, 1).ravel()
 
 
 def _convolution(synapses: ConvSynapses, target: Shape) -> MapConvolution:

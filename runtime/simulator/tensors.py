@@ -18,10 +18,13 @@ from .convolution import largest_sum
 from .kernels import exact_float
 from .messages import encoded_input
 from .plan import Connection, Layer, plan_layers
-from .reduction import Identity, MapConvolution, Matrix
+from .reduction import Entries, Form, Identity, MapConvolution, Matrix
 from .results import ChunkResult, last_readers
 
 Tensor = Any
+
+_PRODUCTS_AT_ONCE = 1 << 26
+"""Products of sparse weights held at a time: 256 MB in 32-bit floats."""
 
 
 class TensorSimulator:
@@ -61,12 +64,15 @@ class TensorSimulator:
                 sent[name] = spikes
         raise AssertionError("a sound program ends with its read-out")
 
-    def _kernel(self, form: Identity | Matrix | MapConvolution, exponent: int, largest: int, graded: bool) -> Any:
+    def _kernel(self, form: Form, exponent: int, largest: int, graded: bool) -> Any:
         weight = form.factor if isinstance(form, Identity) else form.weight
         floats = (weight << exponent).astype(exact_float(largest_sum(form, exponent, largest)))
         on_device = self._torch.from_numpy(floats).to(self._device)
         if isinstance(form, MapConvolution):
             return TensorConvolution(self._torch, on_device, form.geometry, form.output)
+        if isinstance(form, Entries):
+            source, target = (self._torch.from_numpy(p).to(self._device) for p in (form.source, form.target))
+            return TensorEntries(self._torch, on_device, source, target, form.targets)
         if isinstance(form, Matrix):
             return lambda maps: (maps.flatten(1).to(on_device.dtype) @ on_device.T)[:, None, None, :]
         return lambda maps: maps * on_device
@@ -166,3 +172,25 @@ class TensorConvolution:
         grouped = columns.reshape(len(maps), g.groups, -1, columns.shape[2])
         by_group = self.weight.reshape(g.groups, outputs // g.groups, -1)
         return (by_group @ grouped).reshape(len(maps), outputs, *self.output).permute(0, 2, 3, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorEntries:
+    """Sums over coordinates: ``weight[k]`` times what ``source[k]`` sends is added to ``target[k]``."""
+
+    torch: Any
+    weight: Tensor
+    source: Tensor
+    target: Tensor
+    targets: int
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """What each target neuron receives, (N, 1, 1, targets)."""
+        flat = maps.flatten(1)
+        sums = self.torch.zeros((len(flat), self.targets), dtype=self.weight.dtype, device=self.weight.device)
+        at_once = max(1, _PRODUCTS_AT_ONCE // max(1, len(self.weight)))
+        for first in range(0, len(flat), at_once):
+            products = flat[first : first + at_once, self.source].to(self.weight.dtype) * self.weight
+            # Atomic additions come in any order; sums of whole numbers are the same in each.
+            sums[first : first + at_once].index_add_(1, self.target, products)
+        return sums[:, None, None, :]

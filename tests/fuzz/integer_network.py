@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikec.runtime.program import INPUT, ConvSynapses, IntArray, Population, Program, Projection
+from spikec.runtime.program import (
+    INPUT,
+    DenseSynapses,
+    IntArray,
+    Population,
+    Program,
+    Projection,
+    SparseSynapses,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +99,12 @@ def received(projection: Projection, messages: IntArray, target: Population) -> 
     """What ``messages`` (N, *source shape) add to the potentials of ``target``."""
     count, synapses = len(messages), projection.synapses
     weight = synapses.weight * 2**projection.exponent
-    if not isinstance(synapses, ConvSynapses):
+    if isinstance(synapses, SparseSynapses):
+        arriving = np.zeros((count, target.neurons), np.int64)
+        for at, origin, each in zip(synapses.target, synapses.source, weight, strict=True):
+            arriving[:, at] += each * messages.reshape(count, -1)[:, origin]
+        return arriving.reshape(count, *target.shape)
+    if isinstance(synapses, DenseSynapses):
         summed: IntArray = np.einsum("ts,ns->nt", weight, messages.reshape(count, -1))
         return summed.reshape(count, *target.shape)
     geometry, (channels, rows, columns) = synapses.geometry, target.shape

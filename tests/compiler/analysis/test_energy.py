@@ -33,6 +33,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -91,6 +92,13 @@ def test_fan_out_of_all_to_all_synapses_leaves_out_weights_of_zero() -> None:
     found = fan_out(projection(synapses), (1, 2, 2), (3,))
     assert found.tolist() == [[[3, 0], [2, 1]]]
     assert np.array_equal(found, reached_one_by_one(synapses, (1, 2, 2), (3,)))
+
+
+def test_fan_out_of_sparse_synapses() -> None:
+    random = np.random.default_rng(0)
+    weight = random.integers(-3, 4, (12, 18)) * (random.random((12, 18)) < 0.3)
+    found = fan_out(projection(SparseSynapses.of_matrix(weight)), (2, 3, 3), (3, 2, 2))
+    assert np.array_equal(found, fan_out(projection(DenseSynapses(weight)), (2, 3, 3), (3, 2, 2)))
 
 
 def by_hand() -> Program:

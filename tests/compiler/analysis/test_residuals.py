@@ -24,6 +24,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -118,8 +119,10 @@ def drawn(seed: int, timesteps: int, gates: bool) -> tuple[Program, IntArray]:
     add("even", (4, 5, 4), {INPUT: even})
     add("strided", (2, 2, 4), {"even": strided})
     add("flat", (5,), {"strided": DenseSynapses(kernel(5, 16)), "even": DenseSynapses(kernel(5, 80))})
-    out = DenseSynapses(kernel(3, 5))
-    net.add("out", (3,), {"flat": out}, None, integers(0), integers(0))
+    few = SparseSynapses.of_matrix(kernel(6, 80) * (random.random((6, 80)) < 0.2))
+    add("chosen", (3, 2), {"even": few, "flat": DenseSynapses(kernel(6, 5))})
+    outs: dict[str, Synapses] = {"flat": DenseSynapses(kernel(3, 5)), "chosen": SparseSynapses.of_matrix(kernel(3, 6))}
+    net.add("out", (3,), outs, None, integers(0), integers(0))
     return net.program(), random.integers(-9, 10, (2, 2, 5, 4)).astype(np.int64)
 
 
@@ -177,7 +180,7 @@ def test_one_step_has_no_error_of_timing_in_any_layer(seed: int) -> None:
 
 
 def test_misfires_are_the_errors_of_timing() -> None:
-    program, samples = drawn(6, 4, gates=False)
+    program, samples = drawn(15, 4, gates=False)
     images = Samples(samples.astype(np.float32), None)
     found = measure_residuals(program, images)
     assert measure_misfires(program, images) == {name: Misfires(r.over, r.under) for name, r in found.items()}

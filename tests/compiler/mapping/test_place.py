@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spikec import targets
 from spikec.compiler.mapping import LayerPlacement, Placement, place
-from spikec.compiler.mapping.connectivity import BoolArray
+from spikec.compiler.mapping.boxes import BoolArray, tile_sizes
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -22,6 +22,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -84,9 +85,13 @@ def _links(program: Program, projection: Projection) -> BoolArray:
     synapses = projection.synapses
     if isinstance(synapses, DenseSynapses):
         return np.asarray(synapses.weight != 0)
-    geometry = synapses.geometry
     source = program.source_shape(projection)
     target = program.population(projection.target).shape
+    if isinstance(synapses, SparseSynapses):
+        drawn = np.zeros((int(np.prod(target)), int(np.prod(source))), dtype=bool)
+        drawn[synapses.target, synapses.source] = True
+        return drawn
+    geometry = synapses.geometry
     outputs, inputs, rows, columns = synapses.weight.shape
     linked = np.zeros((*target, *source), dtype=bool)
     for o, y, x, i, k, m in itertools.product(*map(range, (*target, inputs, rows, columns))):
@@ -145,6 +150,73 @@ def test_counts_equal_those_of_every_single_synapse(
     geometry = ConvGeometry((stride, stride), padding, groups=groups)
     program = _conv_program(2, size, 4, kernel, geometry)
     _check_against_synapses(program, place(program, _target(neurons=neurons, inputs=50)))
+
+
+def _sparse(random: np.random.Generator, targets: int, sources: int, density: float) -> SparseSynapses:
+    weight = 2 * random.integers(-60, 60, (targets, sources))
+    return SparseSynapses.of_matrix(weight * (random.random(weight.shape) < density))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    density=st.sampled_from([0.02, 0.1, 0.5]),
+    neurons=st.integers(4, 40),
+    flat=st.tuples(st.booleans(), st.booleans()),
+)
+def test_sparse_counts_equal_those_of_every_single_synapse(
+    seed: int, density: float, neurons: int, flat: tuple[bool, bool]
+) -> None:
+    random = np.random.default_rng(seed)
+    shapes: list[Shape] = [(24,) if is_flat else (2, 3, 4) for is_flat in flat]
+    first = (shapes[0], np.array(9), INPUT, _sparse(random, 24, 36, density))
+    program = _program((3, 4, 3), [first, (shapes[1], None, "layer0", _sparse(random, 24, 24, density))])
+    _check_against_synapses(program, place(program, _target(neurons=neurons, inputs=30)))
+
+
+def test_sparse_memory_is_that_of_its_synapses() -> None:
+    synapses = _sparse(np.random.default_rng(0), 24, 36, 0.3)
+    program = _program((3, 4, 3), [((2, 3, 4), None, INPUT, synapses)])
+    layer = place(program, _target()).layers[0]
+    assert layer.shared_weights == layer.synapses == len(synapses.weight)
+    linked = _links(program, program.projections[0])
+    axons = int(linked.any(axis=0).sum())
+    entry = 8 + 6  # weight, and the narrowest index
+    padding = 10 + 63  # header of a block, and the rest of a word
+    expected = layer.synapses * entry + (axons + layer.synapses // 64) * padding
+    assert layer.use("synapse memory").used == expected
+    assert layer.use("synapse memory").single_neuron < expected
+    assert layer.cores_shared == layer.cores == 1
+
+
+def test_a_projection_of_no_synapse_needs_nothing() -> None:
+    nothing = SparseSynapses.of_matrix(np.zeros((4, 6), dtype=np.int64))
+    layer = place(_program((6,), [((4,), None, INPUT, nothing)]), _target()).layers[0]
+    assert layer.synapses == layer.use("input axons").used == layer.use("synapse memory").used == 0
+
+
+def test_sizes_of_boxes_are_thinned_evenly() -> None:
+    assert tile_sizes(28).tolist() == [1, 2, 3, 4, 5, 6, 7, 10, 14, 28]
+    assert tile_sizes(28, 10).tolist() == tile_sizes(28).tolist()
+    assert tile_sizes(28, 4).tolist() == [1, 3, 10, 28]
+    assert tile_sizes(1, 4).tolist() == [1]
+    assert tile_sizes(2, 1).tolist() == [1, 2]
+    assert {int(tile_sizes(n, m)[i]) for n in range(2, 60) for m in (2, 5) for i in (0,)} == {1}
+    assert all(tile_sizes(n, m)[-1] == n and len(tile_sizes(n, m)) <= m for n in range(2, 60) for m in (2, 5))
+
+
+def test_a_large_sparse_layer_is_placed_in_seconds() -> None:
+    """Nearest-neighbour resizing of 32 maps from 32x32 to 64x64: 131,072 synapses."""
+    target = np.arange(32 * 64 * 64)
+    channel, row, column = np.unravel_index(target, (32, 64, 64))
+    source = np.ravel_multi_index((channel, row // 2, column // 2), (32, 32, 32))
+    program = _program((32, 32, 32), [((32, 64, 64), None, INPUT, SparseSynapses(target * 0 + 2, source, target))])
+    began = time.perf_counter()
+    layer = place(program, targets.load("loihi1")).layers[0]
+    assert time.perf_counter() - began < 20
+    assert layer.synapses == 131_072
+    assert layer.cores >= 131_072 // 1024
+    assert layer.use("input axons").used <= layer.use("neurons").used
 
 
 def test_channels_without_weights_need_no_axons() -> None:

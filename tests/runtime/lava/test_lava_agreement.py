@@ -20,16 +20,23 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
+    Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
 
 pytestmark = pytest.mark.skipif(not availability().available, reason=availability().detail)
 
 
-def matrix_of(synapses: ConvSynapses | DenseSynapses, source: Shape, target: Shape) -> IntArray:
+def matrix_of(synapses: Synapses, source: Shape, target: Shape) -> IntArray:
     """Every synapse one by one, from the definition of cross-correlation."""
     if isinstance(synapses, DenseSynapses):
         return synapses.weight
+    if isinstance(synapses, SparseSynapses):
+        matrix = np.zeros((int(np.prod(target)), int(np.prod(source))), dtype=np.int64)
+        for row, column, weight in zip(synapses.target, synapses.source, synapses.weight, strict=True):
+            matrix[row, column] = weight
+        return matrix
     g, weight = synapses.geometry, synapses.weight
     matrix = np.zeros((*target, *source), dtype=np.int64)
     outputs, inputs, kernel_rows, kernel_columns = weight.shape
@@ -144,6 +151,12 @@ class Net:
         chosen = self.weights((targets, sources)) if weight is None else weight
         self.connect(Projection(f"{source}-{target}", source, target, DenseSynapses(chosen), exponent, 0))
 
+    def sparse(self, source: str, target: str, largest: int = 127, exponent: int = 0, delay: int = 0) -> None:
+        sources, targets = int(np.prod(self.shape_of(source))), self.program.population(target).neurons
+        weight = self.weights((targets, sources), largest) * (self.rng.random((targets, sources)) < 0.1)
+        synapses = SparseSynapses.of_matrix(weight)
+        self.connect(Projection(f"{source}-{target} sparse", source, target, synapses, exponent, delay))
+
     def samples(self, count: int) -> IntArray:
         encoding = self.program.input
         return self.rng.integers(encoding.minimum, encoding.maximum + 1, (count, *encoding.shape))
@@ -217,6 +230,24 @@ def test_convolutions(stock: bool, fused: bool, timesteps: int, samples: int) ->
 def test_residual_paths(stock: bool, fused: bool, timesteps: int) -> None:
     net = residual(timesteps)
     agree(net.program, net.samples(3), stock=stock, fused=fused)
+
+
+@pytest.mark.parametrize(("stock", "fused"), [(False, True), (False, False), (True, False)])
+def test_sparse_synapses(stock: bool, fused: bool) -> None:
+    """Between maps and rows, delayed, with an exponent, weights wider than a synapse, graded signed input."""
+    net = Net(6, (2, 5, 6), 3, low=-128, high=127)
+    net.conv_layer(INPUT, "stem", 1, 3, (3, 3), ConvGeometry((1, 1), (1, 1, 1, 1)))
+    net.population("map", (3, 5, 6), 2)
+    net.sparse("stem", "map")
+    net.sparse(INPUT, "map", 1, delay=1)
+    net.population("row", (40,), 3, 3000)
+    net.sparse("map", "row", 1000, exponent=1)
+    net.sparse("stem", "row", 900, delay=1)
+    net.conv_layer("map", "side", 3, 2, (2, 2), ConvGeometry((2, 2)))
+    net.population("out", (2, 2), 4, readout=True)
+    net.sparse("row", "out")
+    net.dense("side", "out")
+    agree(net.program, net.samples(4), stock=stock, fused=fused)
 
 
 @pytest.mark.parametrize("stock", [pytest.param(False, marks=pytest.mark.slow), True])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.runtime.lava.deadline import default_deadline
-from spikec.runtime.lava.encoding import encode_convolution, encode_dense, message_bits
+from spikec.runtime.lava.encoding import encode_convolution, encode_digits, message_bits
 from spikec.runtime.lava.limits import find_problems, input_bounds
 from spikec.runtime.program import (
     INPUT,
@@ -59,15 +59,15 @@ def lava_dense(weights: IntArray, exponent: int, messages: IntArray) -> IntArray
 def test_dense_digits_add_up(values: list[int], exponent: int) -> None:
     weight = np.array(values, dtype=np.int64).reshape(2, 3) << exponent
     messages = np.array([1, 200, -7])
-    parts = [lava_dense(e.weights.astype(np.int64), e.weight_exp, messages) for e in encode_dense(weight)]
+    parts = [lava_dense(e.weights.astype(np.int64), e.weight_exp, messages) for e in encode_digits(weight)]
     np.testing.assert_array_equal(sum(parts), weight @ messages)
 
 
 def test_weights_of_a_synapse_need_one_dense() -> None:
     weight = np.array([[-128, 127, 0], [5, -3, 1]])
-    assert [e.weight_exp for e in encode_dense(weight)] == [-1]
-    assert [e.weight_exp for e in encode_dense(2 * weight)] == [0]
-    assert [e.weight_exp for e in encode_dense(np.zeros((2, 2), dtype=np.int64))] == [-1]
+    assert [e.weight_exp for e in encode_digits(weight)] == [-1]
+    assert [e.weight_exp for e in encode_digits(2 * weight)] == [0]
+    assert [e.weight_exp for e in encode_digits(np.zeros((2, 2), dtype=np.int64))] == [-1]
 
 
 @settings(deadline=None, max_examples=60)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spikec.runtime.lava import fused_synapses
 from spikec.runtime.lava.fused_neurons import FusedNeurons
-from spikec.runtime.lava.fused_synapses import FusedConvolution, Scratch, fuse_synapses, pooling
+from spikec.runtime.lava.fused_synapses import FusedConvolution, FusedDense, Scratch, fuse_synapses, pooling
 from spikec.runtime.lava.layout import Layout
 from spikec.runtime.lava.recording import Recorder, Recording, read_counts, read_potentials, read_trains
 from spikec.runtime.lava.sections import choose_lanes, cut, sections_of
@@ -26,6 +26,8 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
+    Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.reference.network import synaptic_input
@@ -34,7 +36,7 @@ sizes = st.integers(1, 3)
 NONE = np.array(0)
 
 
-def one_layer(synapses: ConvSynapses | DenseSynapses, source: Shape, target: Shape, exponent: int = 0) -> Program:
+def one_layer(synapses: Synapses, source: Shape, target: Shape, exponent: int = 0) -> Program:
     encoding = InputEncoding(source, tuple(range(len(source))), source, 1.0, -128, 127)
     return Program(
         name="one",
@@ -110,6 +112,30 @@ def test_dense_between_maps_and_vectors(shape: Shape) -> None:
     np.testing.assert_array_equal(received(program, messages), expected(program, messages))
 
 
+@pytest.mark.parametrize("target", [(5,), (5, 2, 3)])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (24,)])
+def test_sparse_between_maps_and_vectors(shape: Shape, target: Shape) -> None:
+    random = np.random.default_rng(0)
+    size = int(np.prod(target)), 24
+    weight = random.integers(-(1 << 28), 1 << 28, size) * (random.random(size) < 0.3)
+    sparse, flat = SparseSynapses.of_matrix(weight), one_layer(DenseSynapses(weight), shape, target)
+    program, messages = one_layer(sparse, shape, target, exponent=2), random.integers(-128, 128, (4, *shape))
+    np.testing.assert_array_equal(received(program, messages), 4 * received(flat, messages))
+
+
+@pytest.mark.parametrize("port_order", ["source", "target", "both"])
+def test_sparse_beside_a_convolution(port_order: str) -> None:
+    """What touches a convolution has its neurons in another order, which the coordinates follow."""
+    random, shape, target = np.random.default_rng(1), (2, 3, 4), (3, 2, 5)
+    program = one_layer(SparseSynapses.of_matrix(random.integers(-9, 10, (30, 24))), shape, target)
+    names = {"source": {INPUT}, "target": {"out"}, "both": {INPUT, "out"}}[port_order]
+    with pytest.MonkeyPatch.context() as patch:
+        layout = Layout(Layout.of(program).shapes, frozenset(names))
+        patch.setattr(Layout, "of", classmethod(lambda cls, given: layout))
+        messages = random.integers(-128, 128, (4, *shape))
+        np.testing.assert_array_equal(received(program, messages), expected(program, messages))
+
+
 def test_folded_pooling_is_found_where_it_is() -> None:
     weight = np.random.default_rng(0).integers(-99, 99, (3, 2, 3, 2))
     folded = np.kron(weight, np.ones((1, 1, 2, 3), dtype=np.int64))
@@ -125,7 +151,9 @@ def test_numbers_are_as_wide_as_a_window_needs(largest: int, kind: type) -> None
     program = one_layer(DenseSynapses(np.full((2, 50), largest)), (50,), (2,))
     neurons = FusedNeurons(program, program.readout, Layout.of(program), 1, None)
     assert neurons.kind is kind
-    assert fuse_synapses(program, program.projections[0], Layout.of(program), 1).kind is kind
+    fused = fuse_synapses(program, program.projections[0], Layout.of(program), 1)
+    assert isinstance(fused, FusedDense)
+    assert fused.kind is kind
 
 
 def chain(depth: int, channels: int, size: int) -> Program:

@@ -22,6 +22,7 @@ from spikec.runtime.program import (
     Program,
     Projection,
     Shape,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -64,7 +65,7 @@ class Growing:
 
 
 def random_program(seed: int, model: NeuronModel) -> Program:
-    """Convolution, a residual sum with an identity, pooling folded into dense weights, a dense layer, read-out."""
+    """Convolution, a residual sum with identity and sparse weights, dense with pooling folded in, read-out."""
     grow = Growing(seed)
     same = ConvGeometry(padding=(1, 1, 1, 1))
     grow.add("a", (4, 5, 4), (INPUT, ConvSynapses(grow.weights(4, 2, 3, 3), same), 0))
@@ -75,6 +76,7 @@ def random_program(seed: int, model: NeuronModel) -> Program:
         ("b", ConvSynapses(grow.weights(4, 4, 3, 3), same), 0),
         ("a", ConvSynapses(grow.weights(4, 1, 1, 1), ConvGeometry(groups=4)), 2),
         (INPUT, ConvSynapses(grow.weights(4, 2, 1, 1), ConvGeometry()), 0),
+        ("b", SparseSynapses.of_matrix(grow.weights(80, 80) * (grow.random.random((80, 80)) < 0.03)), 1),
     )
     grow.add("d", (6,), ("c", DenseSynapses(np.kron(grow.weights(6, 4), np.ones((1, 20), dtype=np.int64))), 0))
     grow.add("out", (3,), ("d", DenseSynapses(grow.weights(3, 6)), 1), ("b", DenseSynapses(grow.weights(3, 80)), 0))

@@ -23,6 +23,7 @@ from spikec.runtime.program import (
     Projection,
     Pulse,
     Shape,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -52,6 +53,13 @@ class Growing:
 
     def weights(self, *shape: int) -> Ints:
         return self.random.integers(-9, 10, size=shape).astype(np.int64)
+
+    def matrix(self, targets: int, sources: int) -> Synapses:
+        """All-to-all or sparse, from a few weights to half of them."""
+        weight = self.weights(targets, sources)
+        if self.random.random() < 0.5:
+            return DenseSynapses(weight)
+        return SparseSynapses.of_matrix(weight * (self.random.random(weight.shape) < self.random.choice([0.02, 0.5])))
 
     def sends_at(self, source: str) -> int:
         if source == INPUT:
@@ -115,7 +123,7 @@ def with_gates(program: Program) -> Program:
 
 
 def random_program(seed: int, gate_probability: float) -> Program:
-    """Convolution, pooling folded into one, residual sums with identity and graded input, dense, read-out."""
+    """Convolution, pooling folded into one, sums with identity, sparse and graded input, dense, read-out."""
     random = np.random.default_rng(seed)
     grow = Growing(random, int(random.integers(1, 9)), gate_probability, {INPUT: (2, 6, 7)})
 
@@ -139,18 +147,19 @@ def random_program(seed: int, gate_probability: float) -> Program:
     same = ConvGeometry(padding=(1, 1, 1, 1), groups=int(random.choice([1, 2])))
     c = grow.add("c", b_shape, (b, ConvSynapses(draw(4, 4 // same.groups, 3, 3), same), 0))
     identity = ConvSynapses(draw(4, 1, 1, 1), ConvGeometry(groups=4))
-    onto_b = DenseSynapses(draw(int(np.prod(b_shape)), 2 * 6 * 7))
+    onto_b = grow.matrix(int(np.prod(b_shape)), 2 * 6 * 7)
     d = grow.add(
         "d",
         b_shape,
         (c, ConvSynapses(draw(4, 4, 3, 3), replace(same, groups=1)), 0),
         (b, identity, 2),
         (c, ConvSynapses(draw(4, 1, 1, 1), ConvGeometry(groups=4)), 1),
+        (b, grow.matrix(int(np.prod(b_shape)), int(np.prod(b_shape))), 0),
         (INPUT, onto_b, 0),
     )
     averaged = np.kron(draw(5, 4).reshape(5, 4, 1, 1), np.ones(b_shape[1:], dtype=np.int64)).reshape(5, -1)
     e = grow.add("e", (5,), (d, DenseSynapses(averaged), 0))
-    grow.add("out", (3,), (e, DenseSynapses(draw(3, 5)), 1), (d, DenseSynapses(draw(3, int(np.prod(b_shape)))), 0))
+    grow.add("out", (3,), (e, DenseSynapses(draw(3, 5)), 1), (d, grow.matrix(3, int(np.prod(b_shape))), 0))
     return grow.finished(largest=5)
 
 

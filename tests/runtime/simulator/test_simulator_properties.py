@@ -18,6 +18,7 @@ from spikec.runtime.program import (
     Population,
     Program,
     Projection,
+    SparseSynapses,
     Synapses,
 )
 from spikec.runtime.program.geometry import ConvGeometry
@@ -29,7 +30,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def random_program(seed: int, *, narrow_state: bool = False) -> Program:
-    """Input -> conv a -> conv b, with a skip from a to c and from the input to b; then a dense read-out."""
+    """Input -> conv a -> conv b, skips from a to c and from the input to b and c, some sparse; then a read-out."""
     random = np.random.default_rng(seed)
     channels, groups = int(random.integers(1, 3)) * 2, int(random.choice([1, 2]))
     geometry = ConvGeometry(
@@ -61,7 +62,13 @@ def random_program(seed: int, *, narrow_state: bool = False) -> Program:
     readout = Population(
         "scores", (3,), None, np.zeros(1, dtype=np.int64), random.integers(-9, 9, size=3).astype(np.int64), 4
     )
-    dense: Synapses = DenseSynapses(random.integers(-9, 10, size=(3, neurons)).astype(np.int64))
+
+    def matrix(targets: int, sources: int) -> Synapses:
+        weight = random.integers(-9, 10, size=(targets, sources)).astype(np.int64)
+        if random.random() < 0.3:
+            return DenseSynapses(weight)
+        return SparseSynapses.of_matrix(weight * (random.random(weight.shape) < random.choice([0, 0.01, 0.2])))
+
     bound = 60 if narrow_state else 1 << 20
     return Program(
         name="random",
@@ -78,7 +85,9 @@ def random_program(seed: int, *, narrow_state: bool = False) -> Program:
             Projection("input-to-b", INPUT, "b", conv(channels, 2, (2, 3), geometry), delay=1),
             Projection("b-to-c", "b", "c", conv(channels, channels, (3, 3), replace(same, groups=groups)), exponent=1),
             Projection("a-to-c", "a", "c", conv(channels, channels, (1, 1), ConvGeometry()), delay=1),
-            Projection("c-to-scores", "c", "scores", dense),
+            Projection("a-again-to-c", "a", "c", matrix(neurons, neurons), delay=1, exponent=int(random.integers(3))),
+            Projection("input-to-c", INPUT, "c", matrix(neurons, 2 * 7 * 8), delay=2),
+            Projection("c-to-scores", "c", "scores", matrix(3, neurons)),
         ),
     )
 
