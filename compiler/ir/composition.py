@@ -1,7 +1,8 @@
 """Algebra of linear maps: one exact map for two that follow each other.
 
 A convolution after a convolution is a convolution (kernels convolve, strides multiply) unless the second pads
-where the first, evaluated beyond its edge, is not zero. Whatever is not a convolution becomes an explicit matrix.
+where the first, evaluated beyond its edge, is not zero. What is no convolution is kept by its coordinates, and as a
+matrix behind a dense layer or where at least half of it is filled.
 """
 
 from __future__ import annotations
@@ -15,21 +16,25 @@ import numpy as np
 from ...runtime.program.geometry import ConvGeometry
 from ..arithmetic import convolve, matmul
 from .operators import FloatArray, Shape
-from .spiking import ConvMap, DenseMap, LinearMap
+from .sparse_maps import (
+    TooLargeMap,
+    matrix_after_sparse,
+    moved,
+    sparse_after_matrix,
+    sparse_convolution,
+    sparse_from_matrix,
+    sparse_identity,
+    sparse_product,
+    sum_of_sparse,
+    to_matrix,
+)
+from .spiking import ConvMap, DenseMap, LinearMap, SparseMap
 
 MATRIX_ENTRIES_LIMIT = 1 << 27
 """Largest explicit matrix (1 GiB of doubles) that a composition may create."""
 
 _MOST_FORMS = 64
 """Of a sum: how many different convolutions of one source are kept apart."""
-
-
-class TooLargeMap(Exception):  # noqa: N818 - says what is wrong, and is answered by a diagnostic
-    """An explicit matrix would need more than ``MATRIX_ENTRIES_LIMIT`` entries; ``entries`` says how many."""
-
-    def __init__(self, entries: int) -> None:
-        super().__init__(f"{entries} entries")
-        self.entries = entries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +75,28 @@ def then_conv(value: MappedValue, after: ConvMap, shape: Shape) -> MappedValue:
     """Convolve ``value``, giving ``shape``."""
     first = _as_conv(value)
     composed = None if first is None else _compose_convs(first, after, value, shape)
-    if composed is None:
-        matrix = as_matrix(value)
-        sources = matrix.shape[1]
-        refuse_if_too_large(int(np.prod(shape)), sources)
-        maps = matrix.T.reshape(sources, *value.shape)
-        composed_matrix = convolve(maps, after.weight, after.geometry).reshape(sources, -1).T
-        return MappedValue(value.source, value.source_shape, DenseMap(np.ascontiguousarray(composed_matrix)), shape)
-    return MappedValue(value.source, value.source_shape, composed, shape)
+    if composed is not None:
+        return MappedValue(value.source, value.source_shape, composed, shape)
+    if not isinstance(value.map, DenseMap):
+        return then_sparse(value, sparse_convolution(after, value.shape), shape)
+    matrix = as_matrix(value)
+    sources = matrix.shape[1]
+    refuse_if_too_large(int(np.prod(shape)), sources)
+    maps = matrix.T.reshape(sources, *value.shape)
+    composed_matrix = convolve(maps, after.weight, after.geometry).reshape(sources, -1).T
+    return MappedValue(value.source, value.source_shape, DenseMap(np.ascontiguousarray(composed_matrix)), shape)
+
+
+def then_sparse(value: MappedValue, after: SparseMap, shape: Shape) -> MappedValue:
+    """Apply ``after`` to the entries of ``value``, giving ``shape``."""
+    linear: LinearMap
+    if isinstance(value.map, DenseMap):
+        targets = int(np.prod(shape))
+        refuse_if_too_large(targets, int(np.prod(value.source_shape)))
+        linear = DenseMap(sparse_after_matrix(after, as_matrix(value), targets))
+    else:
+        linear = sparse_product(after, as_sparse(value), int(np.prod(value.source_shape)))
+    return MappedValue(value.source, value.source_shape, linear, shape)
 
 
 def then_dense(value: MappedValue, weight: FloatArray) -> MappedValue:
@@ -97,8 +116,11 @@ def then_scale(value: MappedValue, factor: FloatArray) -> MappedValue:
     if len(value.shape) == 3 and (spread == spread[:, :1, :1]).all():
         weight = np.ascontiguousarray(spread[:, :1, :1])[:, None]
         return then_conv(value, ConvMap(weight, ConvGeometry(groups=value.shape[0])), value.shape)
-    matrix = as_matrix(value) * spread.reshape(-1, 1)
-    return MappedValue(value.source, value.source_shape, DenseMap(matrix), value.shape)
+    if isinstance(value.map, DenseMap):
+        matrix = as_matrix(value) * spread.reshape(-1, 1)
+        return MappedValue(value.source, value.source_shape, DenseMap(matrix), value.shape)
+    places = np.arange(spread.size)
+    return then_sparse(value, SparseMap(spread.ravel(), places, places), value.shape)
 
 
 def _times(value: MappedValue, factor: float) -> MappedValue:
@@ -110,7 +132,7 @@ def _times(value: MappedValue, factor: float) -> MappedValue:
 def summed(values: Iterable[MappedValue]) -> tuple[MappedValue, ...]:
     """Values of one shape whose sum is that of ``values``: maps of one source and form become one map.
 
-    Where a source is reached in more than ``_MOST_FORMS`` forms, all of them become one matrix.
+    Where a source is reached in more than ``_MOST_FORMS`` forms, all of them become one map.
     """
     forms: dict[tuple[object, ...], MappedValue] = {}
     counts: Counter[str] = Counter()
@@ -121,36 +143,66 @@ def summed(values: Iterable[MappedValue]) -> tuple[MappedValue, ...]:
     result = []
     for source, count in counts.items():
         alike = [value for value in forms.values() if value.source == source]
-        result += alike if count <= _MOST_FORMS else [_as_one_matrix(alike)]
+        result += alike if count <= _MOST_FORMS else [_as_one_map(alike)]
     return tuple(result)
 
 
 def _form(value: MappedValue) -> tuple[object, ...]:
     order = None if value.order is None else value.order.tobytes()
     geometry = value.map.geometry if isinstance(value.map, ConvMap) else None
-    weights = None if value.map is None else value.map.weight.shape
-    return value.source, value.shape, order, geometry, weights
+    # Sparse maps of any number of weights can be added.
+    weights = None if value.map is None or isinstance(value.map, SparseMap) else value.map.weight.shape
+    return value.source, value.shape, order, type(value.map), geometry, weights
 
 
 def _plus(value: MappedValue, other: MappedValue) -> MappedValue:
     """Sum of two values of one form."""
     if value.map is None or other.map is None:
         return replace(value, gain=value.gain + other.gain)
+    if isinstance(value.map, SparseMap) and isinstance(other.map, SparseMap):
+        return replace(value, map=sum_of_sparse([value.map, other.map], int(np.prod(value.source_shape))))
     return replace(value, map=replace(value.map, weight=value.map.weight + other.map.weight))
 
 
-def _as_one_matrix(values: list[MappedValue]) -> MappedValue:
-    total = as_matrix(values[0])
-    for value in values[1:]:
-        total = total + as_matrix(value)
+def _as_one_map(values: list[MappedValue]) -> MappedValue:
     first = values[0]
-    return MappedValue(first.source, first.source_shape, DenseMap(total), first.shape)
+    linear: LinearMap
+    if any(isinstance(value.map, DenseMap) for value in values):
+        linear = DenseMap(sum((as_matrix(value) for value in values[1:]), start=as_matrix(first)))
+    else:
+        linear = sum_of_sparse([as_sparse(value) for value in values], int(np.prod(first.source_shape)))
+    return MappedValue(first.source, first.source_shape, linear, first.shape)
 
 
 def as_map(value: MappedValue) -> LinearMap:
-    """The map as a convolution where it is one, otherwise as a matrix."""
+    """The map as a convolution where it is one, otherwise by its coordinates, or as a matrix where it is filled."""
     conv = _as_conv(value)
-    return DenseMap(as_matrix(value)) if conv is None else conv
+    if conv is not None:
+        return conv
+    if isinstance(value.map, DenseMap):
+        return DenseMap(as_matrix(value))
+    entries = as_sparse(value)
+    targets, sources = int(np.prod(value.shape)), int(np.prod(value.source_shape))
+    if 2 * len(entries.weight) >= targets * sources:
+        return DenseMap(to_matrix(entries, targets, sources))
+    # Weights are rounded row by row, in an array as wide as the longest row.
+    longest = int(np.bincount(entries.target).max(initial=0))
+    refuse_if_too_large(targets, longest)
+    return entries
+
+
+def as_sparse(value: MappedValue) -> SparseMap:
+    """The map by its coordinates (entries of the value, entries of the source)."""
+    match value.map:
+        case None:
+            entries = sparse_identity(int(np.prod(value.shape)), value.gain)
+        case ConvMap():
+            entries = sparse_convolution(value.map, value.source_shape)
+        case DenseMap():
+            entries = sparse_from_matrix(value.map.weight)
+        case SparseMap():
+            entries = value.map
+    return entries if value.order is None else moved(entries, value.order, int(np.prod(value.source_shape)))
 
 
 def as_matrix(value: MappedValue) -> FloatArray:
@@ -290,6 +342,8 @@ def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
     refuse_if_too_large(len(weight), int(np.prod(value.source_shape)))
     if isinstance(value.map, DenseMap):
         return matmul(weight, value.map.weight)
+    if isinstance(value.map, SparseMap):
+        return matrix_after_sparse(weight, value.map, int(np.prod(value.source_shape)))
     return _transposed_conv(value.map, weight, value.source_shape)
 
 
@@ -319,4 +373,4 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
 def refuse_if_too_large(rows: int, columns: int) -> None:
     """Raise ``TooLargeMap`` for a matrix of more entries than ``MATRIX_ENTRIES_LIMIT``."""
     if rows * columns > MATRIX_ENTRIES_LIMIT:
-        raise TooLargeMap(rows * columns)
+        raise TooLargeMap(rows * columns, MATRIX_ENTRIES_LIMIT)

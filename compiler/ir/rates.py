@@ -7,11 +7,14 @@ in whichever unit the network's thresholds are; the limit of long windows, not a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from ...runtime.simulator.sparse import SparseMatrix
 from ..arithmetic import convolve, matmul
 from .operators import AnyFloat
-from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 
 def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False) -> dict[str, AnyFloat]:
@@ -40,7 +43,11 @@ def _received(projection: Projection, messages: AnyFloat, target: Population) ->
     weight = projection.map.weight.astype(messages.dtype)
     if isinstance(projection.map, ConvMap):
         return convolve(messages, weight, projection.map.geometry)
-    flat: AnyFloat = matmul(messages.reshape(len(messages), -1), weight.T)
+    flat = messages.reshape(len(messages), -1)
+    if isinstance(projection.map, SparseMap):
+        entries = SparseMatrix(weight, projection.map.source, projection.map.target, math.prod(target.shape))
+        return entries.multiply(flat).reshape(len(messages), *target.shape)
+    flat = matmul(flat, weight.T)
     return flat.reshape(len(messages), *target.shape)
 
 

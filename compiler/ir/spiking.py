@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
 from .network import Origin
 from .operators import FloatArray, Shape
@@ -27,7 +28,19 @@ class DenseMap:
     weight: FloatArray
 
 
-LinearMap = ConvMap | DenseMap
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseMap:
+    """A linear map by its coordinates: ``weight[k]`` leads from ``source[k]`` to ``target[k]``, (n,) each.
+
+    Neurons are counted in C order. Entries ascend by (target, source), and each pair comes once.
+    """
+
+    weight: FloatArray
+    source: IntArray
+    target: IntArray
+
+
+LinearMap = ConvMap | DenseMap | SparseMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from ...runtime.program import ConvSynapses, Program, SparseSynapses, Synapses
 from ...runtime.program.geometry import ConvGeometry
 from ..arithmetic import total
 from .network import Network
-from .spiking import ConvMap, SpikingNetwork
+from .spiking import ConvMap, LinearMap, SparseMap, SpikingNetwork
 
 
 def print_network(network: Network) -> str:
@@ -34,9 +34,8 @@ def print_spiking(spiking: SpikingNetwork) -> str:
     ]
     for population in spiking.populations:
         for projection in spiking.incoming(population.name):
-            geometry = f" {_geometry(projection.map.geometry)}" if isinstance(projection.map, ConvMap) else ""
             lines.append(
-                f"  projection {projection.name} weight {_array(projection.map.weight)}{geometry} "
+                f"  projection {projection.name} {_synapses(projection.map)} "
                 f"exponent {projection.exponent} delay {projection.delay}"
             )
         parts = [
@@ -85,11 +84,11 @@ def print_program(program: Program) -> str:
     return "\n".join([*lines, ""])
 
 
-def _synapses(synapses: Synapses) -> str:
+def _synapses(synapses: LinearMap | Synapses) -> str:
     weight = _array(synapses.weight)
-    if isinstance(synapses, SparseSynapses):
+    if isinstance(synapses, SparseMap | SparseSynapses):
         return f"sparse weight {weight} source {_array(synapses.source)} target {_array(synapses.target)}"
-    geometry = f" {_geometry(synapses.geometry)}" if isinstance(synapses, ConvSynapses) else ""
+    geometry = f" {_geometry(synapses.geometry)}" if isinstance(synapses, ConvMap | ConvSynapses) else ""
     return f"weight {weight}{geometry}"
 
 

@@ -7,10 +7,11 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
+from ...runtime.program.coordinates import fault_of_coordinates
 from . import network as level1
 from .network import Network, Node
 from .operators import Clip
-from .spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 
 def network_faults(network: Network) -> Iterator[str]:
@@ -116,6 +117,11 @@ def _projection_faults(spiking: SpikingNetwork, projection: Projection) -> Itera
     weight = projection.map.weight
     if not np.isfinite(weight).all():
         yield f"'{projection.name}' holds weights that are not finite"
+    if isinstance(projection.map, SparseMap):
+        fault = fault_of_coordinates(weight, (projection.map.source, projection.map.target), (source, target))
+        if fault is not None:
+            yield f"'{projection.name}': {fault}"
+        return
     if isinstance(projection.map, ConvMap):
         fits = _conv_fits(projection.map, source, target)
     else:

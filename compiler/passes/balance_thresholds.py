@@ -30,7 +30,7 @@ class BalanceThresholds:
         spiking = spiking_level(state)
         populations = tuple(_balanced(p) for p in spiking.populations)
         projections = tuple(_per_spike(spiking, p) for p in spiking.projections)
-        largest = {p.name: float(f"{max(p.map.weight.max(), -p.map.weight.min()):.4g}") for p in projections}
+        largest = {p.name: float(f"{np.abs(p.map.weight).max(initial=0.0):.4g}") for p in projections}
         effect = {"largest_weight": dict(sorted(largest.items()))}
         return Outcome(replace(state, spiking=spiking.with_parts(populations, projections)), effect)
 

@@ -4,7 +4,7 @@ For an activation a = q(z) with z = sum_k M_k a_k + c, where every M_k is the pr
 path from activation a_k: the population of a receives one projection M_k from each population of a_k, and c per step
 as its bias. Pooling, shortcuts, padding, slicing and changes of layout are paths like any other: average pooling
 followed by a convolution is one convolution with kernel kron(W, ones) / k^2. A path that is no convolution (uneven
-pooling windows, padding of a cropped map) becomes an explicit matrix; both are exact.
+pooling windows, padding of a cropped map) becomes a sparse map, or a matrix where it is filled; all are exact.
 
 The initial potential follows from the activation's levels L and shift s: equal means of quantiser and neuron need
 v0 = theta/2 + (s - 1/2) theta T / L, kept within 0..theta/2. For L = T that is v0 = 0 for the floor (eq. 8) and
@@ -25,21 +25,30 @@ from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ..ir import network as level1
 from ..ir import operators as op
 from ..ir.composition import (
-    MATRIX_ENTRIES_LIMIT,
     MappedValue,
-    TooLargeMap,
     as_map,
     identity,
-    refuse_if_too_large,
     reshaped,
     summed,
     then_conv,
     then_dense,
     then_scale,
+    then_sparse,
     transposed,
 )
 from ..ir.network import Network, Node, Origin
-from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
+from ..ir.sparse_maps import TooLargeMap, refuse_too_many, sum_of_sparse
+from ..ir.spiking import (
+    INPUT,
+    ConvMap,
+    DenseMap,
+    InputSignal,
+    LinearMap,
+    Population,
+    Projection,
+    SparseMap,
+    SpikingNetwork,
+)
 from .contract import Compilation, Context, Outcome
 
 _Result = TypeVar("_Result")
@@ -93,7 +102,8 @@ class ComposeLinearMaps:
         effect = {
             "populations": len(populations),
             "projections": len(projections),
-            "matrices": sum(not isinstance(p.map, ConvMap) for p in projections),
+            "matrices": sum(isinstance(p.map, DenseMap) for p in projections),
+            "sparse": sum(isinstance(p.map, SparseMap) for p in projections),
         }
         return Outcome(replace(state, spiking=spiking), effect)
 
@@ -212,11 +222,10 @@ def _projections(target: Population, drive: _Affine) -> list[Projection]:
             linear = as_map(term)
         except TooLargeMap as error:
             raise _too_large(target.name, target.origins, error) from error
-        geometry = linear.geometry if isinstance(linear, ConvMap) else None
-        key = (term.source, geometry, linear.weight.shape)
+        key = (term.source, *_form(linear))
         if key in merged:
-            same = merged[key]
-            merged[key] = replace(same, map=replace(same.map, weight=same.map.weight + linear.weight))
+            sources = int(np.prod(term.source_shape))
+            merged[key] = replace(merged[key], map=_sum_of_one_form(merged[key].map, linear, sources))
         else:
             merged[key] = Projection("", term.source, target.name, linear)
     seen: dict[str, int] = {}
@@ -226,6 +235,19 @@ def _projections(target: Population, drive: _Affine) -> list[Projection]:
         number = f".{seen[projection.source]}" if seen[projection.source] > 1 else ""
         named.append(replace(projection, name=f"{projection.source}-to-{target.name}{number}"))
     return named
+
+
+def _form(linear: LinearMap) -> tuple[object, ...]:
+    """Maps of one form and one source become one."""
+    if isinstance(linear, SparseMap):
+        return (SparseMap,)
+    return (linear.geometry if isinstance(linear, ConvMap) else None, linear.weight.shape)
+
+
+def _sum_of_one_form(linear: LinearMap, other: LinearMap, sources: int) -> LinearMap:
+    if isinstance(linear, SparseMap) and isinstance(other, SparseMap):
+        return sum_of_sparse([linear, other], sources)
+    return replace(linear, weight=linear.weight + other.weight)
 
 
 def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
@@ -249,10 +271,10 @@ def _too_large(layer: str, origins: tuple[level1.Origin, ...], error: TooLargeMa
     return UnusableInput(
         Diagnostic(
             "E223",
-            "the linear path into the layer is no convolution, and as a matrix it is too large",
+            "the linear path into the layer is no convolution, and too large without shared weights",
             Place(layer=layer, nodes=tuple(o.node for o in origins)),
             measured=error.entries,
-            limit=MATRIX_ENTRIES_LIMIT,
+            limit=error.limit,
             unit="entries",
             hint="let pooling windows divide the map evenly, put an activation between pooling and convolution, "
             "or flatten behind the activation",
@@ -309,12 +331,7 @@ def _average(pool: op.AveragePool, term: MappedValue, shape: op.Shape) -> Mapped
 def _select(term: MappedValue, shape: op.Shape, start: op.Shape, step: op.Shape) -> MappedValue:
     """Entry i of each axis is entry ``start + i * step`` of ``term``, zero where there is none."""
     if len(shape) != 3:
-        rows = [np.arange(n) * k + s for n, s, k in zip(shape, start, step, strict=True)]
-        refuse_if_too_large(int(np.prod(shape)), int(np.prod(term.shape)))
-        matrix = np.ones((1, 1))
-        for axis, wanted in enumerate(rows):
-            matrix = np.kron(matrix, (wanted[:, None] == np.arange(term.shape[axis])[None, :]).astype(float))
-        return replace(then_dense(term, matrix), shape=shape)
+        return then_sparse(term, _selection(term.shape, shape, start, step), shape)
     ends = [(shape[a] - 1) * step[a] + 1 + start[a] - term.shape[a] for a in (1, 2)]
     geometry = ConvGeometry((step[1], step[2]), (-start[1], -start[2], ends[0], ends[1]))
     if shape[0] == term.shape[0] and start[0] == 0 and step[0] == 1:
@@ -323,3 +340,13 @@ def _select(term: MappedValue, shape: op.Shape, start: op.Shape, step: op.Shape)
     wanted = np.arange(shape[0]) * step[0] + start[0]
     weight = (wanted[:, None] == np.arange(term.shape[0])[None, :]).astype(float)[:, :, None, None]
     return then_conv(term, ConvMap(weight, geometry), shape)
+
+
+def _selection(before: op.Shape, shape: op.Shape, start: op.Shape, step: op.Shape) -> SparseMap:
+    """See ``_select``: each entry that there is, onto its place."""
+    refuse_too_many(int(np.prod(shape)))
+    wanted = [np.arange(n) * k + s for n, s, k in zip(shape, start, step, strict=True)]
+    there = [np.flatnonzero((places >= 0) & (places < n)) for places, n in zip(wanted, before, strict=True)]
+    target = np.ravel_multi_index(np.ix_(*there), shape).ravel()
+    source = np.ravel_multi_index(np.ix_(*(w[t] for w, t in zip(wanted, there, strict=True))), before).ravel()
+    return SparseMap(np.ones(len(target)), source, target)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...runtime.program import IntArray
 from ...runtime.samples import Samples
 from ..arithmetic import mean
 from ..ir.network import Network, evaluate
-from ..ir.operators import FloatArray
-from ..ir.spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+from ..ir.operators import FloatArray, Shape
+from ..ir.spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
@@ -22,8 +24,8 @@ class Drive:
     """One projection seen from its targets.
 
     ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
-    share a kernel); ``activity``, which broadcasts to it, is the mean square of the messages; ``low`` and ``high``
-    bound one message.
+    share a kernel); rows of a sparse map are those of ``entries_by_row``. ``activity``, which broadcasts to it, is the
+    mean square of the messages; ``low`` and ``high`` bound one message.
     """
 
     projection: Projection
@@ -62,8 +64,31 @@ def drives_of(spiking: SpikingNetwork, population: Population, activity: dict[st
         if projection.source == INPUT:
             squares = squares / (spiking.input.step * spiking.input.step)
             messages = (spiking.input.minimum, spiking.input.maximum)
-        drives.append(_drive_of(projection, population.shape[0], squares, messages))
+        if isinstance(projection.map, SparseMap):
+            spread = np.repeat(squares, math.prod(spiking.source_shape(projection)) // squares.size)
+            values = projection.map.weight, spread[projection.map.source]
+            weight, seen = (entries_by_row(projection.map, each, population.shape) for each in values)
+            drives.append(Drive(projection, weight, seen, *messages))
+        else:
+            drives.append(_drive_of(projection, population.shape[0], squares, messages))
     return drives
+
+
+def entries_by_row(entries: SparseMap, values: FloatArray, shape: Shape) -> FloatArray:
+    """``values`` (n,) of the entries as rows (O, R, longest fan-in), one per neuron of ``shape``, zeros behind."""
+    place = _place_in_row(entries)
+    rows = np.zeros((math.prod(shape), int(place.max(initial=0)) + 1))
+    rows[entries.target, place] = values
+    return rows.reshape(shape[0], -1, rows.shape[1])
+
+
+def values_of_rows(entries: SparseMap, rows: FloatArray) -> FloatArray:
+    """Values (n,) that ``entries_by_row`` laid out as ``rows``."""
+    return np.asarray(rows.reshape(-1, rows.shape[-1])[entries.target, _place_in_row(entries)])
+
+
+def _place_in_row(entries: SparseMap) -> IntArray:
+    return np.arange(len(entries.target)) - np.searchsorted(entries.target, entries.target)
 
 
 def _drive_of(projection: Projection, channels: int, activity: FloatArray, messages: tuple[int, int]) -> Drive:

@@ -2,7 +2,8 @@
 
 Messages are the ANN's activations over their clipping thresholds, the rates that spike counts approach, and for the
 input its encoded integers. A convolution's fan-in is what its kernel sees at output positions drawn at random over
-samples and map, padding included. A fan-in is taken in blocks, whose messages count as uncorrelated, because a
+samples and map, padding included. Each neuron behind a sparse map has a fan-in of its own, whose messages count as
+uncorrelated. Any other fan-in is taken in blocks, whose messages count as uncorrelated, because a
 covariance costs its square in memory and its cube in time.
 """
 
@@ -17,10 +18,11 @@ import numpy.typing as npt
 
 from ...runtime.samples import Samples
 from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
-from ..arithmetic import mean_and_covariance
+from ..arithmetic import mean, mean_and_covariance
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
-from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SpikingNetwork
+from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SparseMap, SpikingNetwork
+from .drives import entries_by_row
 
 _SAMPLES = 512
 _KEPT_VALUES = 1 << 26
@@ -48,6 +50,18 @@ class Block:
     covariance: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """Fan-ins of the sparse projection ``index``, one for each neuron: a row of weights as in ``entries_by_row``.
+
+    ``mean`` and ``variance`` (O, R, F) are those of the message that each weight gets.
+    """
+
+    index: int
+    mean: FloatArray
+    variance: FloatArray
+
+
 def calibration_messages(network: Network, spiking: SpikingNetwork, calibration: Samples) -> Messages:
     """What every source sends for the first samples of ``calibration``; ``spiking`` has its input's step."""
     firing = spiking.populations[:-1]
@@ -69,16 +83,17 @@ def _encoded(inputs: npt.NDArray[np.float32], signal: InputSignal) -> npt.NDArra
 
 
 def fan_in_blocks(projections: tuple[Projection, ...], population: Population, messages: Messages) -> list[Block]:
-    """Moments of everything that ``population`` receives through ``projections``.
+    """Moments of what ``population`` receives through those ``projections`` that are not sparse.
 
     Projections whose fan-ins a row of weights can be laid over together (convolutions with the same number of
     groups; matrices) share blocks; others count as uncorrelated.
     """
     random = np.random.default_rng(0)
     together: dict[int, list[int]] = {}
-    for index, projection in enumerate(projections):
-        together.setdefault(_groups(projection), []).append(index)
     blocks = []
+    for index, projection in enumerate(projections):
+        if not isinstance(projection.map, SparseMap):
+            together.setdefault(_groups(projection), []).append(index)
     for groups, members in sorted(together.items()):
         fan_ins = {i: _FanIn(projections[i], messages[projections[i].source]) for i in members}
         where = _positions(population, groups, sum(f.size for f in fan_ins.values()), messages, random)
@@ -89,6 +104,23 @@ def fan_in_blocks(projections: tuple[Projection, ...], population: Population, m
                 seen = [fan_ins[i].seen(where, group, first, end) for i, first, end in pieces]
                 blocks.append(_block(rows, pieces, np.concatenate(seen, axis=1)))
     return blocks
+
+
+def fan_ins_apart(projections: tuple[Projection, ...], population: Population, messages: Messages) -> list[Apart]:
+    """Moments of what ``population`` receives through those ``projections`` that are sparse."""
+    return [
+        _apart(index, p.map, population, messages[p.source])
+        for index, p in enumerate(projections)
+        if isinstance(p.map, SparseMap)
+    ]
+
+
+def _apart(index: int, entries: SparseMap, population: Population, messages: npt.NDArray[np.float32]) -> Apart:
+    flat = messages.reshape(len(messages), -1)
+    average = mean(flat, axis=0)
+    variance = mean(np.square(flat - average), axis=0)
+    seen = (entries_by_row(entries, of_source[entries.source], population.shape) for of_source in (average, variance))
+    return Apart(index, *seen)
 
 
 def _groups(projection: Projection) -> int:

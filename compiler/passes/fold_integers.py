@@ -16,7 +16,16 @@ import numpy as np
 
 from ...runtime import program as level3
 from ..ir.operators import FloatArray
-from ..ir.spiking import INPUT, ConvMap, Population, Projection, SpikingNetwork
+from ..ir.spiking import (
+    INPUT,
+    ConvMap,
+    DenseMap,
+    LinearMap,
+    Population,
+    Projection,
+    SparseMap,
+    SpikingNetwork,
+)
 from .contract import Compilation, Context, Outcome, spiking_level
 from .gates import with_gates
 
@@ -100,25 +109,33 @@ def _integer_projection(spiking: SpikingNetwork, projection: Projection) -> leve
     weight = projection.map.weight
     scale = _scale(target)
     if not isinstance(projection.map, ConvMap):
-        scale = np.broadcast_to(scale, target.shape)
+        scale = np.broadcast_to(scale, target.shape).ravel()
+    if isinstance(projection.map, SparseMap):
+        scale = scale[projection.map.target]
     units = weight * (scale.reshape(-1, *(1,) * (weight.ndim - 1)) / (1 << projection.exponent))
     integers = np.rint(units)
     units -= integers
-    if max(units.max(), -units.min()) > _OFF_GRID:
+    if np.abs(units).max(initial=0.0) > _OFF_GRID:
         raise AssertionError(f"the weights of {projection.name} are not on the integer grid")
-    synapses: level3.Synapses
-    if isinstance(projection.map, ConvMap):
-        synapses = level3.ConvSynapses(integers.astype(np.int64), projection.map.geometry)
-    else:
-        synapses = level3.DenseSynapses(integers.astype(np.int64))
     return level3.Projection(
         name=projection.name,
         source=level3.INPUT if projection.source == INPUT else projection.source,
         target=projection.target,
-        synapses=synapses,
+        synapses=_synapses(projection.map, integers.astype(np.int64)),
         exponent=projection.exponent,
         delay=projection.delay,
     )
+
+
+def _synapses(linear: LinearMap, weight: level3.IntArray) -> level3.Synapses:
+    match linear:
+        case ConvMap():
+            return level3.ConvSynapses(weight, linear.geometry)
+        case DenseMap():
+            return level3.DenseSynapses(weight)
+        case SparseMap():
+            kept = weight != 0
+            return level3.SparseSynapses(weight[kept], linear.source[kept], linear.target[kept])
 
 
 def _worst_rounding(population: Population, integers: level3.Population, context: Context) -> dict[str, float]:

@@ -22,13 +22,13 @@ from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ..arithmetic import log2, mean
 from ..ir.operators import FloatArray
-from ..ir.spiking import Population, Projection
+from ..ir.spiking import Population, Projection, SparseMap
 from .contract import Compilation, Context, Outcome, spiking_level
-from .drives import Drive, drives_of, largest_weight, mean_square_activity
+from .drives import Drive, drives_of, largest_weight, mean_square_activity, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
-from .fan_in_moments import Block, calibration_messages, fan_in_blocks
+from .fan_in_moments import Messages, calibration_messages, fan_in_blocks, fan_ins_apart
 from .input_encoding import choose_input, in_input_steps
-from .rounding import Rounding, candidate_thresholds, round_against, round_to_nearest
+from .rounding import Moments, Rounding, candidate_thresholds, round_against, round_to_nearest
 from .scales import choose_thresholds, leaves_ranges, limit_configurations
 
 _FEW_WEIGHT_LEVELS = 7
@@ -55,7 +55,7 @@ class QuantizeWeights:
             drives = drives_of(spiking, population, activity)
             choice = choose_exponents(population, drives, context)
             incoming = spiking.incoming(population.name)
-            blocks = None if messages is None else fan_in_blocks(incoming, population, messages)
+            blocks = None if messages is None else _moments(incoming, population, messages)
             rounding = _fitting_rounding(population, drives, choice, blocks, context)
             remarks += _remarks(population, drives, choice, rounding.threshold, context)
             scaled = replace(population, integer_threshold=_shaped(rounding.threshold, population))
@@ -74,8 +74,12 @@ class QuantizeWeights:
         return Outcome(replace(state, spiking=rounded), effect, tuple(remarks))
 
 
+def _moments(incoming: tuple[Projection, ...], population: Population, messages: Messages) -> Moments:
+    return [*fan_in_blocks(incoming, population, messages), *fan_ins_apart(incoming, population, messages)]
+
+
 def _fitting_rounding(
-    population: Population, drives: list[Drive], choice: Choice, blocks: list[Block] | None, context: Context
+    population: Population, drives: list[Drive], choice: Choice, blocks: Moments | None, context: Context
 ) -> Rounding:
     """Round at thresholds that keep the ranges afterwards too; few bits of equal sign add up when rounded up."""
     highest = choice.ceiling.threshold
@@ -95,7 +99,7 @@ def _rounding(
     drives: list[Drive],
     choice: Choice,
     highest: FloatArray,
-    blocks: list[Block] | None,
+    blocks: Moments | None,
     context: Context,
 ) -> Rounding:
     step = context.target.weights.step.value
@@ -131,8 +135,12 @@ def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
 
 
 def _on_grid(drive: Drive, exponent: int) -> Projection:
-    weight = drive.weight.reshape(drive.projection.map.weight.shape)
-    return replace(drive.projection, map=replace(drive.projection.map, weight=weight), exponent=exponent)
+    linear = drive.projection.map
+    if isinstance(linear, SparseMap):
+        weight = values_of_rows(linear, drive.weight)
+    else:
+        weight = drive.weight.reshape(linear.weight.shape)
+    return replace(drive.projection, map=replace(linear, weight=weight), exponent=exponent)
 
 
 def _levels_used(drives: list[Drive], choice: Choice, threshold: FloatArray, step: int) -> float:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arithmetic import matmul, mean
+from ..arithmetic import matmul, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
 from .drives import Drive
 from .error_feedback import error_variance, round_with_feedback
-from .fan_in_moments import Block
+from .fan_in_moments import Apart, Block
 from .scales import rounded_weight, rounding_error
 
 _CANDIDATE_WEIGHTS = 1 << 12
 _MOST_CANDIDATES = 256
 _CANDIDATE_VALUES = 1 << 24
 _LOWEST_SHARE = 0.75
+
+
+Moments = Sequence[Block | Apart]
+"""What the neurons of a population receive, in parts that count as uncorrelated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +66,7 @@ def candidate_thresholds(drives: list[Drive], highest: FloatArray) -> FloatArray
 
 
 def round_against(
-    blocks: list[Block],
+    blocks: Moments,
     drives: list[Drive],
     exponents: tuple[int, ...],
     thresholds: tuple[FloatArray, FloatArray | None],
@@ -82,6 +87,14 @@ def round_against(
     offset, square = np.zeros((count, channels, rows)), np.zeros((count, channels))
     rounded = [np.zeros((count, *d.weight.shape)) for d in drives]
     for block in blocks:
+        if isinstance(block, Apart):
+            index = block.index
+            grids = (float(step << exponents[index]), maximum // step)
+            rounded[index] = _to_nearest(drives[index].weight, candidates, own, grids)
+            error = rounded[index] - drives[index].weight
+            offset += total(block.mean * error, axis=3)
+            square += total(block.variance * np.square(error), axis=(2, 3)) / error.shape[2]
+            continue
         weight = np.concatenate([drives[i].weight[block.rows, :, a:b] for i, a, b in block.pieces], axis=2)
         steps = np.concatenate([np.full(b - a, float(step << exponents[i])) for i, a, b in block.pieces])
         flat, grid = _columns(weight, steps, candidates[:, block.rows])
@@ -102,6 +115,19 @@ def round_against(
     best, channel = square.argmin(axis=0), np.arange(channels)
     kept = [replace(d, weight=r[best, channel]) for d, r in zip(drives, rounded, strict=True)]
     return Rounding(candidates[best, channel], kept, offset[best, channel], square[best, channel])
+
+
+def _to_nearest(
+    weight: FloatArray, candidates: FloatArray, own: FloatArray | None, grids: tuple[float, int]
+) -> FloatArray:
+    """Weights (K, O, R, F) at each of K candidates (K, O), the last of which stands for ``own``, if that is given.
+
+    ``grids`` are the step at the threshold 1, and how many steps a weight can have.
+    """
+    step, limit = grids
+    aimed = candidates if own is None else np.concatenate([candidates[:-1], own[None]])
+    steps = np.clip(np.rint(weight * (aimed[:, :, None, None] / step)), -limit, limit)
+    return np.asarray(steps * (step / candidates[:, :, None, None]))
 
 
 def _on_own_grid(weight: FloatArray, steps: FloatArray, own: FloatArray, limit: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
+from .coordinates import fault_of_coordinates
 from .neuron_models import COS, LARGEST_PAYLOAD, MSAT, PLAIN_IF, model_faults
 from .program import (
     INPUT,
@@ -217,7 +218,7 @@ def _projection_contradictions(
     elif not _is_below(projection.synapses.weight, 31):
         yield projection.name, "a weight does not fit 32 bits"
     if isinstance(projection.synapses, SparseSynapses):
-        fault = _fault_of_coordinates(projection.synapses, program.source_shape(projection), target.shape)
+        fault = _sparse_fault(projection.synapses, program.source_shape(projection), target.shape)
         if fault is not None:
             yield projection.name, fault
     elif not _fits(projection, program.source_shape(projection), target.shape):
@@ -294,19 +295,8 @@ def _fits(projection: Projection, source: Shape, target: Shape) -> bool:
     )
 
 
-def _fault_of_coordinates(synapses: SparseSynapses, source: Shape, target: Shape) -> str | None:
+def _sparse_fault(synapses: SparseSynapses, source: Shape, target: Shape) -> str | None:
     if not (_is_shape(source) and _is_shape(target)):
         return f"coordinates do not map {source} to {target}"
-    if synapses.weight.ndim != 1 or not synapses.weight.shape == synapses.source.shape == synapses.target.shape:
-        return "weights and their coordinates are not one for one"
-    for title, places, neurons in (
-        ("source", synapses.source, math.prod(source)),
-        ("target", synapses.target, math.prod(target)),
-    ):
-        low, high = int(places.min(initial=0)), int(places.max(initial=0))
-        if low < 0 or high >= neurons:
-            return f"there is no {title} neuron {low if low < 0 else high} among {neurons}"
-    # Both counts are at most 2^26, so the place in the matrix fits 64 bits.
-    if (np.diff(synapses.target * math.prod(source) + synapses.source) <= 0).any():
-        return "coordinates do not ascend by target and source, each pair once"
-    return None if synapses.weight.all() else "a weight with coordinates is 0"
+    fault = fault_of_coordinates(synapses.weight, (synapses.source, synapses.target), (source, target))
+    return "a weight with coordinates is 0" if fault is None and not synapses.weight.all() else fault

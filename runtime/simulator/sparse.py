@@ -1,7 +1,7 @@
-"""Products with sparse matrices in numpy: many rows at a time, entry by entry of a row.
+"""Products with sparse matrices in numpy: an entry of every row at a time, added in the order of the entries.
 
-Integer callers pass a float type that holds every partial sum exactly (``exact_float``), so the order of summation
-cannot matter.
+Integer callers pass a float type that holds every partial sum exactly (``exact_float``); for other floats the order of
+summation is the same on every machine.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .kernels import Floats
 
 Indices = npt.NDArray[np.intp]
 
-_FEWEST_ROWS = 32
-"""Rows from which on an entry of all of them is taken at once; what fewer rows have beyond it is a product for each."""
-
 _VALUES_AT_ONCE = 1 << 19
 """Sums held at a time: 2 MB in 32-bit floats stay in the second level of the cache."""
+
+_FEWEST_MESSAGES = 64
+"""Taken together nevertheless, so that what a step of an entry costs is spread."""
 
 
 class SparseMatrix:
@@ -35,31 +35,23 @@ class SparseMatrix:
         self.source: Indices = source.astype(np.intp)
         self.starts: Indices = np.searchsorted(target, np.arange(targets + 1)).astype(np.intp)
         fan_in = np.diff(self.starts)
-        self._order: Indices = np.argsort(-fan_in, kind="stable")
-        # How many rows have an entry 0, 1, 2 ...: together with the order these are the first of the ordered rows.
-        rows = np.searchsorted(-fan_in[self._order], -np.arange(int(fan_in.max(initial=0)))).tolist()
-        self._rows = [count for count in rows if count >= _FEWEST_ROWS]
-        self._long = [i for i in self._order[:_FEWEST_ROWS].tolist() if fan_in[i] > len(self._rows)]
+        self._longest_first: Indices = np.argsort(-fan_in, kind="stable")
+        # How many rows have an entry 0, 1, 2 ...: the first so many of the ordered rows.
+        longest = np.arange(int(fan_in.max(initial=0)))
+        self._rows_with_entry = np.searchsorted(-fan_in[self._longest_first], -longest).tolist()
 
     def multiply(self, messages: npt.NDArray[Any]) -> Floats:
         """Weighted sums (N, targets), in the type of ``weight``, of ``messages`` (N, sources)."""
-        sums: Floats = np.empty((len(messages), len(self._order)), dtype=self.weight.dtype)
-        at_once = max(1, _VALUES_AT_ONCE // max(1, len(self._order)))
+        targets = len(self._longest_first)
+        sums: Floats = np.empty((len(messages), targets), dtype=self.weight.dtype)
+        at_once = max(_FEWEST_MESSAGES, _VALUES_AT_ONCE // max(1, targets))
         for first in range(0, len(messages), at_once):
             part = slice(first, first + at_once)
             by_source = np.ascontiguousarray(messages[part].T, dtype=self.weight.dtype)
-            sums[part] = self._sums(by_source).T
-        return sums
-
-    def _sums(self, by_source: Floats) -> Floats:
-        ordered: Floats = np.zeros((len(self._order), by_source.shape[1]), dtype=by_source.dtype)
-        first_entries = self.starts[self._order]
-        for number, rows in enumerate(self._rows):
-            entries = first_entries[:rows] + number
-            ordered[:rows] += by_source[self.source[entries]] * self.weight[entries, None]
-        sums = np.empty_like(ordered)
-        sums[self._order] = ordered
-        for row in self._long:
-            entries_left = slice(self.starts[row] + len(self._rows), self.starts[row + 1])
-            sums[row] += self.weight[entries_left] @ by_source[self.source[entries_left]]
+            ordered: Floats = np.zeros((targets, by_source.shape[1]), dtype=self.weight.dtype)
+            starts = self.starts[self._longest_first]
+            for number, rows in enumerate(self._rows_with_entry):
+                entries = starts[:rows] + number
+                ordered[:rows] += by_source[self.source[entries]] * self.weight[entries, None]
+            sums[part, self._longest_first] = ordered.T
         return sums

@@ -24,6 +24,7 @@ from spikec.compiler.ir.operators import (
     Scale,
     Shape,
     Slice,
+    Transpose,
 )
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
@@ -154,6 +155,9 @@ class Growing:
 
     def moved(self, source: str) -> str:
         channels, rows, columns = self.shapes[source]
+        if self.chance(0.3):
+            # No convolution: a sparse map.
+            return self.add(Transpose((0, 2, 1)), source)
         if self.chance(0.5):
             return (
                 self.add(Pad((1, 0, -(rows > 2)), (0, 1, -(columns > 3))), source)
@@ -188,7 +192,7 @@ class Growing:
                 if self.shapes[value][1:] == (1, 1):
                     break
                 before = value
-                kind = self.random.choice(["conv", "block", "pool", "moved", "affine", "conv"])
+                kind = self.random.choice(["conv", "block", "pool", "moved", "moved", "affine", "conv"])
                 value = {
                     "conv": lambda v: self.activation(self.conv(v)),
                     "block": self.block,
@@ -197,6 +201,8 @@ class Growing:
                     "affine": self.affine,
                 }[str(kind)](before)
             value = self.add(Reshape((int(np.prod(self.shapes[value])),)), value)
+        if self.chance(0.2) and self.shapes[value][0] > 4:
+            value = self.activation(self.add(Slice((1,), self.shapes[value], (2,)), value))
         if self.chance(0.5):
             value = self.activation(self.dense(value, 6))
         if self.chance(0.15):

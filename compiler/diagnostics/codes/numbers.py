@@ -55,10 +55,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         "E223",
-        "linear path too large as a matrix",
-        "A chain of linear operators is no single convolution, and its explicit matrix exceeds 2^27 entries.",
+        "linear path too large without shared weights",
+        "A chain of linear operators is no convolution, and has more than 2^25 weights, or 2^27 as a matrix.",
         "Such a projection would not fit into memory, let alone on a chip.",
-        "error E223: layer 'conv9': the linear path into the layer is no convolution, and as a matrix it is too large",
+        "error E223: layer 'c': the linear path into the layer is no convolution, and too large without shared weights",
         "Let pooling windows divide the map evenly, or put an activation between pooling and convolution.",
     ),
     Code(

@@ -17,7 +17,7 @@ from spikec.runtime.program import INPUT
 
 @implements(proc=CompiledNetwork, protocol=LoihiProtocol)
 class SubCompiledNetwork(AbstractSubProcessModel):  # type: ignore[misc]
-    """Stock Conv and Dense processes around ``IntegrateFire`` populations."""
+    """Stock Conv, Dense and Sparse processes around ``IntegrateFire`` populations."""
 
     def __init__(self, process: Any) -> None:
         program = process.proc_params["program"]

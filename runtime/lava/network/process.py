@@ -17,8 +17,8 @@ class CompiledNetwork(AbstractProcess):  # type: ignore[misc]
     (*readout.shape) send the read-out's spikes and its membrane potential. The result of sample n is ``v_out`` at
     time step n*P + depth + T, and at no other: before it the read-out still integrates, after it the next window, or
     what else arrives, changes it. It is read by a sink, or a process of one's own, that looks at that step. Under any
-    ``fixed_pt`` run configuration the network is made of stock Conv and Dense processes around ``IntegrateFire``;
-    ``run_config()`` runs it fused, with the same results.
+    ``fixed_pt`` run configuration the network is made of stock Conv, Dense and Sparse processes around
+    ``IntegrateFire``; ``run_config()`` runs it fused, with the same results.
     """
 
     def __init__(self, *, program: Any, name: str | None = None) -> None:

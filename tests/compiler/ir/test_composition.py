@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
-from spikec.compiler.ir import composition
-from spikec.compiler.ir.composition import MappedValue, TooLargeMap, as_map, as_matrix, identity, then_conv, then_dense
+from spikec.compiler.ir import composition, sparse_maps
+from spikec.compiler.ir.composition import (
+    MappedValue,
+    as_map,
+    as_matrix,
+    as_sparse,
+    identity,
+    then_conv,
+    then_dense,
+    then_sparse,
+)
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import (
     AveragePool,
@@ -27,7 +36,8 @@ from spikec.compiler.ir.operators import (
     Transpose,
 )
 from spikec.compiler.ir.rates import evaluate_rates
-from spikec.compiler.ir.spiking import ConvMap, DenseMap, LinearMap
+from spikec.compiler.ir.sparse_maps import TooLargeMap, sparse_map
+from spikec.compiler.ir.spiking import ConvMap, DenseMap, LinearMap, SparseMap
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.runtime.program.geometry import ConvGeometry
@@ -183,21 +193,42 @@ def test_stays_a_convolution(name: str) -> None:
     np.testing.assert_allclose(rates[readout], expected, rtol=0, atol=1e-12)
 
 
-MATRICES: dict[str, list[Operator]] = {
+SPARSE: dict[str, list[Operator]] = {
     "padded after padded": [even_conv(4, 3, 3, 1), even_conv(3, 5, 3, 1)],
-    "pool that leaves pixels over, then padded": [AveragePool((3, 3), (3, 3)), even_conv(4, 3, 3, 1)],
     "cropped, then padded": [Pad((0, -1, 0), (0, 0, 0)), Pad((0, 1, 0), (0, 0, 0))],
     "uncounted padding": [AveragePool((3, 3), (2, 2), (1, 1, 1, 1), count_padding=False)],
     "a factor per pixel": [Scale(np.arange(256.0).reshape(4, 8, 8))],
     "transposed": [Transpose((0, 2, 1))],
     "flattened": [Reshape((256,))],
+    "some of many": [Reshape((256,)), Slice((1,), (256,), (3,)), Pad((0,), (7,))],
+    "padded after padded, flattened": [even_conv(4, 3, 3, 1), even_conv(3, 5, 3, 1), Reshape((320,))],
+    "transposed, then convolved": [Transpose((0, 2, 1)), even_conv(4, 3, 3, 1)],
+    "uncounted padding, then a factor per pixel": [
+        AveragePool((3, 3), (2, 2), (1, 1, 1, 1), count_padding=False),
+        Scale(np.arange(64.0).reshape(4, 4, 4)),
+    ],
+}
+MATRICES: dict[str, list[Operator]] = {
+    "pool that leaves pixels over, then padded": [AveragePool((3, 3), (3, 3)), even_conv(4, 3, 3, 1)],
+    "sparse, then dense": [
+        *SPARSE["uncounted padding"],
+        Reshape((64,)),
+        Dense(np.random.default_rng(2).normal(size=(5, 64)), np.zeros(5)),
+    ],
+    "dense, then sparse": [
+        Reshape((256,)),
+        Dense(np.random.default_rng(2).normal(size=(36, 256)), np.zeros(36)),
+        Reshape((1, 6, 6)),
+        AveragePool((3, 3), (2, 2), (1, 1, 1, 1), count_padding=False),
+        Pad((0, 1, 0), (1, 0, 2)),
+    ],
 }
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_becomes_a_matrix(name: str) -> None:
-    found, rates, expected = composed(network_of((4, 8, 8), MATRICES[name]))
-    assert isinstance(found, DenseMap)
+@pytest.mark.parametrize("name", [*SPARSE, *MATRICES])
+def test_becomes_sparse_or_where_it_is_filled_a_matrix(name: str) -> None:
+    found, rates, expected = composed(network_of((4, 8, 8), {**SPARSE, **MATRICES}[name]))
+    assert isinstance(found, SparseMap if name in SPARSE else DenseMap)
     readout = next(reversed(rates))
     np.testing.assert_allclose(rates[readout], expected, rtol=0, atol=1e-10)
 
@@ -246,29 +277,46 @@ def test_size_limit(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
 @pytest.mark.parametrize(
     "operators",
     [
-        MATRICES["padded after padded"],
-        MATRICES["a factor per pixel"],
-        MATRICES["flattened"],
-        MATRICES["transposed"],
+        SPARSE["padded after padded"],
+        SPARSE["a factor per pixel"],
+        SPARSE["flattened"],
+        SPARSE["transposed"],
+        MATRICES["dense, then sparse"],
         [Reshape((256,)), Slice((0,), (256,), (2,))],
         [Reshape((256,)), Pad((1,), (1,))],
     ],
 )
 def test_too_large_a_matrix_is_refused_at_its_layer(monkeypatch: pytest.MonkeyPatch, operators: list[Operator]) -> None:
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 1000)
+    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 100)
+    monkeypatch.setattr(sparse_maps, "SPARSE_ENTRIES_LIMIT", 100)
     network = network_of((4, 8, 8), operators)
     with pytest.raises(UnusableInput) as refusal:
         ComposeLinearMaps().run(Compilation(network), Context(targets.load("lava"), 4))
     (diagnostic,) = refusal.value.diagnostics
     assert diagnostic.code == "E223"
     assert diagnostic.place.layer is not None
+    assert diagnostic.limit == 100
     assert diagnostic.measured is not None
-    assert diagnostic.measured > 1000
+    assert diagnostic.measured > 100
 
 
 def test_then_conv_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 16 * 16)
     flat = MappedValue("a", (1, 4, 4), None, (1, 4, 4), np.arange(16)[::-1].copy())
     after = ConvMap(np.ones((2, 1, 1, 1)), ConvGeometry())
+    monkeypatch.setattr(sparse_maps, "SPARSE_ENTRIES_LIMIT", 32)
+    assert len(as_sparse(then_conv(flat, after, (2, 4, 4))).weight) == 32
+    monkeypatch.setattr(sparse_maps, "SPARSE_ENTRIES_LIMIT", 31)
     with pytest.raises(TooLargeMap):
         then_conv(flat, after, (2, 4, 4))
+
+
+def test_a_row_much_longer_than_the_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are rounded in rows, all as long as the longest."""
+    source = np.arange(40)
+    star = sparse_map(np.ones(49), np.concatenate([source, source[:9]]), np.repeat([0, 1], [40, 9]) * 3, 40)
+    value = then_sparse(identity("a", (40,)), star, (60,))
+    assert isinstance(as_map(value), SparseMap)
+    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 60 * 40 - 1)
+    with pytest.raises(TooLargeMap) as refusal:
+        as_map(value)
+    assert (refusal.value.entries, refusal.value.limit) == (2400, 2399)

@@ -11,7 +11,7 @@ import pytest
 
 from spikec.compiler.ir.network import INPUT, Network
 from spikec.compiler.ir.operators import Conv, Dense
-from spikec.compiler.ir.spiking import ConvMap, DenseMap, SpikingNetwork
+from spikec.compiler.ir.spiking import ConvMap, DenseMap, SparseMap, SpikingNetwork
 from spikec.compiler.ir.verify import network_faults, spiking_faults
 from spikec.runtime.program.geometry import ConvGeometry
 
@@ -121,6 +121,18 @@ LEVEL_2: dict[str, tuple[Callable[[SpikingNetwork], SpikingNetwork], str]] = {
     "another padding": (lambda s: conv_map(s, geometry=ConvGeometry()), "does not map"),
     "groups that do not divide": (lambda s: conv_map(s, geometry=ConvGeometry(groups=3)), "does not map"),
     "a matrix of another size": (lambda s: projection(s, -1, map=DenseMap(np.ones((3, 9)))), "does not map"),
+    "coordinates out of order": (
+        lambda s: projection(s, -1, map=SparseMap(np.ones(2), np.array([1, 0]), np.array([0, 0]))),
+        "do not ascend",
+    ),
+    "coordinates of another target": (
+        lambda s: projection(s, -1, map=SparseMap(np.ones(1), np.array([0]), np.array([99]))),
+        "no target neuron 99",
+    ),
+    "a sparse weight that is NaN": (
+        lambda s: projection(s, -1, map=SparseMap(np.array([np.nan]), np.array([0]), np.array([0]))),
+        "not finite",
+    ),
     "a convolution of a vector": (
         lambda s: projection(s, -1, map=ConvMap(np.ones((3, 2, 1, 1)), ConvGeometry())),
         "does not map",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,26 @@ def test_a_stored_program_with_broken_coordinates_is_refused(tmp_path: Path) -> 
     broken = replace(sound, projections=(replace(sound.projections[0], synapses=turned), sound.projections[1]))
     with pytest.raises(UnusableInput, match="do not ascend"):
         load_program(saved(tmp_path / "out", broken))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coordinates": {"source": "in/source"}}, "'target' is missing"),
+        ({"coordinates": None}, "not an object"),
+        ({"coordinates": {"source": "in/source", "target": "nothing"}}, "'nothing' is missing"),
+        ({"coordinates": {"source": "in/source", "target": "in/target", "more": 1}}, "'more' means nothing here"),
+        ({"geometry": {}}, "a geometry and coordinates"),
+    ],
+)
+def test_damaged_descriptions_of_coordinates(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = saved(tmp_path / "out", program(random_matrix(0, 12, 12, 0.3))) / "program.json"
+    document = json.loads(path.read_text())
+    document["projections"][0] |= changes
+    path.write_text(json.dumps(document))
+    with pytest.raises(UnusableInput, match=message) as caught:
+        load_program(path.parent)
+    assert [d.code for d in caught.value.diagnostics] == ["E611"]
 
 
 def test_other_arrays_must_not_be_empty() -> None:

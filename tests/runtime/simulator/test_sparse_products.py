@@ -36,6 +36,7 @@ def test_numpy_product(seed: int, targets: int, sources: int, messages: int, at_
     entries = SparseSynapses.of_matrix(weight)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sparse, "_VALUES_AT_ONCE", at_once)
+        patch.setattr(sparse, "_FEWEST_MESSAGES", 1)
         matrix = SparseMatrix(entries.weight.astype(np.float64), entries.source, entries.target, targets)
         assert np.array_equal(matrix.multiply(sent), sent @ weight.T)
 

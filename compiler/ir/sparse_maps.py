@@ -1,0 +1,129 @@
+"""Algebra of linear maps by their coordinates: what convolutions, layouts and each other make of them.
+
+Sums of products are added one after the other in the order of the coordinates, so they are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...runtime.program import IntArray
+from ...runtime.simulator.sparse import SparseMatrix
+from .operators import FloatArray, Shape
+from .spiking import ConvMap, SparseMap
+
+SPARSE_ENTRIES_LIMIT = 1 << 25
+"""Most weights with coordinates (800 MB), or products on the way to them, that a composition may make."""
+
+
+class TooLargeMap(Exception):  # noqa: N818 - says what is wrong, and is answered by a diagnostic
+    """An explicit map would need ``entries`` entries, more than ``limit``."""
+
+    def __init__(self, entries: int, limit: int) -> None:
+        super().__init__(f"{entries} entries")
+        self.entries = entries
+        self.limit = limit
+
+
+def sparse_map(weight: FloatArray, source: IntArray, target: IntArray, sources: int) -> SparseMap:
+    """Weights at coordinates in any order; those at the same place are summed, and zeros left out."""
+    places = target * sources + source
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    is_first = np.diff(ordered, prepend=-1) > 0
+    summed = np.bincount(np.cumsum(is_first) - 1, weight[order]) if len(order) else np.zeros(0)
+    kept = ordered[is_first][summed != 0]
+    return SparseMap(summed[summed != 0], kept % sources, kept // sources)
+
+
+def sparse_identity(size: int, gain: float = 1.0) -> SparseMap:
+    """Each neuron onto the one at its place, times ``gain``."""
+    return SparseMap(np.full(size, gain), np.arange(size), np.arange(size))
+
+
+def sparse_from_matrix(matrix: FloatArray) -> SparseMap:
+    """Entries of ``matrix`` (targets, sources) other than 0."""
+    target, source = np.nonzero(matrix)
+    return SparseMap(matrix[target, source], source, target)
+
+
+def to_matrix(entries: SparseMap, targets: int, sources: int) -> FloatArray:
+    """The map as a matrix (targets, sources)."""
+    matrix = np.zeros((targets, sources))
+    matrix[entries.target, entries.source] = entries.weight
+    return matrix
+
+
+def sparse_convolution(conv: ConvMap, source: Shape) -> SparseMap:
+    """Every synapse of a convolution of a map of shape ``source``; those into the padding are left out."""
+    geometry, (outputs, inputs, *kernel) = conv.geometry, conv.weight.shape
+    rows, columns = geometry.output_size((source[1], source[2]), (kernel[0], kernel[1]))
+    refuse_too_many(np.count_nonzero(conv.weight) * rows * columns)
+    outputs_per_group = outputs // geometry.groups
+    parts: list[tuple[npt.NDArray[np.float64], IntArray, IntArray]] = []
+    for place in np.ndindex(kernel[0], kernel[1]):
+        weight = conv.weight[:, :, place[0], place[1]]
+        output, within = np.nonzero(weight)
+        channel = output // outputs_per_group * inputs + within
+        (row, read_row), (column, read_column) = (
+            _reads(conv, axis, place[axis], size, source[1 + axis]) for axis, size in enumerate((rows, columns))
+        )
+        target = (output[:, None, None] * rows + row[:, None]) * columns + column
+        origin = (channel[:, None, None] * source[1] + read_row[:, None]) * source[2] + read_column
+        spread = np.broadcast_to(weight[output, within][:, None, None], target.shape)
+        parts.append((spread.ravel(), origin.ravel(), target.ravel()))
+    weights, origins, targets = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse_map(weights, origins, targets, int(np.prod(source)))
+
+
+def _reads(conv: ConvMap, axis: int, tap: int, size: int, source: int) -> tuple[IntArray, IntArray]:
+    """Target indices along ``axis`` whose kernel has its entry ``tap`` inside the source, and where it is there."""
+    geometry = conv.geometry
+    place = np.arange(size) * geometry.stride[axis] + tap * geometry.dilation[axis] - geometry.padding[axis]
+    inside = (place >= 0) & (place < source)
+    return np.flatnonzero(inside), place[inside]
+
+
+def moved(entries: SparseMap, order: IntArray, sources: int) -> SparseMap:
+    """The map whose entry j is entry ``order[j]``, a permutation, of the given one."""
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return sparse_map(entries.weight, entries.source, places[entries.target], sources)
+
+
+def sparse_product(after: SparseMap, first: SparseMap, sources: int) -> SparseMap:
+    """``first``, from ``sources`` neurons, and then ``after``."""
+    begin = np.searchsorted(first.target, after.source)
+    fan_in = np.searchsorted(first.target, after.source, side="right") - begin
+    refuse_too_many(int(fan_in.sum(dtype=np.int64)))
+    taken = np.repeat(np.arange(len(fan_in)), fan_in)
+    entry = np.arange(len(taken)) - np.repeat(np.cumsum(fan_in) - fan_in - begin, fan_in)
+    return sparse_map(after.weight[taken] * first.weight[entry], first.source[entry], after.target[taken], sources)
+
+
+def matrix_after_sparse(matrix: FloatArray, first: SparseMap, sources: int) -> FloatArray:
+    """``matrix`` (outputs, middle) times ``first`` from ``sources`` neurons, (outputs, sources)."""
+    order = np.lexsort((first.target, first.source))
+    columns = SparseMatrix(first.weight[order], first.target[order], first.source[order], sources)
+    return np.asarray(columns.multiply(matrix))
+
+
+def sparse_after_matrix(after: SparseMap, matrix: FloatArray, targets: int) -> FloatArray:
+    """``matrix`` (middle, sources) and then ``after`` onto ``targets`` neurons, (targets, sources)."""
+    rows = SparseMatrix(after.weight, after.source, after.target, targets)
+    return np.ascontiguousarray(rows.multiply(matrix.T).T)
+
+
+def sum_of_sparse(maps: list[SparseMap], sources: int) -> SparseMap:
+    """The sum of ``maps`` from ``sources`` neurons."""
+    weight, source, target = (
+        np.concatenate(parts) for parts in zip(*((m.weight, m.source, m.target) for m in maps), strict=True)
+    )
+    return sparse_map(weight, source, target, sources)
+
+
+def refuse_too_many(entries: int) -> None:
+    """Raise ``TooLargeMap`` for more than ``SPARSE_ENTRIES_LIMIT`` weights with coordinates."""
+    if entries > SPARSE_ENTRIES_LIMIT:
+        raise TooLargeMap(entries, SPARSE_ENTRIES_LIMIT)
