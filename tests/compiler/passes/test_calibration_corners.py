@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spikec.compiler.ir.network import INPUT, Network, Node
 from spikec.compiler.ir.operators import Relu, Scale
+from spikec.compiler.ir.spiking import SpikingNetwork
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import calibrate_initial_potential
 from spikec.compiler.passes.calibrate_thresholds import CalibrateThresholds
@@ -74,6 +76,22 @@ def test_long_window_stays_within_a_threshold(
     for population in program.populations[:-1]:
         assert population.threshold is not None
         assert (np.abs(population.initial_potential) <= population.threshold).all()
+
+
+def test_potentials_end_at_the_threshold_where_the_aim_cannot_be_reached(
+    quantised_network: Network, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_on(aim: object, spiking: SpikingNetwork, samples: Samples) -> dict[str, Any]:
+        return {p.name: np.full(p.shape, 3.0) for p in spiking.populations[:-1]}
+
+    monkeypatch.setattr(calibrate_initial_potential._Aim, "mean_rates", always_on)
+    distances = iter((2.0, 1.0, 0.0))  # the last candidate, which is the calibrated one, is the nearest
+    monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
+    program = compiled(quantised_network, context).state.program
+    assert program is not None
+    for population in program.populations[:-1]:
+        assert population.threshold is not None
+        assert (population.initial_potential == population.threshold).all()
 
 
 def test_labels_are_not_looked_at(quantised_network: Network, context: Context, images: Samples) -> None:
