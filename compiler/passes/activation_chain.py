@@ -13,7 +13,7 @@ which is one ``QuantizeClip`` with a scale and an offset on either side. A chain
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -154,7 +154,8 @@ class Chain:
         """Neuron that computes the chain, or why there is none."""
         finite = np.isfinite(self.low) & np.isfinite(self.high)
         if finite.all():
-            if bool((self.low == self.high).all()):
+            # A channel whose height is zero is constant, whatever its levels are.
+            if bool(((self.low == self.high) | (self.height == 0)).all()):
                 return Reason(
                     "E111",
                     f"gives {_first(self.height * self.low + self.base):g} for every input, so its threshold is zero",
@@ -233,9 +234,9 @@ def empty_chain() -> Chain:
     return Chain(one, zero, np.array(-np.inf), np.array(np.inf), one, zero)
 
 
-def chained(operators: tuple[Operator, ...], rank: int) -> Chain | Reason:
-    """Chain of elementwise ``operators`` and batch norms on samples with ``rank`` axes, or what breaks it."""
-    return reduce(lambda chain, operator: _then(chain, operator, rank), operators, _start())
+def chains(operators: tuple[Operator, ...], rank: int) -> tuple[Chain | Reason, ...]:
+    """Chain of no operator, of the first, of the first two and so on, or what breaks it; samples have ``rank`` axes."""
+    return tuple(accumulate(operators, lambda chain, operator: _then(chain, operator, rank), initial=_start()))
 
 
 def _start() -> Chain | Reason:

@@ -10,7 +10,7 @@ import numpy as np
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ..ir.network import Network, Node, unused_name
 from ..ir.operators import BatchNorm, Operator, QuantizeClip, Relu, Scale
-from .activation_chain import AFFINE, NONLINEAR, Chain, Neuron, Reason, chained
+from .activation_chain import AFFINE, NONLINEAR, Chain, Neuron, Reason, chains
 from .contract import Compilation, Context, Outcome
 
 _LONGEST = 64
@@ -52,14 +52,15 @@ class RecogniseActivations:
 def recognised(network: Network) -> Network:
     """Network with its activations recognised; the same object where there was nothing to do. Errors: see above."""
     readers = _reader_counts(network)
+    runs = _runs(network, readers)
     rewriting = _Rewriting({node.name for node in network.nodes})
     nodes: list[Node] = []
     problems: list[Diagnostic] = []
     changed = False
-    for run in _runs(network, readers):
+    for run in runs:
         rewritten, leftover = rewriting.rewritten(run) if _is_elementwise(run[0]) else (run, ())
         nodes += rewritten
-        problems += _problems(run, leftover, network, readers)
+        problems += _problems(run, leftover, runs, readers)
         changed = changed or rewritten != run
     if problems:
         raise UnusableInput(problems)
@@ -85,7 +86,10 @@ class _Match:
 
 
 def _match(run: tuple[Node, ...], start: int, stop: int) -> _Match | Reason:
-    chain = chained(tuple(node.operator for node in run[start:stop]), len(run[0].shape))
+    return _matched(start, stop, chains(tuple(node.operator for node in run[start:stop]), len(run[0].shape))[-1])
+
+
+def _matched(start: int, stop: int, chain: Chain | Reason) -> _Match | Reason:
     if isinstance(chain, Reason):
         return chain
     neuron = chain.neuron()
@@ -128,14 +132,14 @@ class _Rewriting:
 
     def rewritten(self, run: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """``run`` with its neurons recognised, and the nodes in it that are none."""
-        matches = () if _multiplies_by_zero(run) else _neurons(run, 0, {})
+        matches = () if _multiplies_by_zero(run) else _neurons(run)
         nodes: list[Node] = []
         done = 0
         for match in matches:
             nodes += run[done : match.start]
             nodes += self._replacement(run[match.start : match.stop], match.neuron)
             done = match.stop
-        return (*nodes, *run[done:]), _outside(run, 0, matches)
+        return (*nodes, *run[done:]), _outside(run, matches)
 
     def _replacement(self, nodes: tuple[Node, ...], neuron: Neuron) -> tuple[Node, ...]:
         if len(nodes) == 1 and _is_relu(nodes[0]):
@@ -165,42 +169,83 @@ def _is_relu(node: Node) -> bool:
     return isinstance(node.operator, Relu)
 
 
-def _neurons(run: tuple[Node, ...], first: int, known: dict[int, tuple[_Match, ...]]) -> tuple[_Match, ...]:
-    """Neurons of ``run`` from ``first`` on, one behind the other; ``known`` keeps them by where they begin.
+def _neurons(run: tuple[Node, ...]) -> tuple[_Match, ...]:
+    """Neurons of ``run``, one behind the other, each with the factors and amounts around it that it needs."""
+    matches: list[_Match] = []
+    done = 0
+    for core in _cover(run, _nonlinear(run), {}).cores:
+        matches.append(_widened(run, core, done))
+        done = matches[-1].stop
+    return tuple(matches)
+
+
+def _nonlinear(run: tuple[Node, ...]) -> tuple[int, ...]:
+    return tuple(place for place, node in enumerate(run) if isinstance(node.operator, NONLINEAR))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """Neurons one behind the other, from one nonlinear operator to another, and how many of those are in none."""
+
+    cores: tuple[_Match, ...] = ()
+    outside: int = 0
+
+
+def _cover(run: tuple[Node, ...], places: tuple[int, ...], known: dict[int, _Cover]) -> _Cover:
+    """The neurons from ``places[0]`` on that leave fewest outside; ``known`` keeps them by where they begin.
 
     Each takes as many operators as it can, but for those that a later one needs: the bound that changes nothing
     behind one quantiser may be what bounds the next one from below.
     """
-    if first not in known:
-        options = [(match, *_neurons(run, match.stop, known)) for match in _first_neurons(run, first)]
-        known[first] = min(options, key=lambda found: len(_outside(run, first, found)), default=())
-    return known[first]
+    if not places:
+        return _Cover()
+    if places[0] not in known:
+        known[places[0]] = _best_cover(run, places, known)
+    return known[places[0]]
 
 
-def _outside(run: tuple[Node, ...], first: int, matches: tuple[_Match, ...]) -> tuple[Node, ...]:
-    """Operators from ``first`` on that only a neuron can compute, and that are in none."""
+def _best_cover(run: tuple[Node, ...], places: tuple[int, ...], known: dict[int, _Cover]) -> _Cover:
+    best: _Cover | None = None
+    for count, core in _cores(run, places):
+        if isinstance(core, Reason):
+            return best or _Cover((), sum(not _is_relu(run[place]) for place in places))
+        rest = _cover(run, places[count:], known)
+        if best is None or rest.outside < best.outside:
+            best = _Cover((core, *rest.cores), rest.outside)
+        if best.outside == 0:
+            # Shorter ones are not looked at, so that a run costs what its length is and not the square of it.
+            return best
+    if best is not None:
+        return best
+    rest = _cover(run, places[1:], known)
+    return _Cover(rest.cores, rest.outside + 1)
+
+
+def _cores(run: tuple[Node, ...], places: tuple[int, ...]) -> Iterator[tuple[int, _Match | Reason]]:
+    """What begins at ``places[0]`` and is a neuron, the longest first, with how many of ``places`` are in it.
+
+    Bounds that contradict each other end it: they are one activation whose threshold is not positive. Where rounding
+    makes the constant, as in relu(-quantised(x)), the parts may well be neurons.
+    """
+    start = places[0]
+    growing = chains(tuple(node.operator for node in run[start : places[-1] + 1]), len(run[0].shape))
+    for count in range(len(places), 0, -1):
+        stop = places[count - 1] + 1
+        chain = growing[stop - start]
+        match = _matched(start, stop, chain)
+        contradicts = isinstance(match, Reason) and match.code == "E111" and not _rounds(chain)
+        if isinstance(match, _Match) or contradicts:
+            yield count, match
+
+
+def _rounds(chain: Chain | Reason) -> bool:
+    return isinstance(chain, Chain) and chain.rounded
+
+
+def _outside(run: tuple[Node, ...], matches: tuple[_Match, ...]) -> tuple[Node, ...]:
+    """Operators that only a neuron can compute, and that are in none."""
     inside = {place for match in matches for place in range(match.start, match.stop)}
-    return tuple(
-        node
-        for place, node in enumerate(run)
-        if place >= first and place not in inside and isinstance(node.operator, NONLINEAR) and not _is_relu(node)
-    )
-
-
-def _first_neurons(run: tuple[Node, ...], first: int) -> Iterator[_Match]:
-    """What the first nonlinear operators from ``first`` on that are a neuron can be, the longest first."""
-    places = [place for place in range(first, len(run)) if isinstance(run[place].operator, NONLINEAR)]
-    for position, start in enumerate(places):
-        matches = (_match(run, start, last + 1) for last in reversed(places[position:]))
-        found = False
-        for match in matches:
-            if isinstance(match, _Match):
-                found = True
-                yield _widened(run, match, first)
-            elif match.code == "E111" and not found:
-                return
-        if found:
-            return
+    return tuple(run[place] for place in _nonlinear(run) if place not in inside and not _is_relu(run[place]))
 
 
 def _widened(run: tuple[Node, ...], core: _Match, first: int) -> _Match:
@@ -233,14 +278,14 @@ def _multiplies_by_zero(run: tuple[Node, ...]) -> bool:
 
 
 def _problems(
-    run: tuple[Node, ...], leftover: tuple[Node, ...], network: Network, readers: dict[str, int]
+    run: tuple[Node, ...], leftover: tuple[Node, ...], runs: list[tuple[Node, ...]], readers: dict[str, int]
 ) -> list[Diagnostic]:
     if not leftover:
         return []
     nodes = tuple(dict.fromkeys(origin.node for node in run for origin in node.origins))
     place = Place(layer=run[-1].name, nodes=nodes)
     shown = " -> ".join(type(node.operator).__name__ for node in run)
-    shared = _shared_value(run, network, readers)
+    shared = _shared_value(run, runs, readers)
     if shared is not None:
         message = f"activation {run[-1].name} ({shown}): {shared} is read elsewhere too, in the middle of the chain"
         hint = "read the activation's input or its result, not a value in between"
@@ -254,12 +299,20 @@ def _problems(
     return [Diagnostic(reason.code, message, place, hint=hints[reason.code])]
 
 
-def _shared_value(run: tuple[Node, ...], network: Network, readers: dict[str, int]) -> str | None:
-    elementwise = {node.name for node in network.nodes if _is_elementwise(node)}
-    if readers[run[0].inputs[0]] > 1 and run[0].inputs[0] in elementwise:
-        return run[0].inputs[0]
-    following = [node for node in network.consumers(run[-1].name) if node.name in elementwise]
-    return run[-1].name if following and readers[run[-1].name] > 1 else None
+def _shared_value(run: tuple[Node, ...], runs: list[tuple[Node, ...]], readers: dict[str, int]) -> str | None:
+    """Value at an end of ``run`` whose other readers keep it from being a neuron with what is on the other side."""
+    behind = [(run, other) for other in runs if other[0].inputs[0] == run[-1].name]
+    in_front = [(other, run) for other in runs if other[-1].name == run[0].inputs[0]]
+    for first, second in (*in_front, *behind):
+        if not (_is_elementwise(first[0]) and _is_elementwise(second[0]) and readers[first[-1].name] > 1):
+            continue
+        if _count_outside(first + second) < _count_outside(first) + _count_outside(second):
+            return first[-1].name
+    return None
+
+
+def _count_outside(run: tuple[Node, ...]) -> int:
+    return _cover(run, _nonlinear(run), {}).outside
 
 
 def _reason(run: tuple[Node, ...]) -> Reason:

@@ -71,18 +71,26 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
 
 def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
     found = sorted({d.code for d in refusal.diagnostics})
-    first = next((d for d in refusal.diagnostics if d.code not in NUMBERS), refusal.diagnostics[0])
+    others = [d for d in refusal.diagnostics if not _is_for_numbers(d, drawn)]
+    first = next(iter(others), refusal.diagnostics[0])
     kind = f"refused {' '.join(found)}"
     if any(code.startswith("E9") for code in found):
         return Verdict("E9xx", f"{first.code} {first.message}")
-    if drawn.expressible and not set(found) <= NUMBERS:
+    if drawn.expressible and others:
         return Verdict("refused although expressible", f"opset {drawn.opset}: {first.code} {first.message}")
     return Verdict(kind)
 
 
-def _is_for_numbers(diagnostic: Diagnostic) -> bool:
-    """Whether other weights or data would do: no integers fit, or a drawn activation never leaves zero."""
-    return diagnostic.code in NUMBERS or "for every input" in diagnostic.message
+def _is_for_numbers(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
+    """Whether other weights or data would do: no integers fit, or a drawn activation is the same for every input."""
+    if diagnostic.code in NUMBERS:
+        return True
+    if "for every input" not in diagnostic.message or diagnostic.place is None:
+        return False
+    network, _ = read_onnx(drawn.model)
+    samples = 100 * np.random.default_rng(0).normal(size=(50, *network.input_shape))
+    values = evaluate(network, samples)[str(diagnostic.place.layer)]
+    return not differs(values, np.broadcast_to(values[:1], values.shape), 1e-6)
 
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:

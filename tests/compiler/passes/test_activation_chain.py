@@ -108,6 +108,11 @@ def test_a_neuron_between_linear_maps(form: str) -> None:
     assert operators_of(result) == expected
 
 
+def test_channels_that_are_all_constant_but_for_different_reasons_are_told_as_constant() -> None:
+    levels: list[Operator] = [Clip(-1.0, 0.5), Floor(), Scale(np.array([0.25, 0.25, 0.25, 0.0]))]
+    assert codes(chain(*levels, Clip(0.0, 0.0))) == {"E111"}
+
+
 def test_a_batch_norm_inside_of_an_activation() -> None:
     norm = BatchNorm(np.array([1.0, -2.0]), np.array([0.5, 0.25]), np.zeros(2), np.array([0.25, 1.0]), 0.0)
     network = chain(Relu(), norm, scale(4), Floor(), Clip(-8, 8), shape=(2, 2, 1))
@@ -146,6 +151,8 @@ ANY_CONSTANT = st.one_of(
 @given(st.lists(ANY_CONSTANT, min_size=1, max_size=8))
 @example([Relu(), Scale(np.array([2.0, 4.0, 0.5, 0.0])), Floor(), Clip(-math.inf, 4.0)])
 @example([Clip(-math.inf, 1.0), Scale(np.array([2.0, -4.0, 0.5, 1.0])), Clip(0.0, math.inf)])
+@example([Clip(-1.0, 0.5), Floor(), Scale(np.array([0.25, 0.25, 0.25, 0.0])), Relu()])
+@example([Clip(-1.0, 0.5), Floor(), Scale(np.array([0.0, 0.25, 0.0, 0.25])), Clip(0.0, 0.0)])
 def test_constants_per_channel_and_one_sided_bounds_are_recognised_exactly(operators: list[Operator]) -> None:
     network = chain(*operators)
     if problems := codes(network):
