@@ -144,7 +144,7 @@ def _results(node: OnnxNode, arrays: list[Array | None], opset: int) -> list[Arr
 def _tensor_behind(node: OnnxNode, inputs: tuple[Constant | None, ...]) -> str:
     floats = [c for c in inputs if c is not None and c.array.dtype.kind == "f"]
     largest = max(floats, key=lambda constant: constant.array.size, default=None)
-    return largest.tensor if largest is not None else node.outputs[0]
+    return largest.tensor if largest is not None else next(iter(node.outputs), "")
 
 
 def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> ReferenceEvaluator:
