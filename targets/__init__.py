@@ -5,7 +5,20 @@
 
 from __future__ import annotations
 
-from .loader import load, names
-from .schema import Choices, Fact, Flag, Models, Number, Status, Target
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loader import load, names
+    from .schema import Choices, Fact, Flag, Models, Number, Status, Target
 
 __all__ = ["Choices", "Fact", "Flag", "Models", "Number", "Status", "Target", "load", "names"]
+
+_LOADER = ("load", "names")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when they are first asked for: the help page, which stands in this folder, reads no chip.
+    if name not in __all__:
+        raise AttributeError(f"module 'spikec.targets' has no attribute '{name}'")
+    return getattr(import_module(".loader" if name in _LOADER else ".schema", __name__), name)

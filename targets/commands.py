@@ -5,25 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from .loader import load, names
-from .schema import Choices, Fact, Flag, Models, Target
 from .terminal.completion import name_or_file
 from .terminal.help_page import command, json_option
 from .terminal.listing import LOOKING_UP, Listed
 from .terminal.printable import printable
 from .terminal.streams import is_terminal, tell, tell_json
 
+if TYPE_CHECKING:
+    from .schema import Fact, Target
+
+
+def _target_names() -> tuple[str, ...]:
+    from .loader import names
+
+    return tuple(names())
+
 
 @command()
-@click.argument("name", required=False, shell_complete=name_or_file(names))
+@click.argument("name", required=False, shell_complete=name_or_file(_target_names))
 @json_option
 def targets(name: str | None, as_json: bool) -> None:
     """List the targets, or every number of the target NAME (or of a .toml file) with its source."""
+    # The help page takes this command's sentence from here, and reads no chip.
+    from .loader import load
+
     if name is None:
-        known = tuple(load(each) for each in names())
+        known = tuple(load(each) for each in _target_names())
         tell_json({"targets": [_summary(t) for t in known]}, indent=2) if as_json else _print_list(known)
         return
     target = load(name)
@@ -56,6 +67,8 @@ def _print_list(known: tuple[Target, ...]) -> None:
 
 
 def _print_target(target: Target) -> None:
+    from .schema import Flag, Models
+
     tell(f"{target.name}: {target.title}", f"backends: {', '.join(target.backends)}")
     rows = (
         (key, _shown(fact), "" if isinstance(fact, (Flag, Models)) else fact.unit, fact.status.value, fact.source)
@@ -66,6 +79,8 @@ def _print_target(target: Target) -> None:
 
 
 def _shown(fact: Fact) -> str:
+    from .schema import Choices, Flag, Models
+
     if isinstance(fact, Flag):
         return "yes" if fact.value else "no"
     if isinstance(fact, (Choices, Models)):

@@ -28,7 +28,9 @@ def slices_for(kind: np.dtype[Any]) -> int:
 
 def steps(values: AnyFloat, axis: tuple[int, ...], bits: int) -> Doubles:
     """Grid step per entry along the other axes (dimensions kept): a power of two, at least 2^-bits of the largest."""
-    largest = np.abs(values).max(axis=axis, keepdims=True, initial=0.0).astype(np.float64)
+    highest = values.max(axis=axis, keepdims=True, initial=0.0)
+    lowest = values.min(axis=axis, keepdims=True, initial=0.0)
+    largest = np.maximum(highest, -lowest).astype(np.float64)
     exponent = np.maximum(np.frexp(largest)[1], _SMALLEST_EXPONENT)
     return np.asarray(np.ldexp(1.0, exponent - bits))
 

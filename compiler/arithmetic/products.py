@@ -9,6 +9,11 @@ import numpy as np
 from .fixed_point import DEPTH, SLICE_BITS, AnyFloat, Doubles, slices, slices_for, steps
 
 _ENTRIES_AT_ONCE = 1 << 22
+_WORTH_THREADS = 1 << 26
+"""Multiplications from which on threads of BLAS gain more than they burn while they wait for the next product."""
+_OF_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS starts none."""
+_COLUMNS_OF_ONE_THREAD = 64
 
 Floats = TypeVar("Floats", bound=AnyFloat)
 
@@ -48,4 +53,17 @@ def sliced_product(left: list[Doubles], right: list[Doubles], count: int) -> Dou
 
 def _add_product(total: Doubles, left: Doubles, right: Doubles) -> None:
     for first in range(0, len(right), DEPTH):
-        total += left[:, first : first + DEPTH] @ right[first : first + DEPTH]
+        _add_exact_product(total, left[:, first : first + DEPTH], right[first : first + DEPTH])
+
+
+def _add_exact_product(total: Doubles, left: Doubles, right: Doubles) -> None:
+    (rows, depth), columns = left.shape, right.shape[1]
+    if not _OF_ONE_THREAD < rows * depth * columns < _WORTH_THREADS:
+        total += left @ right
+        return
+    wide = min(columns, _COLUMNS_OF_ONE_THREAD)
+    high = max(1, _OF_ONE_THREAD // (depth * wide))
+    for column in range(0, columns, wide):
+        some = right[:, column : column + wide]
+        for row in range(0, rows, high):
+            total[row : row + high, column : column + wide] += left[row : row + high] @ some

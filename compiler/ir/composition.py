@@ -362,6 +362,9 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
             slice(top, top + (rows - 1) * geometry.stride[0] + 1, geometry.stride[0]),
             slice(left, left + (columns - 1) * geometry.stride[1] + 1, geometry.stride[1]),
         )
+        if kernel.shape[1:3] == (1, 1):
+            spread[:, :, 0, seen[0], seen[1]] += gradient[:, :, 0] * kernel[:, 0, 0, ky, kx, None, None]
+            continue
         for group in range(groups):
             flat = gradient[:, group].transpose(0, 2, 3, 1).reshape(-1, outputs // groups)
             part = matmul(flat, kernel[group, :, :, ky, kx]).reshape(len(weight), rows, columns, -1)

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import click
-
 from ..diagnostic import Diagnostic, Place, Severity
 from .printable import printable
 from .streams import is_terminal
@@ -27,6 +25,10 @@ def tell_findings(found: Iterable[Diagnostic]) -> None:
     if shown and is_terminal(sys.stderr):
         _tell_panels(shown)
         return
+    if not shown:
+        return
+    import click
+
     for each in shown:
         click.echo(render_line(each), err=True)
 

@@ -10,8 +10,6 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-import click
-
 from .printable import printable, printable_lines
 
 _WIDEST = 100
@@ -45,12 +43,12 @@ def remark(*lines: str) -> None:
 
 def tell_document(text: str) -> None:
     """Print a finished document on stdout, line by line as it was laid out."""
-    click.echo(printable_lines(text), nl=not text.endswith("\n"))
+    _echo(printable_lines(text), nl=not text.endswith("\n"))
 
 
 def tell_json(content: Mapping[str, Any], *, indent: int | None = None) -> None:
     """Print one JSON object on stdout."""
-    click.echo(json.dumps(content, indent=indent, sort_keys=True))
+    _echo(json.dumps(content, indent=indent, sort_keys=True))
 
 
 def hanging(line: str, width: int) -> list[str]:
@@ -68,10 +66,17 @@ def hanging(line: str, width: int) -> list[str]:
     )
 
 
+def _echo(text: str, *, nl: bool = True, err: bool = False) -> None:
+    # A check that another program asks for prints nothing, and need not wait for click.
+    import click
+
+    click.echo(text, nl=nl, err=err)
+
+
 def _write(lines: tuple[str, ...], stream: TextIO | None, *, err: bool) -> None:
     shown = [printable(line) for line in lines]
     if is_terminal(stream):
         width = shutil.get_terminal_size().columns
         shown = [part for line in shown for part in hanging(line, width)]
     for line in shown:
-        click.echo(line, err=err)
+        _echo(line, err=err)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from .help_page import option
+if TYPE_CHECKING:
+    import click
 
 _KEY = "spikec.verbosity"
 _SECTION = "How much it says"
@@ -24,13 +23,17 @@ class Verbosity(IntEnum):
 
 def verbosity() -> Verbosity:
     """What the command that is running was told; NORMAL outside of a command."""
-    context = click.get_current_context(silent=True)
+    from click import get_current_context
+
+    context = get_current_context(silent=True)
     chosen = Verbosity.NORMAL if context is None else context.meta.get(_KEY, Verbosity.NORMAL)
     return Verbosity(chosen)
 
 
 def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command ``-q`` and ``-v``, which ``verbosity`` then tells of."""
+    from .help_page import option
+
     quiet = option(
         "-q",
         "--quiet",
@@ -57,6 +60,8 @@ def _choose(level: Verbosity) -> Callable[[click.Context, click.Parameter, bool]
         if not given:
             return
         if context.meta.setdefault(_KEY, level) != level:
-            raise click.UsageError("-q and -v exclude each other")
+            from click import UsageError
+
+            raise UsageError("-q and -v exclude each other")
 
     return choose
