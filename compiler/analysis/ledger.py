@@ -10,6 +10,7 @@ from ...runtime.encoding import encode
 from ...runtime.execution import predicted
 from ...runtime.program import IntArray
 from ...runtime.samples import Samples
+from ...runtime.simulator import simulate
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates
@@ -77,15 +78,9 @@ def _rows(pipeline: Pipeline, samples: Samples | None) -> Iterator[LedgerRow]:
         spiking = stages[name].spiking
         return None if inputs is None or spiking is None else _rate_predictions(spiking, _on_grid(inputs, spiking))
 
-    def of_program() -> IntArray | None:
-        if labelled is None:
-            return None
-        from ...runtime.simulator import simulate
-
-        return simulate(program, encode(program.input, labelled.inputs)[0]).predictions
-
+    spikes = None if labelled is None else simulate(program, encode(program.input, labelled.inputs)[0]).predictions
     yield row("ANN", of_network("recognise-activations"), "the model as given, float")
     yield row("QC-ANN", of_network("calibrate-thresholds"), "every activation quantised and clipped, float")
     yield row("folded", of_rates("align-delays"), "batch norm and linear maps folded, float")
     yield row("integer weights", of_rates("quantize-weights"), "weights and input on the chip's grid")
-    yield row("spikes", of_program(), f"the program itself at T = {program.timesteps}, simulated")
+    yield row("spikes", spikes, f"the program itself at T = {program.timesteps}, simulated")

@@ -59,11 +59,18 @@ def _add_product(total: Doubles, left: Doubles, right: Doubles) -> None:
 def _add_exact_product(total: Doubles, left: Doubles, right: Doubles) -> None:
     (rows, depth), columns = left.shape, right.shape[1]
     if not _OF_ONE_THREAD < rows * depth * columns < _WORTH_THREADS:
-        total += left @ right
+        total += _product(left, right)
         return
     wide = min(columns, _COLUMNS_OF_ONE_THREAD)
     high = max(1, _OF_ONE_THREAD // (depth * wide))
     for column in range(0, columns, wide):
         some = right[:, column : column + wide]
         for row in range(0, rows, high):
-            total[row : row + high, column : column + wide] += left[row : row + high] @ some
+            total[row : row + high, column : column + wide] += _product(left[row : row + high], some)
+
+
+def _product(left: Doubles, right: Doubles) -> Doubles:
+    if 1 in (len(left), right.shape[1]):
+        # BLAS starts threads for far smaller matrices where they meet a vector.
+        return np.asarray(np.einsum("ik,kj->ij", left, right))
+    return left @ right
