@@ -30,11 +30,12 @@ from .views import View, whole
 
 Origins = tuple[Origin, ...]
 
+_TURNED = f"{INPUT}.turned"
+
 
 def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Return the same function in canonical form, or with problems E105 where a layout has to stay."""
-    layout = _Layout(_moves_first(network))
-    result = layout.run()
+    layout, result = _laid_out(_moves_first(network))
     problems = tuple(
         Diagnostic(
             "E105",
@@ -45,6 +46,31 @@ def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Di
         for reader, nodes in layout.stuck
     )
     return (network, problems) if problems else (_without_unused(_with_biases_inside(result)), ())
+
+
+def _laid_out(network: Network) -> tuple[_Layout, Network]:
+    """Lay the network out with the input as it comes or, where that leaves a permuted map, with its axes permuted."""
+    plain = _Layout(network)
+    result = plain.run()
+    for turn in _turns_of_input(network) if plain.stuck else ():
+        layout = _Layout(network, turn)
+        turned = layout.run()
+        if not layout.stuck:
+            return layout, turned
+    return plain, result
+
+
+def _turns_of_input(network: Network) -> tuple[Node, ...]:
+    """Transposes of the input that are worth a trial: those of the network, and the last axis to the front."""
+    shape = network.input_shape
+    found = [node for node in network.nodes if isinstance(node.operator, Transpose)]
+    tried = [node.operator.axes for node in found if isinstance(node.operator, Transpose)]
+    fitting = [axes for axes in tried if len(axes) == len(shape)]
+    last_first = (len(shape) - 1, *range(len(shape) - 1))
+    return tuple(
+        Node(_TURNED, operator, (INPUT,), operator.result_shape((shape,)), found[0].origins)
+        for operator in map(Transpose, dict.fromkeys((*fitting, last_first)) if found else ())
+    )
 
 
 def _moves_first(network: Network) -> Network:
@@ -122,9 +148,12 @@ def _on_base(view: View, operator: Operator) -> Operator | None:
 
 
 class _Layout:
-    """Rewrites the nodes in order; every value is known as a view of a value that exists in the result."""
+    """Rewrites the nodes in order; every value is known as a view of a value that exists in the result.
 
-    def __init__(self, network: Network) -> None:
+    With ``turn``, a transpose of the input, the input is a view of its result, so that it moves down as others do.
+    """
+
+    def __init__(self, network: Network, turn: Node | None = None) -> None:
         self._network = network
         self._nodes: dict[str, Node] = {}
         self._views: dict[str, View] = {INPUT: whole(INPUT, network.input_shape)}
@@ -132,6 +161,9 @@ class _Layout:
         self._made: dict[View, str] = {}
         self._names = {INPUT, *(node.name for node in network.nodes)}
         self.stuck: list[tuple[str, tuple[str, ...]]] = []
+        self._turn: Node | None = None
+        if turn is not None:
+            self._turn_input(turn)
 
     def run(self) -> Network:
         for node in self._network.nodes:
@@ -140,6 +172,15 @@ class _Layout:
             self._origins[node.name] = () if view.is_base else (*self._origins[node.inputs[0]], *moved)
         output = self._laid_out(self._network.output, "the result")
         return self._network.with_nodes(tuple(self._nodes.values()), output)
+
+    def _turn_input(self, turn: Node) -> None:
+        assert isinstance(turn.operator, Transpose)
+        self._turn = replace(turn, name=self._new_name(turn.name))
+        self._append(self._turn)
+        forth = whole(INPUT, self._network.input_shape).permuted(turn.operator.axes)
+        assert forth is not None, "a whole value can be seen with its axes in any order"
+        self._views[INPUT] = replace(forth.inverse(), base=self._turn.name)
+        self._origins[INPUT] = turn.origins
 
     def _rewritten(self, node: Node) -> View:
         views = [self._views[name] for name in node.inputs]
@@ -184,7 +225,7 @@ class _Layout:
 
     def _laid_out(self, value: str, reader: str) -> str:
         """Name of ``value`` for a reader that needs the layout; a permuted map may come from the input only."""
-        view = self._views[value]
+        view = self._seen_from_input(self._views[value])
         if not view.keeps_order and view.base != INPUT:
             nodes = tuple(dict.fromkeys(origin.node for origin in self._origins[value]))
             self.stuck.append((reader, nodes))
@@ -192,12 +233,20 @@ class _Layout:
 
     def _existing(self, value: str) -> View:
         """Make ``value`` a value of the result: a transpose, a reshape or both."""
-        view = self._views[value]
+        view = self._seen_from_input(self._views[value])
         if view.is_base:
             return view
         if view not in self._made:
             self._made[view] = self._make(view, value)
         return whole(self._made[view], view.shape)
+
+    def _seen_from_input(self, view: View) -> View:
+        """Undo the turn of the input for a value that no operator of another layout has changed."""
+        if self._turn is None or view.base != self._turn.name or view.keeps_order:
+            return view
+        assert isinstance(self._turn.operator, Transpose)
+        order = tuple(self._turn.operator.axes[axis] for axis in view.order)
+        return View(INPUT, self._network.input_shape, order, view.shape)
 
     def _make(self, view: View, value: str) -> str:
         origins = self._origins[value]

@@ -13,12 +13,13 @@ from ..ir.network import INPUT, Node
 from ..ir.operators import Shape
 from .builder import Builder, Tensor, Unknown, Value
 from .constants import FOLDABLE, Allowance, Constant, StoredTensor, constant_node, decode, fold
-from .graph import WELL_FORMED, OnnxNode, SortedGraph, read_nodes, sort_for
+from .graph import OnnxNode, SortedGraph, read_nodes, sort_for
 from .inferred_shapes import inferred_shapes
 from .input_type import input_integers
 from .model_file import LoadedModel
 from .operators import HANDLERS
 from .refusal import Refusal
+from .schema import require_schema
 from .unsupported import hint_for
 
 _LAYOUT_ONLY = frozenset(
@@ -51,7 +52,7 @@ def lower(
     batch, *sample = next(iter(shapes.values()), (1,))
     newest = onnx.defs.onnx_opset_version()
     builder = Builder(batch, tuple(sample), loaded.opset or newest, _tail(graph.nodes, graph.output))
-    run = _Lowering(builder, lambda: inferred_shapes(loaded.proto, shapes), file)
+    run = _Lowering(builder, loaded.opset, lambda: inferred_shapes(loaded.proto, shapes), file)
     run.read_inputs(loaded.proto.graph.input, inputs)
     run.read_initializers(initializers, graph.nodes)
     run.read_nodes(graph.nodes)
@@ -80,6 +81,9 @@ _ON_INTEGERS = _LAYOUT_ONLY | {
 }
 
 
+_READ = FOLDABLE | HANDLERS.keys() | {"Constant", "If"}
+
+
 def _require_floats(node: OnnxNode, inputs: tuple[Value | None, ...]) -> None:
     if node.operator in _ON_INTEGERS:
         return
@@ -89,8 +93,11 @@ def _require_floats(node: OnnxNode, inputs: tuple[Value | None, ...]) -> None:
 
 
 class _Lowering:
-    def __init__(self, builder: Builder, shapes: Callable[[], dict[str, Shape]], file: str | None) -> None:
+    def __init__(
+        self, builder: Builder, opset: int | None, shapes: Callable[[], dict[str, Shape]], file: str | None
+    ) -> None:
         self._builder = builder
+        self._opset = opset
         self._file = file
         self._inferred = functools.cache(shapes)
         self._problems: list[Diagnostic] = []
@@ -160,6 +167,8 @@ class _Lowering:
 
     def _read(self, node: OnnxNode) -> tuple[Value, ...]:
         builder = self._builder
+        if node.domain == "" and node.operator in _READ:
+            require_schema(node, self._opset)
         if node.domain == "" and node.operator == "Constant":
             return (_constant_of(node, builder.allowance),)
         inputs = tuple(builder.values.get(name, Unknown()) if name else None for name in node.inputs)
@@ -177,8 +186,6 @@ class _Lowering:
             return ()
         if any(isinstance(value, Unknown) for value in inputs):
             return ()
-        if not inputs or all(name == "" for name in node.inputs):
-            raise Refusal("E005", f"{node.operator} has no input", WELL_FORMED)
         _require_floats(node, inputs)
         results = handler(node, builder)
         return results if isinstance(results, tuple) else (results,)

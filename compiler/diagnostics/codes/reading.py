@@ -40,7 +40,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E005",
         "graph is not well formed",
-        "The graph has a cycle, reads a value that nothing defines, defines one twice, or a node lacks an input.",
+        "The graph has a cycle, reads a value that nothing defines, defines one twice, or a node lacks an input or "
+        "output of its operator or has one too many.",
         "Such a graph has no meaning; other tools refuse it too.",
         "E005 value h is read but nothing defines it",
         "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly.",

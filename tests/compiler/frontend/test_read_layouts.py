@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
@@ -174,3 +175,44 @@ def test_channels_last_with_one_channel_and_one_column(parsed: Parse, same_as_ru
     weights: dict[str, Any] = {"w": np.full((1, 1, 2, 1), 0.5), "after": [0, 0, 0, 0, 0, 0, 0, 1]}
     read = same_as_runtime(parsed(body, "float[N,6,1,1] x", "float[N,2] y", opset=13, weights=weights))
     assert "Transpose" not in read.operators[1:]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "s = Add(x, x)",
+        "r = Relu(x) s = Add(x, r)",
+        "m = Mul(x, factor) r = Relu(m) s = Add(r, m)",
+        "s = Concat <axis = 3> (x, x)",
+        "q = Slice(x, one, two, one) s = Add(q, q)",
+    ],
+)
+def test_operators_on_an_input_with_channels_last(start: str, parsed: Parse, same_as_runtime: Compare) -> None:
+    body = f"""{start} t1 = Transpose <perm = [0, 3, 1, 2]> (s) c = Conv(t1, w)
+        t2 = Transpose <perm = [0, 2, 3, 1]> (c) f = Flatten(t2) y = MatMul(f, v)"""
+    channels, rows = 6 if "Concat" in start else 3, 1 if "Slice" in start else 6
+    weights = {"w": normal(2, channels, 1, 1), "v": normal(10 * rows, 2), "factor": normal(3), "one": [1], "two": [2]}
+    read = same_as_runtime(parsed(body, "float[N,6,5,3] x", "float[N,2] y", weights=weights), batch=2)
+    assert read.operators[0] == "Transpose"
+    assert read.operators[-4:] == ["Conv", "Transpose", "Reshape", "Dense"]
+
+
+def test_an_input_with_channels_last_is_added_behind_a_convolution(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        t1 = Transpose <perm = [0, 3, 1, 2]> (x) c = Conv(t1, w) t2 = Transpose <perm = [0, 2, 3, 1]> (c)
+        a = Add(t2, x) r = Relu(a) t3 = Transpose <perm = [0, 3, 1, 2]> (r) d = Conv(t3, u)
+        g = GlobalAveragePool(d) p = Flatten(g) f = Flatten(x) m = MatMul(f, v) y = Add(p, m)
+    """
+    weights = {"w": normal(3, 3, 1, 1), "u": normal(2, 3, 3, 3), "v": normal(90, 2)}
+    read = same_as_runtime(parsed(body, "float[N,6,5,3] x", "float[N,2] y", weights=weights), batch=2)
+    assert read.operators.count("Transpose") == 1
+
+
+def test_operators_on_a_one_dimensional_input_with_channels_last(parsed: Parse, same_as_runtime: Compare) -> None:
+    body = """
+        r = Relu(x) s = Add(r, x) u = Unsqueeze(s, one) t1 = Transpose <perm = [0, 3, 1, 2]> (u) c = Conv(t1, w)
+        t2 = Transpose <perm = [0, 2, 3, 1]> (c) q = Squeeze(t2, one) y = ReduceMean <axes = [1], keepdims = 0> (q)
+    """
+    weights = {"one": [1], "w": normal(4, 2, 1, 3)}
+    read = same_as_runtime(parsed(body, "float[N,9,2] x", "float[N,4] y", opset=13, weights=weights), batch=2)
+    assert read.operators == ["Transpose", "Relu", "Add", "Reshape", "Conv", "AveragePool", "Reshape"]
