@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .rows import SPIKEC, Fit, Row, ratio, spread
+from .starting import CHECK, HELP, IMPORTS
 
 ENOUGH_SIZES = 5
 """Sizes over which time must grow linearly for the promise to be judged."""
@@ -39,6 +40,7 @@ def claims(rows: list[Row], fits: list[Fit]) -> list[Claim]:
         if anns:
             text = f"{net}, T = 4, batch 64: spikec against onnxruntime's float32 ANN"
             found.append(Claim(text, 1 / anns[0], 1.6, "x", False))
+    found += _starting(rows)
     for fit in (f for f in fits if len(f.points) >= ENOUGH_SIZES):
         text = f"{fit.net}: deviation from a straight line over {fit.axis}"
         found.append(Claim(text, 100 * fit.deviation, 10, "%", False))
@@ -49,6 +51,15 @@ def claims(rows: list[Row], fits: list[Fit]) -> list[Claim]:
     found += _lava(rows, "vgg16", lambda r: r.tool.startswith("Lava"), "Lava's own Conv against spikec on Lava", 150)
     found += _lava(rows, "chain20", lambda r: r.tool.startswith("lava-dl"), "lava-dl netx against spikec on Lava", 3)
     return found
+
+
+def _starting(rows: Iterable[Row]) -> list[Claim]:
+    seconds = {r.tool: spread(r.values).minimum for r in rows if r.part == "starting"}
+    return [
+        Claim(f"processor time of {tool} against {IMPORTS}", seconds[tool] / seconds[IMPORTS], limit, "x", False)
+        for tool, limit in ((HELP, 0.6), (CHECK, 2.5))
+        if tool in seconds
+    ]
 
 
 def _largest(rows: Iterable[Row], part: str, net: str, tool: str, text: str, limit: float, unit: str) -> list[Claim]:

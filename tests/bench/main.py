@@ -16,7 +16,7 @@ from .document import as_json, print_tables
 from .machine import LOAD_AT_START, describe
 from .rows import Row, linear_fits
 
-PARTS = ("simulator", "scaling", "memory", "evaluation", "compile", "lava")
+PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava")
 NETS = ("convnet", "resnet20", "vgg16")
 HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ class Settings:
 
 
 def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
-    from . import on_lava, scaling, simulation
+    from . import on_lava, scaling, simulation, starting
 
     quick, rounds, nets = settings.quick, settings.rounds, settings.nets
     steps = settings.chosen_steps or ((1, 4) if quick else (1, 4, 16))
@@ -57,6 +57,7 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
             yield from on_lava.measure_stock(folder, "vgg16", rounds, 100, with_stock=True)
 
     return {
+        "starting": lambda: starting.measure_starting(folder, rounds),
         "simulator": lambda: simulation.measure_simulators(folder, nets, steps, batches, rounds, settings.threads),
         "scaling": lambda: scaling.measure_scaling(folder, nets, scaled_steps, scaled_batches, rounds),
         "memory": lambda: scaling.measure_memory(folder, *(("convnet", 4, 16) if quick else ("vgg16", 4, 64))),

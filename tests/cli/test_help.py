@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,25 +13,6 @@ from spikec.__main__ import spikec as command_line
 
 Cli = Callable[..., tuple[int, str, str]]
 HEAVY = {"numpy", "onnx", "torch", "rich", "networkx", "jinja2", "matplotlib", "lava"}
-
-
-def cpu_seconds(cache: Path, *arguments: str) -> float:
-    """Least of some runs, so that what else the machine does hardly counts; compiled as an installer compiles."""
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=60, env=environment)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return min(once() for _ in range(4))
-
-
-def test_help_takes_little_time(tmp_path: Path) -> None:
-    page = cpu_seconds(tmp_path, "-m", "spikec", "--help")
-    assert page <= 0.6 * cpu_seconds(tmp_path, "-c", "import numpy, onnx")
 
 
 def test_help_of_every_command_loads_no_library() -> None:
