@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..runtime.agreement import Agreement
 from ..runtime.program import Program
 from ..runtime.program.digest import digest_of
 from ..runtime.program.neuron_models import PLAIN_IF
@@ -41,10 +41,11 @@ from .report import (
     Report,
     build_report,
     effect_in_words,
-    report_html,
-    report_json,
 )
 from .schedule import scheduled
+
+if TYPE_CHECKING:
+    from ..runtime.agreement import Agreement
 
 _MODEL_FAMILIES = ("1", "2", "3")
 """First digit of the codes that a report answers with; the others are about options, data, or ourselves."""
@@ -79,6 +80,8 @@ class Compiled:
 
     def files(self) -> dict[str, bytes]:
         """The artefact's files by name; the same model and options give the same bytes."""
+        from .report import report_html, report_json
+
         files = program_files(self.program)
         report = replace(self.report, program_digest=digest_of(files[PROGRAM_FILE]))
         return {

@@ -14,7 +14,6 @@ from ..runtime.program import Program, latency_with_gates
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.suggestion import known_names
-from .analysis.residuals import measure_residuals
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
 from .options import CompileOptions
@@ -95,6 +94,8 @@ def gates_by_need(spiking: SpikingNetwork, misfires: dict[str, Misfires], timest
 
 def measure_misfires(program: Program, samples: Samples) -> dict[str, Misfires]:
     """Over- and under-firing of every spiking layer on ``samples``, simulated."""
+    from .analysis.residuals import measure_residuals
+
     return {name: Misfires(r.over, r.under) for name, r in measure_residuals(program, samples).items()}
 
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from ...runtime.encoding import encode
 from ...runtime.execution import predicted
-from ...runtime.program import IntArray
+from ...runtime.program import IntArray, Program
 from ...runtime.samples import Samples
-from ...runtime.simulator import simulate
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates
@@ -38,6 +37,12 @@ def _rate_predictions(spiking: SpikingNetwork, inputs: AnyFloat) -> IntArray:
         for i in range(0, len(inputs), _BATCH)
     ]
     return predicted(np.concatenate(parts))
+
+
+def _spike_predictions(program: Program, samples: Samples) -> IntArray:
+    from ...runtime.simulator import simulate
+
+    return simulate(program, encode(program.input, samples.inputs)[0]).predictions
 
 
 def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:
@@ -78,7 +83,7 @@ def _rows(pipeline: Pipeline, samples: Samples | None) -> Iterator[LedgerRow]:
         spiking = stages[name].spiking
         return None if inputs is None or spiking is None else _rate_predictions(spiking, _on_grid(inputs, spiking))
 
-    spikes = None if labelled is None else simulate(program, encode(program.input, labelled.inputs)[0]).predictions
+    spikes = None if labelled is None else _spike_predictions(program, labelled)
     yield row("ANN", of_network("recognise-activations"), "the model as given, float")
     yield row("QC-ANN", of_network("calibrate-thresholds"), "every activation quantised and clipped, float")
     yield row("folded", of_rates("align-delays"), "batch norm and linear maps folded, float")

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +26,16 @@ import numpy.typing as npt
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
 from ...runtime.samples import Samples
-from ...runtime.simulator import (
-    LayerInput,
-    PopulationSimulator,
-    Sent,
-    batch_for_memory,
-    encoded_input,
-    joined,
-    simulate,
-)
+from ...runtime.simulator.batches import batch_for_memory
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
 from .calibration_aim import names_in_aim
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
+
+if TYPE_CHECKING:
+    # Without calibration data nothing is simulated, so the simulator is not loaded with this module.
+    from ...runtime.simulator import LayerInput, PopulationSimulator, Sent
 
 _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
@@ -89,6 +85,8 @@ class CalibrateInitialPotential:
         return Outcome(replace(state, program=candidates[best]), effect)
 
     def _calibrate(self, program: Program, rates: dict[str, npt.NDArray[np.float64]], samples: Samples) -> Program:
+        from ...runtime.simulator import PopulationSimulator, encoded_input, joined
+
         encoded, _ = encode(program.input, samples.inputs)
         sent = {INPUT: encoded_input(encoded, program.input.shape, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
@@ -198,6 +196,8 @@ def _distance(
     program: Program, spiking: level2.SpikingNetwork, wanted: npt.NDArray[np.float64], samples: Samples
 ) -> float:
     """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's."""
+    from ...runtime.simulator import simulate
+
     encoded, _ = encode(program.input, samples.inputs)
     scale = spiking.readout.integer_threshold
     assert scale is not None, "quantize-weights sets the read-out's scale"
