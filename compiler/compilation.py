@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..runtime.freed_pages import keep_freed_pages
 from ..runtime.program import Program
 from ..runtime.program.digest import digest_of
 from ..runtime.program.neuron_models import PLAIN_IF
@@ -137,6 +138,7 @@ def build_from(
     readers: Mapping[str, ModelReader] | None = None,
 ) -> Built:
     """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above."""
+    keep_freed_pages()
     context = Context(
         target,
         options.timesteps,

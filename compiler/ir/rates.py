@@ -40,7 +40,7 @@ def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bo
 
 
 def _received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
-    weight = projection.map.weight.astype(messages.dtype)
+    weight = projection.map.weight.astype(messages.dtype, copy=False)
     if isinstance(projection.map, ConvMap):
         return convolve(messages, weight, projection.map.geometry)
     flat = messages.reshape(len(messages), -1)

@@ -30,9 +30,13 @@ class BalanceThresholds:
         spiking = spiking_level(state)
         populations = tuple(_balanced(p) for p in spiking.populations)
         projections = tuple(_per_spike(spiking, p) for p in spiking.projections)
-        largest = {p.name: float(f"{np.abs(p.map.weight).max(initial=0.0):.4g}") for p in projections}
+        largest = {p.name: float(f"{_largest(p.map.weight):.4g}") for p in projections}
         effect = {"largest_weight": dict(sorted(largest.items()))}
         return Outcome(replace(state, spiking=spiking.with_parts(populations, projections)), effect)
+
+
+def _largest(weight: FloatArray) -> float:
+    return max(float(weight.max(initial=0.0)), -float(weight.min(initial=0.0)))
 
 
 def _balanced(population: Population) -> Population:

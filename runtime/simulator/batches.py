@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..program import Program
 
 _LARGEST_BYTES = 16 << 20
 """Of one layer's currents, so that those of a residual sum and the spikes stay together below 64 MB: above it the C
 library gives freed pages back, and they have to be faulted in again for every layer."""
 
-_MAPPED_BYTES = 31 << 20
-
 _FIRST = 16
 _GAIN = 0.95
-
-
-def keep_freed_pages() -> None:
-    """Let arrays of a chunk take the memory that the arrays before them left.
-
-    GNU's malloc maps a large block anew until one as large was freed; from then on it serves such blocks from its
-    heap. Until a run had come to that, ResNet-20 took up to twice the time. Elsewhere this does nothing.
-    """
-    np.empty(_MAPPED_BYTES, dtype=np.uint8)
 
 
 def batch_for_memory(program: Program) -> int:

@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from ...targets.diagnostic import refuse
 from ..execution import Execution, SpikeTrains
+from ..freed_pages import keep_freed_pages
 from ..program import INPUT, IntArray, Program
 from ..program.neuron_models import IF, MSAT
 from . import kernels
 from .adaptive_threshold import AdaptiveThresholdSimulator
-from .batches import BatchSizes, keep_freed_pages
+from .batches import BatchSizes
 from .loops import exact_threads
 from .messages import Sent, encoded_input
 from .neurons import count, fire, integrate, layer_input
