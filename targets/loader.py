@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -106,7 +107,7 @@ class _Reader:
 
     def table(self, schema: Any, raw: Mapping[str, Any], prefix: str, path: Path) -> dict[str, Any]:
         """Values of the keys of one TOML table that ``schema`` knows; everything else is a problem."""
-        hints = get_type_hints(schema)
+        hints = _types_of(schema)
         entries = {entry.name: entry for entry in fields(schema)}
         known = [*entries, *(_ABOUT_THE_FILE if not prefix else ())]
         values: dict[str, Any] = {}
@@ -187,7 +188,7 @@ class _Reader:
 
     def build(self, schema: Any, values: Mapping[str, Any], prefix: str, path: Path) -> Any:
         """Instance of ``schema``, or None when something required is missing."""
-        hints = get_type_hints(schema)
+        hints = _types_of(schema)
         arguments: dict[str, Any] = {}
         complete = True
         for entry in fields(schema):
@@ -210,6 +211,11 @@ class _Reader:
 
 
 _BAD: Any = object()
+
+
+@cache
+def _types_of(schema: Any) -> dict[str, Any]:
+    return get_type_hints(schema)
 
 
 def _document(path: Path) -> dict[str, Any]:

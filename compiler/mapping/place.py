@@ -42,7 +42,9 @@ def place(program: Program, target: Target) -> Placement:
     layers = []
     for population in reversed(program.populations):
         judged = _candidates(population, links, unrolled, target, pulses[population.name])
-        judged_shared = _candidates(population, links, shared, target, pulses[population.name])
+        judged_shared = (
+            judged if shared == unrolled else _candidates(population, links, shared, target, pulses[population.name])
+        )
         index = judged.best(_values(limits), shared=False)
         index_any = judged.best({k: v for k, v in _values(limits).items() if k != THRESHOLDS}, shared=False)
         unrolled[population.name] = judged.tile(index)

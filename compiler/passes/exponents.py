@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arithmetic import mean
+from ..ir.operators import FloatArray
 from ..ir.spiking import Population
 from .contract import Context
 from .drives import Drive, largest_weight
-from .scales import Ceiling, ceiling, expected_error, fixed_rules
+from .scales import Ceiling, ceiling, expected_error, fixed_rules, received_activity
 
 _FINE_THRESHOLD = 1 << 13
 """From it on, rounding a bias to whole units costs at most 1/512 of a threshold in 32 steps.
@@ -44,10 +45,11 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
         ]
     fixed = fixed_rules(context.target, population, drives, context.timesteps)
     largest_weights = [largest_weight(drive) for drive in drives]
+    received = [received_activity(drive) for drive in drives]
 
     def chosen(exponents: tuple[int, ...]) -> Choice:
         highest = ceiling(fixed, largest_weights, exponents, weight_maximum(context))
-        return _choice(population, drives, exponents, highest, context.target.weights.step.value)
+        return _choice(population, received, exponents, highest, context.target.weights.step.value)
 
     best = min((chosen(exponents) for exponents in candidates), key=lambda c: c.error)
     raised = [best]
@@ -57,13 +59,13 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
 
 
 def _choice(
-    population: Population, drives: list[Drive], exponents: tuple[int, ...], highest: Ceiling, step: int
+    population: Population, received: list[FloatArray], exponents: tuple[int, ...], highest: Ceiling, step: int
 ) -> Choice:
     if population.threshold is not None and highest.threshold.min() < 1:
         return Choice(exponents, highest, float("inf"))
     allowed = np.full_like(highest.threshold, highest.threshold.min())
     resolved = allowed if population.threshold is None else highest.threshold
-    return Choice(exponents, highest, expected_error(drives, exponents, resolved, step))
+    return Choice(exponents, highest, expected_error(received, exponents, resolved, step))
 
 
 def _is_fine(population: Population, choice: Choice, context: Context) -> bool:

@@ -86,7 +86,12 @@ class _Match:
 
 
 def _match(run: tuple[Node, ...], start: int, stop: int) -> _Match | Reason:
-    return _matched(start, stop, chains(tuple(node.operator for node in run[start:stop]), len(run[0].shape))[-1])
+    return next(_matches(run, start, [stop]))
+
+
+def _matches(run: tuple[Node, ...], start: int, stops: list[int]) -> Iterator[_Match | Reason]:
+    growing = chains(tuple(node.operator for node in run[start : max(stops)]), len(run[0].shape))
+    return (_matched(start, stop, growing[stop - start]) for stop in stops)
 
 
 def _matched(start: int, stop: int, chain: Chain | Reason) -> _Match | Reason:
@@ -254,7 +259,7 @@ def _widened(run: tuple[Node, ...], core: _Match, first: int) -> _Match:
         return core
     starts = [start for start in _affine_before(run, core.start) if start >= first]
     stops = _affine_behind(run, core.stop)
-    found = (_match(run, start, stop) for start in starts for stop in stops)
+    found = (match for start in starts for match in _matches(run, start, stops))
     return max((match for match in found if isinstance(match, _Match)), key=lambda match: match.rank, default=core)
 
 

@@ -13,7 +13,7 @@ from ..ir.spiking import Population
 from .drives import Drive
 from .error_feedback import error_variance, round_with_feedback
 from .fan_in_moments import Apart, Block
-from .scales import rounded_weight, rounding_error
+from .scales import rounded_weight, square_error
 
 _CANDIDATE_WEIGHTS = 1 << 12
 _MOST_CANDIDATES = 256
@@ -49,7 +49,8 @@ class Rounding:
 def round_to_nearest(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> Rounding:
     """Every weight to the nearest multiple of its grid, as good as can be done without calibration data."""
     rounded = [replace(d, weight=rounded_weight(d, e, threshold, step)) for d, e in zip(drives, exponents, strict=True)]
-    error = rounding_error(drives, exponents, threshold, step)
+    differences = [r.weight - d.weight for r, d in zip(rounded, drives, strict=True)]
+    error = square_error(drives, differences, len(threshold))
     return Rounding(threshold, rounded, np.zeros((len(threshold), 1)), error)
 
 

@@ -61,8 +61,8 @@ def ceiling(
     # Where rules tie, the weights are what is told.
     names = sorted(rules, key=lambda name: name not in ("ceiling", "weight range"))
     stacked = np.stack([rules[name] for name in names])
-    which, counts = np.unique(stacked.argmin(axis=0), return_counts=True)
-    return Ceiling(stacked.min(axis=0), {names[i]: int(n) for i, n in zip(which, counts, strict=True)})
+    counts = np.bincount(stacked.argmin(axis=0), minlength=len(names))
+    return Ceiling(stacked.min(axis=0), {name: int(n) for name, n in zip(names, counts, strict=True) if n})
 
 
 def _bias_rule(target: Target, population: Population) -> dict[str, FloatArray]:
@@ -174,23 +174,37 @@ def choose_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: 
 
 def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> FloatArray:
     """Mean square error of each channel's input per step, in thresholds squared, (O,)."""
-    error = np.zeros(len(threshold))
+    differences = []
     for drive, exponent in zip(drives, exponents, strict=True):
-        lost = rounded_weight(drive, exponent, threshold, step)
-        lost -= drive.weight
+        differences.append(rounded_weight(drive, exponent, threshold, step))
+        differences[-1] -= drive.weight
+    return square_error(drives, differences, len(threshold))
+
+
+def square_error(drives: list[Drive], differences: list[FloatArray], channels: int) -> FloatArray:
+    """``rounding_error`` (``channels``,) of weights that are off by ``differences``, which are overwritten."""
+    error = np.zeros(channels)
+    for drive, lost in zip(drives, differences, strict=True):
         np.square(lost, out=lost)
         lost *= drive.activity
         error += total(lost, axis=(1, 2)) / lost.shape[1]
     return error
 
 
-def expected_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
-    """Mean of ``rounding_error`` over channels if every rounding error were uniform."""
+def received_activity(drive: Drive) -> FloatArray:
+    """Activity summed over the fan-in of each channel, (O,) or (1,) where all channels receive the same."""
+    shape = (*drive.activity.shape[:2], drive.weight.shape[2])
+    return np.asarray(total(np.broadcast_to(drive.activity, shape), axis=(1, 2)) / drive.activity.shape[1])
+
+
+def expected_error(received: list[FloatArray], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
+    """Mean of ``rounding_error`` over channels if every rounding error were uniform.
+
+    ``received`` holds the ``received_activity`` of every drive.
+    """
     error = 0.0
-    for drive, exponent in zip(drives, exponents, strict=True):
+    for activity, exponent in zip(received, exponents, strict=True):
         grid = (step << exponent) / threshold
-        shape = (*drive.activity.shape[:2], drive.weight.shape[2])
-        activity = total(np.broadcast_to(drive.activity, shape), axis=(1, 2)) / drive.activity.shape[1]
         error += float(mean(np.square(grid) / 12 * activity))
     return error
 
