@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import NoneType
@@ -13,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from .diagnostic import Diagnostic, Place, UnusableInput, refuse
 from .schema import FACTS, NEURON_MODELS, Choices, Flag, Models, Number, Status, Target
-from .suggestion import known_names
+from .suggestion import known_names, nearest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -113,8 +112,8 @@ class _Reader:
         values: dict[str, Any] = {}
         for key, value in raw.items():
             if key not in entries:
-                near = get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys here: {', '.join(known)}"
+                near = nearest(key, known)
+                hint = f"did you mean {near!r}?" if near else f"known keys here: {', '.join(known)}"
                 self.report("E803", f"unknown key {prefix + key!r}", path, hint)
                 continue
             parsed = self.value(_plain_type(hints[key]), entries[key], value, prefix + key, path)
@@ -152,8 +151,8 @@ class _Reader:
             return _BAD
         before = len(self.problems)
         for name in value.keys() - set(wanted):
-            near = get_close_matches(name, wanted, n=1)
-            self.report("E803", f"unknown key '{key}.{name}'", path, f"did you mean {near[0]!r}?" if near else None)
+            near = nearest(name, wanted)
+            self.report("E803", f"unknown key '{key}.{name}'", path, f"did you mean {near!r}?" if near else None)
         for name in wanted:
             if name not in value:
                 self.report("E805", f"key {key!r} has no {name!r}", path, "every number states where it was read")

@@ -18,15 +18,16 @@ _ENTRIES_AT_ONCE = 1 << 20
 Floats = TypeVar("Floats", bound=AnyFloat)
 
 
-def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Floats:
+def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry, *, count: int | None = None) -> Floats:
     """Cross-correlate ``maps`` (N, C, H, W) with ``weight`` (O, C/groups, rows, columns), of one float type.
 
-    As precise as ``matmul``; a sample's result does not depend on the others of its batch.
+    As precise as ``matmul`` with ``count`` slices; a sample's result does not depend on the others of its batch.
     """
     outputs, inputs, *kernel = weight.shape
     size = geometry.output_size((maps.shape[2], maps.shape[3]), (kernel[0], kernel[1]))
     result = np.empty((len(maps), outputs, *size), dtype=maps.dtype)
     padded = pad_or_crop(maps, geometry.padding)
+    count = slices_for(padded.dtype) if count is None else count
     if inputs == 1 and geometry.groups > 1:
         _channelwise(result, padded, weight, geometry)
         return result  # type: ignore[return-value]
@@ -34,7 +35,7 @@ def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Floats:
     for group in range(geometry.groups):
         rows = slice(group * shared, (group + 1) * shared)
         sources = padded[:, group * inputs : (group + 1) * inputs]
-        _as_products(result[:, rows], sources, weight[rows], geometry)
+        _as_products(result[:, rows], sources, weight[rows], geometry, count)
     return result  # type: ignore[return-value]
 
 
@@ -59,9 +60,8 @@ def _channelwise(result: AnyFloat, padded: AnyFloat, weight: AnyFloat, geometry:
         result[sample] = summed
 
 
-def _as_products(result: AnyFloat, padded: AnyFloat, weight: AnyFloat, geometry: ConvGeometry) -> None:
+def _as_products(result: AnyFloat, padded: AnyFloat, weight: AnyFloat, geometry: ConvGeometry, count: int) -> None:
     """One matrix product for some samples, or some rows of a sample, at a time."""
-    count = slices_for(padded.dtype)
     kernels = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
     kernel_step = steps(kernels, (0,), SLICE_BITS)
     kernel_slices = slices(kernels, kernel_step, count)

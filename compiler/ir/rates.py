@@ -17,10 +17,13 @@ from .operators import AnyFloat
 from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 
-def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False) -> dict[str, AnyFloat]:
+def evaluate_rates(
+    spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False, count: int | None = None
+) -> dict[str, AnyFloat]:
     """Rates in 0..1 per population, and the read-out's potential per step, for ``samples`` (N, *sample_shape).
 
     ``continuous`` leaves out the levels, q(x) = clip(x, 0, 1), which makes the result insensitive to rounding.
+    ``count`` is the number of slices that operands are multiplied in, see ``matmul``.
     """
     signal = spiking.input
     arranged = samples.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(samples), *signal.shape)
@@ -29,7 +32,7 @@ def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bo
     for population in spiking.populations:
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
         for projection in spiking.incoming(population.name):
-            drive = drive + _received(projection, sent[projection.source], population)
+            drive = drive + _received(projection, sent[projection.source], population, count)
         if population.threshold is None:
             rates[population.name] = drive
             continue
@@ -39,15 +42,15 @@ def evaluate_rates(spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bo
     return rates
 
 
-def _received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
+def _received(projection: Projection, messages: AnyFloat, target: Population, count: int | None) -> AnyFloat:
     weight = projection.map.weight.astype(messages.dtype, copy=False)
     if isinstance(projection.map, ConvMap):
-        return convolve(messages, weight, projection.map.geometry)
+        return convolve(messages, weight, projection.map.geometry, count=count)
     flat = messages.reshape(len(messages), -1)
     if isinstance(projection.map, SparseMap):
         entries = SparseMatrix(weight, projection.map.source, projection.map.target, math.prod(target.shape))
         return entries.multiply(flat).reshape(len(messages), *target.shape)
-    flat = matmul(flat, weight.T)
+    flat = matmul(flat, weight.T, count=count)
     return flat.reshape(len(messages), *target.shape)
 
 
