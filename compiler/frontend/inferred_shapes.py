@@ -12,6 +12,9 @@ import onnx.shape_inference
 from ..ir.operators import Shape
 from .light_model import without_large_tensors
 
+_LONGEST_VECTOR = 100_000
+"""Entries. Where onnx propagates data, it takes every vector for a shape, and makes an object for each entry."""
+
 
 def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     """Shapes, batch axis first, of all values of the outer graph of which every size is known.
@@ -26,9 +29,16 @@ def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict
             value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, inputs[value.name]))
     # Where inference fails, what the file states about its values is still worth having.
     with contextlib.suppress(onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
-        light = onnx.shape_inference.infer_shapes(light, data_prop=True)
+        plain = onnx.shape_inference.infer_shapes(light)
+        light = plain if _has_long_vector(plain) else onnx.shape_inference.infer_shapes(light, data_prop=True)
     shapes = {value.name: _shape(value) for value in (*light.graph.value_info, *light.graph.output)}
     return {name: shape for name, shape in shapes.items() if shape is not None}
+
+
+def _has_long_vector(model: onnx.ModelProto) -> bool:
+    graph = model.graph
+    shapes = (_shape(value) for value in (*graph.input, *graph.value_info, *graph.output))
+    return any(shape is not None and len(shape) == 1 and shape[0] > _LONGEST_VECTOR for shape in shapes)
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape | None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from spikec.compiler.frontend.inferred_shapes import inferred_shapes
 from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
 from spikec.compiler.ir.operators import Pad
@@ -125,6 +126,19 @@ def test_padded_values_are_bounded(parsed: Parse, problems: Problems, body: str)
     weights: dict[str, Any] = {"w3": np.ones((2, 3, 3, 3))} if "w3" in body else {}
     weights |= {"far": [0, 0, 9000, 9000, 0, 0, 0, 0]} if "far" in body else {}
     assert [problem.code for problem in problems(parsed(body, weights=weights))] == ["E012"]
+
+
+@pytest.mark.parametrize("size", [6, 20_000_000])
+def test_a_long_vector_is_not_taken_for_a_shape(size: int) -> None:
+    """A file of a few bytes may state it."""
+    x, long, y = (
+        onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 6, 1]), ("w", [size]), ("y", None))
+    )
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Mul", ["x", "w"], ["y"])], "long", [x, long], [y])
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    started = time.process_time()
+    assert inferred_shapes(model, {}) == {"y": (1, 6, size)}
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("operator", ["Neg", "Relu", "Identity", "Floor"])
