@@ -53,12 +53,49 @@ class BatchNormalization(OpRun):
         return (result.astype(data.dtype),)
 
 
+class AveragePool(OpRun):
+    """Windows where the pads say; the evaluator's own operator moves them up by half of what ceil_mode adds."""
+
+    def _run(self, data: Array, ceil_mode: int = 0, count_include_pad: int = 0, **others: Any) -> tuple[Array]:
+        return (_means(data, bool(ceil_mode), bool(count_include_pad), **others),)
+
+
+def _means(data: Array, ceil: bool, count: bool, **attributes: Any) -> Array:
+    kernel, rank = attributes["kernel_shape"], data.ndim - 2
+    strides, dilations = (attributes.get(name) or [1] * rank for name in ("strides", "dilations"))
+    pads = attributes.get("pads") or [0] * 2 * rank
+    counted = np.pad(np.ones(data.shape[2:]), _edges(pads), constant_values=float(count))
+    values = np.pad(data, [(0, 0), (0, 0), *_edges(pads)])
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    steps = [(n - span + (s - 1) * ceil) // s for n, span, s in zip(counted.shape, spans, strides, strict=True)]
+    # With ceil_mode, no window begins in the padding at the end.
+    starts = [
+        [k * s for k in range(step + 1) if not ceil or k * s < n + before]
+        for step, s, n, before in zip(steps, strides, data.shape[2:], pads, strict=False)
+    ]
+    result = np.empty((*data.shape[:2], *map(len, starts)), data.dtype)
+    all_maps = (slice(None), slice(None))
+    for place in np.ndindex(*result.shape[2:]):
+        # A slice ends with the padded map, and so does the window.
+        begins = [starts[axis][index] for axis, index in enumerate(place)]
+        window = tuple(slice(b, b + span, d) for b, span, d in zip(begins, spans, dilations, strict=True))
+        inside: tuple[slice | int, ...] = (*all_maps, *window)
+        target: tuple[slice | int, ...] = (*all_maps, *place)
+        result[target] = values[inside].sum(axis=tuple(range(2, data.ndim))) / counted[window].sum()
+    return result
+
+
+def _edges(pads: list[int]) -> list[tuple[int, int]]:
+    return list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
+
+
 def by_evaluator(model: bytes, samples: Array) -> Array | None:
     """Result of ONNX's reference evaluator; None where it fails."""
     proto = onnx.load_model_from_string(model)
     given = {t.name for t in proto.graph.initializer}
     name = next(v.name for v in proto.graph.input if v.name not in given)
     ours = [BatchNormalization, *([Pad] if _pads_with_zeros(proto) else [])]
+    ours += [] if _pads_by_name(proto) else [AveragePool]
     try:
         with np.errstate(all="ignore"):
             (result,) = onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples})
@@ -74,6 +111,11 @@ def _pads_with_zeros(proto: onnx.ModelProto) -> bool:
     return not any(a.name == "mode" for n in pads for a in n.attribute) and not any(
         len(n.input) > 2 and n.input[2] in numbers for n in pads
     )
+
+
+def _pads_by_name(proto: onnx.ModelProto) -> bool:
+    pools = (node for node in proto.graph.node if node.op_type == "AveragePool")
+    return any(a.name == "auto_pad" and a.s != b"NOTSET" for node in pools for a in node.attribute)
 
 
 def differs(found: Array, expected: Array, tolerance: float) -> Any:
