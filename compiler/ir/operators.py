@@ -199,9 +199,13 @@ class Offset:
 class AveragePool:
     """Mean over a window per channel.
 
-    ``padding`` is (top, left, bottom, right). With ``count_padding`` the divisor is the kernel's size everywhere,
-    otherwise the number of real inputs under the window. ``ceil`` keeps a last, partly filled window.
+    ``padding`` is (top, left, bottom, right). The divisor is the number of entries of the map under the window, with
+    ``count_padding`` those of the padded map. ``ceil`` keeps a last window that runs past the padding; what lies there
+    is never counted, as in torch.nn.AvgPool2d.
     """
+
+    # Others differ where such a window lacks rows: ONNX Runtime counts them up to opset 18, and ONNX's reference
+    # evaluator moves all windows up by half of them, though ``pads`` says where the first begins.
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

@@ -47,3 +47,11 @@ def test_rows_that_ceil_mode_adds_are_never_counted() -> None:
     operator = pool(3, 2, 1, 1, ceil=True, count_padding=True)
     # Rows -1..4 of a map of 4: windows begin at -1, 1 and 3; the last one sees row 3, the padding, and one row more.
     assert operator.divisor((4, 1)).ravel().tolist() == [3, 3, 2]
+
+
+def test_rows_that_ceil_mode_adds_all_lie_below() -> None:
+    operator = pool(4, 3, 2, 1, ceil=True, count_padding=True)
+    # Windows begin at -2, 1, 4 and 7; the last one sees row 7, the padding, and two rows more.
+    assert operator.divisor((8, 1)).ravel().tolist() == [4, 4, 4, 2]
+    means = operator.evaluate((np.arange(1.0, 9.0).reshape(1, 1, 8, 1),))
+    assert means.ravel().tolist() == [3 / 4, 14 / 4, 26 / 4, 8 / 2]
