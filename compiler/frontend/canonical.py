@@ -26,7 +26,7 @@ from ..ir.operators import (
     Transpose,
 )
 from .refusal import listed
-from .views import View, whole
+from .views import View, long_axes, whole
 
 Origins = tuple[Origin, ...]
 
@@ -60,17 +60,19 @@ def _laid_out(network: Network) -> tuple[_Layout, Network]:
     return plain, result
 
 
-def _turns_of_input(network: Network) -> tuple[Node, ...]:
-    """Transposes of the input that are worth a trial: those of the network, and the last axis to the front."""
-    shape = network.input_shape
-    found = [node for node in network.nodes if isinstance(node.operator, Transpose)]
-    tried = [node.operator.axes for node in found if isinstance(node.operator, Transpose)]
-    fitting = [axes for axes in tried if len(axes) == len(shape)]
-    last_first = (len(shape) - 1, *range(len(shape) - 1))
-    return tuple(
-        Node(_TURNED, operator, (INPUT,), operator.result_shape((shape,)), found[0].origins)
-        for operator in map(Transpose, dict.fromkeys((*fitting, last_first)) if found else ())
-    )
+def _turns_of_input(network: Network) -> tuple[View, ...]:
+    """Views of the input that are worth a trial: those of the network's transposes, and the last axis to the front.
+
+    Then these as maps of one row, which is what one-dimensional convolutions make of sequences.
+    """
+    seen = whole(INPUT, network.input_shape)
+    rank = len(seen.shape)
+    tried = [node.operator.axes for node in network.nodes if isinstance(node.operator, Transpose)]
+    fitting = [axes for axes in tried if len(axes) == rank]
+    last_first = (rank - 1, *range(rank - 1))
+    turns = [seen.permuted(axes) for axes in dict.fromkeys((*fitting, last_first)) if tried]
+    rows = [turn.reshaped((turn.shape[0], 1, turn.shape[1])) for turn in turns if turn is not None and rank == 2]
+    return tuple(turn for turn in (*turns, *rows) if turn is not None)
 
 
 def _moves_first(network: Network) -> Network:
@@ -150,10 +152,10 @@ def _on_base(view: View, operator: Operator) -> Operator | None:
 class _Layout:
     """Rewrites the nodes in order; every value is known as a view of a value that exists in the result.
 
-    With ``turn``, a transpose of the input, the input is a view of its result, so that it moves down as others do.
+    With ``turn``, a view of the input, that is made and the input is seen from it, so that it moves down as others do.
     """
 
-    def __init__(self, network: Network, turn: Node | None = None) -> None:
+    def __init__(self, network: Network, turn: View | None = None) -> None:
         self._network = network
         self._nodes: dict[str, Node] = {}
         self._views: dict[str, View] = {INPUT: whole(INPUT, network.input_shape)}
@@ -161,7 +163,7 @@ class _Layout:
         self._made: dict[View, str] = {}
         self._names = {INPUT, *(node.name for node in network.nodes)}
         self.stuck: list[tuple[str, tuple[str, ...]]] = []
-        self._turn: Node | None = None
+        self._turn = turn
         if turn is not None:
             self._turn_input(turn)
 
@@ -173,14 +175,12 @@ class _Layout:
         output = self._laid_out(self._network.output, "the result")
         return self._network.with_nodes(tuple(self._nodes.values()), output)
 
-    def _turn_input(self, turn: Node) -> None:
-        assert isinstance(turn.operator, Transpose)
-        self._turn = replace(turn, name=self._new_name(turn.name))
-        self._append(self._turn)
-        forth = whole(INPUT, self._network.input_shape).permuted(turn.operator.axes)
-        assert forth is not None, "a whole value can be seen with its axes in any order"
-        self._views[INPUT] = replace(forth.inverse(), base=self._turn.name)
-        self._origins[INPUT] = turn.origins
+    def _turn_input(self, turn: View) -> None:
+        transposes = (node for node in self._network.nodes if isinstance(node.operator, Transpose))
+        origins = next(transposes).origins
+        self._made[turn] = self._make(turn, self._new_name(_TURNED), origins)
+        self._views[INPUT] = replace(turn.inverse(), base=self._made[turn])
+        self._origins[INPUT] = origins
 
     def _rewritten(self, node: Node) -> View:
         views = [self._views[name] for name in node.inputs]
@@ -237,20 +237,18 @@ class _Layout:
         if view.is_base:
             return view
         if view not in self._made:
-            self._made[view] = self._make(view, value)
+            name = self._new_name(f"{value}.view") if value in self._nodes else value
+            self._made[view] = self._make(view, name, self._origins[value])
         return whole(self._made[view], view.shape)
 
     def _seen_from_input(self, view: View) -> View:
         """Undo the turn of the input for a value that no operator of another layout has changed."""
-        if self._turn is None or view.base != self._turn.name or view.keeps_order:
+        if self._turn is None or view.base != self._made[self._turn] or view.keeps_order:
             return view
-        assert isinstance(self._turn.operator, Transpose)
-        order = tuple(self._turn.operator.axes[axis] for axis in view.order)
-        return View(INPUT, self._network.input_shape, order, view.shape)
+        axes = dict(zip(long_axes(self._turn.shape), self._turn.order, strict=True))
+        return View(INPUT, self._network.input_shape, tuple(axes[axis] for axis in view.order), view.shape)
 
-    def _make(self, view: View, value: str) -> str:
-        origins = self._origins[value]
-        name = self._new_name(f"{value}.view") if value in self._nodes else value
+    def _make(self, view: View, name: str, origins: Origins) -> str:
         base, shape = view.base, view.base_shape
         if not view.keeps_order:
             axes = view.transpose_axes()

@@ -216,3 +216,16 @@ def test_operators_on_a_one_dimensional_input_with_channels_last(parsed: Parse, 
     weights = {"one": [1], "w": normal(4, 2, 1, 3)}
     read = same_as_runtime(parsed(body, "float[N,9,2] x", "float[N,4] y", opset=13, weights=weights), batch=2)
     assert read.operators == ["Transpose", "Relu", "Add", "Reshape", "Conv", "AveragePool", "Reshape"]
+
+
+@pytest.mark.parametrize("join", ["j = Add(x, t2)", "j = Concat <axis = 2> (x, t2)", "m = Mul(x, x3) j = Add(t2, m)"])
+def test_a_one_dimensional_input_with_channels_last_meets_its_convolution(
+    join: str, parsed: Parse, same_as_runtime: Compare
+) -> None:
+    body = f"""t1 = Transpose <perm = [0, 2, 1]> (x) c = Conv <auto_pad = "SAME_UPPER"> (t1, w)
+        t2 = Transpose <perm = [0, 2, 1]> (c) {join} f = Flatten(j) y = MatMul(f, v)"""
+    entries = 60 if "Concat" in join else 30
+    weights = {"w": normal(3, 3, 3), "x3": normal(3), "v": normal(entries, 2)}
+    read = same_as_runtime(parsed(body, "float[N,10,3] x", "float[N,2] y", weights=weights), batch=2)
+    assert read.operators[:2] == ["Transpose", "Reshape"]
+    assert "Add" in read.operators[read.operators.index("Conv") :]
