@@ -71,7 +71,7 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
 
 def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
     found = sorted({d.code for d in refusal.diagnostics})
-    others = [d for d in refusal.diagnostics if not _is_for_numbers(d, drawn)]
+    others = [d for d in refusal.diagnostics if not _is_proper(d, drawn)]
     first = next(iter(others), refusal.diagnostics[0])
     kind = f"refused {' '.join(found)}"
     if any(code.startswith("E9") for code in found):
@@ -81,16 +81,25 @@ def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
     return Verdict(kind)
 
 
-def _is_for_numbers(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
-    """Whether other weights or data would do: no integers fit, or a drawn activation is the same for every input."""
+def _is_proper(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
+    """Whether no fault is shown: no integers fit, an activation is constant, or there is no layer to compile."""
     if diagnostic.code in NUMBERS:
         return True
+    if diagnostic.code == "E015":
+        return _gives_its_input(drawn)
     if "for every input" not in diagnostic.message or diagnostic.place is None:
         return False
     network, _ = read_onnx(drawn.model)
     samples = 100 * np.random.default_rng(0).normal(size=(50, *network.input_shape))
     values = evaluate(network, samples)[str(diagnostic.place.layer)]
     return not differs(values, np.broadcast_to(values[:1], values.shape), 1e-6)
+
+
+def _gives_its_input(drawn: DrawnNetwork) -> bool:
+    samples = np.random.default_rng(0).normal(size=drawn.samples.shape).astype(drawn.samples.dtype)
+    found = by_runtime(drawn.model, samples)
+    found = by_evaluator(drawn.model, samples) if found is None else found
+    return found is not None and np.array_equal(found.ravel(), samples.ravel())
 
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:

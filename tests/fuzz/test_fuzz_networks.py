@@ -13,7 +13,9 @@ import pytest
 from spikec.compiler.ir.operators import AveragePool, Round
 from spikec.runtime.program.program import Program
 from spikec.runtime.reference import network as reference
+from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
+from . import network_trial
 from .float_values import by_evaluator, by_runtime, differs
 from .integer_network import step_through
 from .network_trial import try_network
@@ -60,6 +62,19 @@ def found(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, wrong: obje
     """Findings of a few networks with something of the product replaced by what is wrong."""
     monkeypatch.setattr(owner, name, wrong)
     return [v for v in (try_network(number, SETTINGS) for number in range(25)) if v.finding]
+
+
+@pytest.mark.parametrize("number", [216, 317])
+def test_a_network_without_any_layer_is_rightly_refused(number: int) -> None:
+    assert try_network(number, NetworkSettings(seed=31)) == Verdict("refused E015")
+
+
+def test_a_network_with_layers_refused_as_having_none_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(model: bytes) -> None:
+        raise UnusableInput([Diagnostic("E015", "output y is the input itself")])
+
+    findings = found(monkeypatch, network_trial, "read_onnx", refusing)
+    assert {v.kind for v in findings} == {"refused although expressible"}
 
 
 def test_a_wrong_operator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
