@@ -71,6 +71,14 @@ class Neuron:
         """Nothing but one positive factor in front."""
         return self.is_uniform and self.has_no_offsets and bool(self.gain > 0 and self.out_gain == 1)
 
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest y."""
+        if isinstance(self.activation, Relu):
+            return UNBOUNDED
+        ends = self.out_offset, self.out_offset + self.out_gain * self.activation.threshold
+        return np.minimum(*ends), np.maximum(*ends)
+
     def around(self) -> tuple[tuple[Operator, ...], tuple[Operator, ...]]:
         """Operators in front of and behind the activation; none for a factor of one or an amount of zero."""
         return _affine(self.gain, self.offset), _affine(self.out_gain, self.out_offset)
@@ -228,19 +236,25 @@ class Chain:
         return self.is_plain and bool((self.slope != 1).any())
 
 
-def empty_chain() -> Chain:
-    """Chain of no operator."""
+UNBOUNDED = (np.array(-np.inf), np.array(np.inf))
+"""Bounds of a value of which nothing is known."""
+
+
+def empty_chain(bounds: tuple[FloatArray, FloatArray] = UNBOUNDED) -> Chain:
+    """Chain of no operator on a value within ``bounds``."""
     zero, one = np.zeros(()), np.ones(())
-    return Chain(one, zero, np.array(-np.inf), np.array(np.inf), one, zero)
+    return Chain(one, zero, *bounds, one, zero)
 
 
-def chains(operators: tuple[Operator, ...], rank: int) -> tuple[Chain | Reason, ...]:
-    """Chain of no operator, of the first, of the first two and so on, or what breaks it; samples have ``rank`` axes."""
-    return tuple(accumulate(operators, lambda chain, operator: _then(chain, operator, rank), initial=_start()))
+def chains(
+    operators: tuple[Operator, ...], rank: int, bounds: tuple[FloatArray, FloatArray] = UNBOUNDED
+) -> tuple[Chain | Reason, ...]:
+    """Chain of no operator, of the first, of the first two and so on, or what breaks it.
 
-
-def _start() -> Chain | Reason:
-    return empty_chain()
+    Samples have ``rank`` axes; the first operator's input stays within ``bounds``.
+    """
+    start: Chain | Reason = empty_chain(bounds)
+    return tuple(accumulate(operators, lambda chain, operator: _then(chain, operator, rank), initial=start))
 
 
 def _then(chain: Chain | Reason, operator: Operator, rank: int) -> Chain | Reason:

@@ -179,9 +179,19 @@ def _neurons(run: tuple[Node, ...]) -> tuple[_Match, ...]:
     matches: list[_Match] = []
     done = 0
     for core in _cover(run, _nonlinear(run), {}).cores:
-        matches.append(_widened(run, core, done))
+        match = _widened(run, core, done)
+        matches.append(_bounded(run, matches[-1], match) if matches else match)
         done = matches[-1].stop
     return tuple(matches)
+
+
+def _bounded(run: tuple[Node, ...], before: _Match, match: _Match) -> _Match:
+    """A rectifier behind a bounded neuron as a clipper, whose other bound its input never leaves."""
+    if not isinstance(match.neuron.activation, Relu) or isinstance(before.neuron.activation, Relu):
+        return match
+    between = tuple(node.operator for node in run[before.stop : match.stop])
+    clipper = _matched(before.stop, match.stop, chains(between, len(run[0].shape), before.neuron.bounds)[-1])
+    return match if isinstance(clipper, Reason) else clipper
 
 
 def _nonlinear(run: tuple[Node, ...]) -> tuple[int, ...]:

@@ -171,6 +171,15 @@ def test_a_clip_that_a_later_one_contains_is_no_neuron_of_its_own() -> None:
     require_equal(network, samples)
 
 
+@pytest.mark.parametrize("end", [Clip(-np.inf, 0.3), Clip(0.3, np.inf)], ids=["above", "below"])
+@pytest.mark.parametrize("factor", [1.0, -1.0])
+def test_a_bound_between_the_levels_of_a_quantiser_is_a_clipper_with_a_threshold(end: Clip, factor: float) -> None:
+    operators = (Floor(), Clip(0, 4), scale(factor / 4), offset(0.5 - factor / 2), end)
+    network = require_equal(chain(*operators), np.linspace(-2, 6, 400).reshape(-1, 4))
+    activations = [n.operator for n in network.nodes if isinstance(n.operator, QuantizeClip | Relu)]
+    assert [type(a) for a in activations] == [QuantizeClip, QuantizeClip]
+
+
 def test_result_of_an_activation_may_be_read_twice() -> None:
     quantiser = (scale(2.0), Floor(), Clip(0, 4), scale(0.5))
     branches = [*chain(Dense(np.eye(4), np.zeros(4)), *quantiser, scale(3.0), Clip(0, 9)).nodes]
