@@ -71,8 +71,9 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
 
 def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
     found = sorted({d.code for d in refusal.diagnostics})
-    others = [d for d in refusal.diagnostics if not _is_proper(d, drawn)]
-    first = next(iter(others), refusal.diagnostics[0])
+    errors = [d for d in refusal.diagnostics if d.code.startswith("E")]
+    others = [d for d in errors if not _is_proper(d, drawn)]
+    first = next(iter(others), errors[0])
     kind = f"refused {' '.join(found)}"
     if any(code.startswith("E9") for code in found):
         return Verdict("E9xx", f"{first.code} {first.message}")

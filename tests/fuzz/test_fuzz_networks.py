@@ -64,9 +64,9 @@ def found(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, wrong: obje
     return [v for v in (try_network(number, SETTINGS) for number in range(25)) if v.finding]
 
 
-@pytest.mark.parametrize("number", [216, 317])
-def test_a_network_without_any_layer_is_rightly_refused(number: int) -> None:
-    assert try_network(number, NetworkSettings(seed=31)) == Verdict("refused E015")
+@pytest.mark.parametrize(("seed", "number"), [(31, 216), (31, 317), (33, 87)])
+def test_a_network_without_any_layer_is_rightly_refused(seed: int, number: int) -> None:
+    assert try_network(number, NetworkSettings(seed=seed)).kind.startswith("refused E015")
 
 
 def test_a_network_with_layers_refused_as_having_none_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
