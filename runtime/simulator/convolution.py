@@ -156,15 +156,8 @@ class FloatKernel:
         torch = kernels.installed_torch()
         assert torch is not None, "this kernel is chosen only where torch is installed"
         padded, padding = padded_maps(maps, self.geometry)
-        received = torch.nn.functional.conv2d(
-            torch.from_numpy(padded).permute(0, 3, 1, 2).to(self.weight.dtype),
-            self.weight,
-            stride=self.geometry.stride,
-            padding=padding,
-            dilation=self.geometry.dilation,
-            groups=self.geometry.groups,
-        )
-        return _channels_last(received)
+        given = torch.from_numpy(padded).permute(0, 3, 1, 2).to(self.weight.dtype)
+        return _channels_last(kernels.convolved_by_torch(given, self.weight, self.geometry, padding))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

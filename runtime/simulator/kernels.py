@@ -70,16 +70,30 @@ def _convolve_torch(torch: ModuleType, maps: Floats, weight: Floats, geometry: C
     symmetric = top == bottom >= 0 and left == right >= 0
     padded = maps if symmetric else pad_or_crop(maps, geometry.padding)
     with torch.no_grad():
-        result = torch.nn.functional.conv2d(
+        result = convolved_by_torch(
             torch.from_numpy(np.require(padded, requirements=("C", "W"))),
             torch.from_numpy(np.require(weight, requirements=("C", "W"))),
-            stride=geometry.stride,
-            padding=(top, left) if symmetric else 0,
-            dilation=geometry.dilation,
-            groups=geometry.groups,
+            geometry,
+            (top, left) if symmetric else (0, 0),
         )
     floats: Floats = result.numpy()
     return floats
+
+
+def convolved_by_torch(maps: Any, weight: Any, geometry: ConvGeometry, padding: tuple[int, int]) -> Any:
+    """Torch's convolution of tensors of one float type, whose sums are exact where the type can hold them.
+
+    oneDNN, which convolves 32-bit floats, reads beyond the map where one input channel meets a stride (seen with torch
+    2.14 on AVX-512); such a layer takes 64 bits, which torch sums by itself.
+    """
+    torch = installed_torch()
+    assert torch is not None, "tensors are torch's"
+    misread = weight.shape[1] == 1 and geometry.groups == 1 and max(geometry.stride) > 1
+    if misread and weight.dtype == torch.float32:
+        return convolved_by_torch(maps.double(), weight.double(), geometry, padding).to(torch.float32)
+    return torch.nn.functional.conv2d(
+        maps, weight, stride=geometry.stride, padding=padding, dilation=geometry.dilation, groups=geometry.groups
+    )
 
 
 def _convolve_numpy(maps: Floats, weight: Floats, geometry: ConvGeometry) -> Floats:

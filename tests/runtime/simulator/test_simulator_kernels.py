@@ -130,6 +130,22 @@ def test_byte_convolutions_of_any_plain_geometry_are_exact(seed: int) -> None:
     assert np.array_equal(chosen(maps), exact(form, maps.astype(np.int64)))
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_float_convolutions_of_any_geometry_are_exact(precision: type[np.float32]) -> None:
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        channels, outputs, samples = random.integers(1, 4, 3)
+        kernel, stride = random.integers(1, 4, (2, 2))
+        above, left = (int(p) for p in random.integers(0, 2, 2))
+        geometry = ConvGeometry(stride=(int(stride[0]), int(stride[1])), padding=(above, left, above, left))
+        weight = (128 * random.integers(-3, 4, (outputs, channels, *kernel))).astype(precision)
+        maps = random.integers(0, 2, (samples, *(kernel + random.integers(0, 8, 2)), channels)).astype(np.uint8)
+        torch.full((1 << 14,), 1e30)  # freed at once: what a kernel reads beyond the map is then told by the sums
+        found = FloatKernel(torch.from_numpy(weight).to(memory_format=torch.channels_last), geometry)(maps)
+        expected = kernels._convolve_numpy(maps.transpose(0, 3, 1, 2).astype(np.float64), weight, geometry)
+        np.testing.assert_array_equal(found, expected.transpose(0, 2, 3, 1))
+
+
 def test_single_precision_ends_where_sums_stop_being_whole() -> None:
     below = Matrix(np.full((1, 2), (1 << 22) - 1, dtype=np.int64))
     for largest, kind in ((2, np.float32), (3, np.float64)):
