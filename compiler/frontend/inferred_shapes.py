@@ -27,12 +27,21 @@ def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict
         if value.name in inputs:
             kind = value.type.tensor_type.elem_type
             value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, inputs[value.name]))
+    _forget_negative_sizes(light.graph)
     # Where inference fails, what the file states about its values is still worth having.
     with contextlib.suppress(onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
         plain = onnx.shape_inference.infer_shapes(light)
         light = plain if _has_long_vector(plain) else onnx.shape_inference.infer_shapes(light, data_prop=True)
     shapes = {value.name: _shape(value) for value in (*light.graph.value_info, *light.graph.output)}
     return {name: shape for name, shape in shapes.items() if shape is not None}
+
+
+def _forget_negative_sizes(graph: onnx.GraphProto) -> None:
+    # onnx ends the process where a slice by inputs meets one.
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        for size in value.type.tensor_type.shape.dim if value.type.HasField("tensor_type") else ():
+            if size.dim_value < 0:
+                size.ClearField("dim_value")
 
 
 def _has_long_vector(model: onnx.ModelProto) -> bool:

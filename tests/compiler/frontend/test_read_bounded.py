@@ -141,6 +141,17 @@ def test_a_long_vector_is_not_taken_for_a_shape(size: int) -> None:
     assert time.process_time() - started < 0.5
 
 
+def test_a_slice_of_a_negative_size_does_not_end_the_process() -> None:
+    x = onnx.helper.make_tensor_value_info("x", 1, [1, 2, 1, -1, 5])
+    y = onnx.helper.make_tensor_value_info("y", 1, None)
+    bounds = {"starts": 1, "ends": 9, "axes": 3}
+    numbers = [onnx.numpy_helper.from_array(np.array([value]), name) for name, value in bounds.items()]
+    node = onnx.helper.make_node("Slice", ["x", *bounds], ["y"])
+    graph = onnx.helper.make_graph([node], "negative", [x], [y], numbers)
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert inferred_shapes(model, {}) == {}
+
+
 @pytest.mark.parametrize("operator", ["Neg", "Relu", "Identity", "Floor"])
 def test_reading_takes_time_in_proportion_to_the_nodes(operator: str) -> None:
     def seconds(count: int) -> float:
