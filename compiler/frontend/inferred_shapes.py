@@ -30,9 +30,16 @@ def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict
     _forget_negative_sizes(light.graph)
     # Where inference fails, what the file states about its values is still worth having.
     with contextlib.suppress(onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        unsliced = onnx.shape_inference.infer_shapes(_without_slices(light))
+        if _has_negative_size(unsliced.graph):
+            return _known_shapes(unsliced.graph)
         plain = onnx.shape_inference.infer_shapes(light)
         light = plain if _has_long_vector(plain) else onnx.shape_inference.infer_shapes(light, data_prop=True)
-    shapes = {value.name: _shape(value) for value in (*light.graph.value_info, *light.graph.output)}
+    return _known_shapes(light.graph)
+
+
+def _known_shapes(graph: onnx.GraphProto) -> dict[str, Shape]:
+    shapes = {value.name: _shape(value) for value in (*graph.value_info, *graph.output)}
     return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
@@ -42,6 +49,20 @@ def _forget_negative_sizes(graph: onnx.GraphProto) -> None:
         for size in value.type.tensor_type.shape.dim if value.type.HasField("tensor_type") else ():
             if size.dim_value < 0:
                 size.ClearField("dim_value")
+
+
+def _without_slices(model: onnx.ModelProto) -> onnx.ModelProto:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.node[:]
+    result.graph.node.extend(node for node in model.graph.node if node.op_type != "Slice")
+    return result
+
+
+def _has_negative_size(graph: onnx.GraphProto) -> bool:
+    # A window larger than its map gives one.
+    values = (*graph.value_info, *graph.output)
+    return any(size.dim_value < 0 for value in values for size in value.type.tensor_type.shape.dim)
 
 
 def _has_long_vector(model: onnx.ModelProto) -> bool:

@@ -152,6 +152,17 @@ def test_a_slice_of_a_negative_size_does_not_end_the_process() -> None:
     assert inferred_shapes(model, {}) == {}
 
 
+def test_a_slice_behind_a_window_larger_than_its_map_does_not_end_the_process() -> None:
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in (("x", [1, 2, 4, 2]), ("y", None)))
+    bounds = {"starts": 1, "ends": 9, "axes": 3}
+    numbers = [onnx.numpy_helper.from_array(np.array([value]), name) for name, value in bounds.items()]
+    pool = onnx.helper.make_node("AveragePool", ["x"], ["pooled"], kernel_shape=[1, 5])
+    node = onnx.helper.make_node("Slice", ["pooled", *bounds], ["y"])
+    graph = onnx.helper.make_graph([pool, node], "negative", [x], [y], numbers)
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert inferred_shapes(model, {}) == {}
+
+
 @pytest.mark.parametrize("operator", ["Neg", "Relu", "Identity", "Floor"])
 def test_reading_takes_time_in_proportion_to_the_nodes(operator: str) -> None:
     def seconds(count: int) -> float:
