@@ -204,9 +204,7 @@ class AveragePool:
     is never counted, as in torch.nn.AvgPool2d.
     """
 
-    # Others differ where such a window lacks rows: ONNX Runtime counts them up to opset 18, and ONNX's reference
-    # evaluator moves all windows up by half of them, though ``pads`` says where the first begins.
-
+    # Where such a window lacks rows, ONNX Runtime counts them (to opset 18) and the evaluator moves all windows up.
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
