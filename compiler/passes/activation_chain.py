@@ -12,11 +12,12 @@ which is one ``QuantizeClip`` with a scale and an offset on either side. A chain
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..ir.operators import (
     BatchNorm,
@@ -30,6 +31,8 @@ from ..ir.operators import (
     Round,
     Scale,
 )
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 FUZZ = 2e-6
 """Relative: constants of a file are float32 (6e-8 each), and a chain multiplies several of them."""
@@ -103,6 +106,9 @@ class Chain:
     height: FloatArray
     base: FloatArray
     rounded: bool = False
+    low_is_given: BoolArray = field(default_factory=lambda: np.array(False))
+    high_is_given: BoolArray = field(default_factory=lambda: np.array(False))
+    """Where a bound is a number of the file and not one that was computed here, so it is taken to its last digit."""
 
     def scaled(self, factor: FloatArray) -> Chain:
         """Chain times ``factor``."""
@@ -111,7 +117,7 @@ class Chain:
         with np.errstate(invalid="ignore"):
             bounds = [np.where(factor == 0, 0.0, bound * factor) for bound in (self.low, self.high)]
         return replace(
-            self,
+            self._computed(),
             slope=self.slope * factor,
             shift=self.shift * factor,
             low=np.minimum(*bounds),
@@ -122,7 +128,11 @@ class Chain:
         """Chain plus ``amount``."""
         if self.rounded:
             return replace(self, base=self.base + amount)
-        return replace(self, shift=self.shift + amount, low=self.low + amount, high=self.high + amount)
+        low, high = self.low + amount, self.high + amount
+        return replace(self._computed(), shift=self.shift + amount, low=low, high=high)
+
+    def _computed(self) -> Chain:
+        return replace(self, low_is_given=np.array(False), high_is_given=np.array(False))
 
     def clipped(self, low: float, high: float) -> Chain | Reason:
         """Chain clipped to ``low..high``, either of which may be infinite."""
@@ -148,6 +158,8 @@ class Chain:
             self,
             low=np.minimum(np.maximum(self.low, lower), upper),
             high=np.maximum(np.minimum(self.high, upper), lower),
+            low_is_given=self.low_is_given | (lower > self.low),
+            high_is_given=self.high_is_given | (upper < self.high),
         )
 
     def floored(self, half: float) -> Chain | Reason:
@@ -155,7 +167,8 @@ class Chain:
         if self.rounded:
             whole = _is_whole(self.height).all() and _is_whole(self.base).all()
             return self if whole else Reason("E110", "rounds twice, to different steps")
-        low, high = (np.floor(_snapped(bound + half)) for bound in (self.low, self.high))
+        ends = ((self.low, self.low_is_given), (self.high, self.high_is_given))
+        low, high = (_rounded(end, half, given) for end, given in ends)
         return replace(self, shift=self.shift + half, low=low, high=high, rounded=True)
 
     def neuron(self) -> Neuron | Reason:
@@ -295,6 +308,13 @@ def _nearest(values: FloatArray) -> FloatArray:
 def _is_whole(values: FloatArray) -> Any:
     finite = np.where(np.isfinite(values), values, 0.0)
     return np.abs(finite - np.round(finite)) <= FUZZ * np.maximum(1.0, np.abs(finite))
+
+
+def _rounded(bound: FloatArray, half: float, is_given: BoolArray) -> FloatArray:
+    """``bound`` rounded down after adding ``half``; exactly between two levels, Round takes the even one."""
+    nearest: FloatArray = np.floor(_snapped(bound + half))
+    is_exact = is_given | (np.floor(bound) + half == bound)
+    return np.where(is_exact, np.rint(bound) if half else np.floor(bound), nearest)
 
 
 def _snapped(values: FloatArray) -> FloatArray:

@@ -54,10 +54,27 @@ class BatchNormalization(OpRun):
 
 
 class AveragePool(OpRun):
-    """Windows where the pads say; the evaluator's own operator moves them up by half of what ceil_mode adds."""
+    """Windows where the pads say, and never fewer than none where ``auto_pad`` says SAME.
+
+    The evaluator's own operator moves them up by half of what ceil_mode adds, and fails where windows do not meet.
+    """
 
     def _run(self, data: Array, ceil_mode: int = 0, count_include_pad: int = 0, **others: Any) -> tuple[Array]:
+        name = others.pop("auto_pad", None) or "NOTSET"
+        if name != "NOTSET":
+            others["pads"] = _pads_by_name(name, data.shape[2:], **others)
         return (_means(data, bool(ceil_mode), bool(count_include_pad), **others),)
+
+
+def _pads_by_name(name: str, sizes: tuple[int, ...], **attributes: Any) -> list[int]:
+    rank = len(sizes)
+    if name == "VALID":
+        return [0] * 2 * rank
+    strides, dilations = (attributes.get(key) or [1] * rank for key in ("strides", "dilations"))
+    spans = [(k - 1) * d + 1 for k, d in zip(attributes["kernel_shape"], dilations, strict=True)]
+    needed = [max(0, (-(-n // s) - 1) * s + span - n) for n, s, span in zip(sizes, strides, spans, strict=True)]
+    begin = [n // 2 if name == "SAME_UPPER" else n - n // 2 for n in needed]
+    return [*begin, *(n - b for n, b in zip(needed, begin, strict=True))]
 
 
 def _means(data: Array, ceil: bool, count: bool, **attributes: Any) -> Array:
@@ -89,19 +106,38 @@ def _edges(pads: list[int]) -> list[tuple[int, int]]:
     return list(zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True))
 
 
+class QuantizeLinear(OpRun):
+    """One scale and one zero point; the evaluator has none below opset 19."""
+
+    def _run(self, data: Array, scale: Array, zero: Array, **_: Any) -> tuple[Array]:
+        limits = np.iinfo(zero.dtype)
+        return (np.clip(np.rint(data / scale) + zero, limits.min, limits.max).astype(zero.dtype),)
+
+
+class DequantizeLinear(OpRun):
+    """One scale and one zero point."""
+
+    def _run(self, data: Array, scale: Array, zero: Array, **_: Any) -> tuple[Array]:
+        return ((data.astype(scale.dtype) - zero.astype(scale.dtype)) * scale,)
+
+
 def by_evaluator(model: bytes, samples: Array) -> Array | None:
     """Result of ONNX's reference evaluator; None where it fails."""
     proto = onnx.load_model_from_string(model)
     given = {t.name for t in proto.graph.initializer}
     name = next(v.name for v in proto.graph.input if v.name not in given)
-    ours = [BatchNormalization, *([Pad] if _pads_with_zeros(proto) else [])]
-    ours += [] if _pads_by_name(proto) else [AveragePool]
+    pairs = [QuantizeLinear, DequantizeLinear] if _opset(proto) < 19 else []
+    ours = [AveragePool, BatchNormalization, *pairs, *([Pad] if _pads_with_zeros(proto) else [])]
     try:
         with np.errstate(all="ignore"):
             (result,) = onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples})
     except Exception:  # it raises whatever its operators raise
         return None
     return np.asarray(result)
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    return next(int(entry.version) for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def _pads_with_zeros(proto: onnx.ModelProto) -> bool:
@@ -111,11 +147,6 @@ def _pads_with_zeros(proto: onnx.ModelProto) -> bool:
     return not any(a.name == "mode" for n in pads for a in n.attribute) and not any(
         len(n.input) > 2 and n.input[2] in numbers for n in pads
     )
-
-
-def _pads_by_name(proto: onnx.ModelProto) -> bool:
-    pools = (node for node in proto.graph.node if node.op_type == "AveragePool")
-    return any(a.name == "auto_pad" and a.s != b"NOTSET" for node in pools for a in node.attribute)
 
 
 def differs(found: Array, expected: Array, tolerance: float) -> Any:

@@ -179,3 +179,30 @@ ANY_CLIP = st.one_of(
 @given(st.lists(ANY_CLIP, min_size=1, max_size=6))
 def test_clips_without_rounding_are_always_neurons_unless_they_are_constant(operators: list[Operator]) -> None:
     assert codes(chain(*operators)) <= {"E111"}
+
+
+@given(
+    levels=st.integers(1, 16),
+    missing=st.sampled_from([0.0, 1e-15, 1e-9, 1e-7, 1e-3]),
+    factor=st.sampled_from([1 / 3, 0.7, 3.0]),
+    rounds=st.booleans(),
+)
+def test_a_bound_of_the_file_is_taken_to_its_last_digit(
+    levels: int, missing: float, factor: float, rounds: bool
+) -> None:
+    bound = levels - missing - (0.5 if rounds else 0.0)
+    low = -0.5 if rounds else 0.0
+    network = chain(scale(factor), Relu(), Clip(low, bound), Round() if rounds else Floor())
+    samples = np.linspace(-2, 40, 200).reshape(-1, 4)
+    if codes(network):
+        assert levels == 1
+        assert missing or rounds
+    else:
+        require_equal(network, samples)
+
+
+@pytest.mark.parametrize("bound", [1 / 3, 0.7, 1.1, 6 / 7])
+def test_a_bound_that_was_multiplied_is_whole_where_it_nearly_is(bound: float) -> None:
+    for levels in range(1, 17):
+        result = recognised(chain(Relu(), Clip(-math.inf, bound), scale(levels / bound), Floor()))
+        assert f"levels={levels}," in str(result.nodes)
