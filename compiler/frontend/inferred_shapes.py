@@ -33,6 +33,7 @@ def inferred_shapes(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> dict
         unsliced = onnx.shape_inference.infer_shapes(_without_slices(light))
         if _has_negative_size(unsliced.graph):
             return _known_shapes(unsliced.graph)
+        light = _without_slices(light, of_slices=True)
         plain = onnx.shape_inference.infer_shapes(light)
         light = plain if _has_long_vector(plain) else onnx.shape_inference.infer_shapes(light, data_prop=True)
     return _known_shapes(light.graph)
@@ -51,11 +52,18 @@ def _forget_negative_sizes(graph: onnx.GraphProto) -> None:
                 size.ClearField("dim_value")
 
 
-def _without_slices(model: onnx.ModelProto) -> onnx.ModelProto:
+def _without_slices(model: onnx.ModelProto, *, of_slices: bool = False) -> onnx.ModelProto:
+    """Without any Slice, or without those behind another one, of whose sizes nothing is known before it is inferred."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.node[:]
-    result.graph.node.extend(node for node in model.graph.node if node.op_type != "Slice")
+    sliced: set[str] = set()
+    for node in model.graph.node:
+        follows = not sliced.isdisjoint(node.input)
+        if follows or node.op_type == "Slice":
+            sliced.update(node.output)
+        if node.op_type != "Slice" or (of_slices and not follows):
+            result.graph.node.append(node)
     return result
 
 

@@ -163,6 +163,18 @@ def test_a_slice_behind_a_window_larger_than_its_map_does_not_end_the_process() 
     assert inferred_shapes(model, {}) == {}
 
 
+def test_a_slice_of_what_a_slice_made_too_small_does_not_end_the_process() -> None:
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in (("x", [1, 2, 4, 4]), ("y", None)))
+    bounds = {"starts": 0, "ends": 1, "axes": 2}
+    numbers = [onnx.numpy_helper.from_array(np.array([value]), name) for name, value in bounds.items()]
+    cut = onnx.helper.make_node("Slice", ["x", *bounds], ["cut"])
+    pool = onnx.helper.make_node("AveragePool", ["cut"], ["pooled"], kernel_shape=[3, 3])
+    node = onnx.helper.make_node("Slice", ["pooled", *bounds], ["y"])
+    graph = onnx.helper.make_graph([cut, pool, node], "negative", [x], [y], numbers)
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert inferred_shapes(model, {}) == {"cut": (1, 2, 1, 4)}
+
+
 @pytest.mark.parametrize("operator", ["Neg", "Relu", "Identity", "Floor"])
 def test_reading_takes_time_in_proportion_to_the_nodes(operator: str) -> None:
     def seconds(count: int) -> float:
