@@ -193,6 +193,11 @@ class Chain:
             return Reason("E110", "is clipped for some channels only")
         return self._rectifier()
 
+    def constant(self) -> Neuron:
+        """Neuron that never fires, for a chain whose bounds are equal."""
+        zero = np.zeros(())
+        return Neuron(QuantizeClip(1.0, None), zero, zero, zero, _alike(self.height * self.low + self.base))
+
     def _quantiser(self) -> Neuron | Reason:
         lives = (self.high > self.low) & (self.height != 0)
         widths = np.unique(np.broadcast_to(self.high - self.low, lives.shape)[lives])

@@ -147,7 +147,7 @@ class _Rewriting:
         return (*nodes, *run[done:]), _outside(run, matches)
 
     def _replacement(self, nodes: tuple[Node, ...], neuron: Neuron) -> tuple[Node, ...]:
-        if len(nodes) == 1 and _is_relu(nodes[0]):
+        if len(nodes) == 1 and _is_relu(nodes[0]) and isinstance(neuron.activation, Relu):
             return nodes
         last = nodes[-1]
         origins = tuple(dict.fromkeys(origin for node in nodes for origin in node.origins))
@@ -190,8 +190,12 @@ def _bounded(run: tuple[Node, ...], before: _Match, match: _Match) -> _Match:
     if not isinstance(match.neuron.activation, Relu) or isinstance(before.neuron.activation, Relu):
         return match
     between = tuple(node.operator for node in run[before.stop : match.stop])
-    clipper = _matched(before.stop, match.stop, chains(between, len(run[0].shape), before.neuron.bounds)[-1])
-    return match if isinstance(clipper, Reason) else clipper
+    chain = chains(between, len(run[0].shape), before.neuron.bounds)[-1]
+    if isinstance(chain, Reason):
+        return match
+    neuron = chain.neuron()
+    bounded = chain.constant() if isinstance(neuron, Reason) and neuron.code == "E111" else neuron
+    return match if isinstance(bounded, Reason) else _Match(before.stop, match.stop, chain, bounded)
 
 
 def _nonlinear(run: tuple[Node, ...]) -> tuple[int, ...]:

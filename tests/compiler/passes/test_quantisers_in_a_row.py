@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikec.compiler.ir.network import Network, Node, evaluate
-from spikec.compiler.ir.operators import Add, Clip, Floor, Operator, QuantizeClip, Relu, Round, Scale
+from spikec.compiler.ir.operators import Add, Clip, Floor, Offset, Operator, QuantizeClip, Relu, Round, Scale
 from spikec.compiler.passes.recognise_activations import recognised
 from spikec.targets.diagnostic import UnusableInput
 
@@ -51,9 +51,17 @@ def test_a_quantiser_that_never_reaches_its_first_level_is_one_all_the_same() ->
     assert not {Floor, Clip} & set(kinds)
 
 
-def test_the_rectified_negative_of_a_quantiser_is_zero() -> None:
-    kinds = require_equal(chain(Clip(0.0, 4.0), Round(), Scale(np.array(-0.5)), Relu()))
-    assert kinds == [QuantizeClip, Scale, Relu]
+@pytest.mark.parametrize("bound", [Relu(), Clip(2.0, np.inf), Clip(-np.inf, -9.0)], ids=["relu", "low", "high"])
+def test_a_bound_that_a_quantiser_never_reaches_is_a_neuron_that_never_fires(bound: Operator) -> None:
+    kinds = require_equal(chain(Clip(0.0, 4.0), Round(), Scale(np.array(-0.5)), bound))
+    assert kinds[:2] == [QuantizeClip, Scale]
+    assert kinds.count(QuantizeClip) == 2
+    assert Relu not in kinds
+
+
+def test_a_rectifier_directly_behind_a_bounded_range_has_its_upper_bound() -> None:
+    kinds = require_equal(chain(Scale(np.array(3.0)), Clip(0.0, 4.0), Round(), Offset(np.array(-1.0)), Relu()))
+    assert Relu not in kinds
 
 
 @pytest.mark.parametrize(
