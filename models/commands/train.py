@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,73 +23,203 @@ THRESHOLD_RULES = ("mmse", "percentile")
 SHORTCUTS = ("projection", "identity")
 
 
+_NETWORK, _ROUNDS, _SPIKES, _STEPS, _RESULTS = "Network and data", "Rounds", "Noise and spikes", "Optimiser", "Results"
+
+
+def _round_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--epochs-ROUND`` and ``--learning-rate-ROUND`` of every round."""
+    epochs = {"relu": 20, "qc": 15, "noise": 15, "deploy": 5}
+    rates = {"relu": 0.1, "qc": 0.01, "noise": 0.01, "deploy": 0.01}
+    named = {"relu": "ReLU", "qc": "quantise-and-clip", "noise": "noise", "deploy": "deployment"}
+    options = [
+        *(
+            option(
+                f"--epochs-{key}", type=int, default=n, show_default=True, section=_ROUNDS, help=f"Of the {text} round."
+            )
+            for (key, n), text in zip(epochs.items(), named.values(), strict=True)
+        ),
+        *(
+            option(
+                f"--learning-rate-{key}",
+                type=float,
+                default=rate,
+                show_default=True,
+                section=_ROUNDS,
+                help=f"Of the first steps of the {named[key]} round.",
+            )
+            for key, rate in rates.items()
+        ),
+    ]
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
 @command()
-@option("--network", type=click.Choice(NETWORKS), default="convnet", show_default=True)
-@option("--width", type=int, default=0, help="Channels of the first convolution; 0 takes the usual number.")
-@option("--shortcut", type=click.Choice(SHORTCUTS), default="projection", show_default=True, help="Of resnet20.")
-@option("--dataset", type=click.Choice(DATASETS), required=True)
+@option(
+    "--network",
+    type=click.Choice(NETWORKS),
+    default="convnet",
+    show_default=True,
+    section=_NETWORK,
+    help="What is trained.",
+)
+@option(
+    "--width",
+    type=int,
+    default=0,
+    section=_NETWORK,
+    help="Channels of the first convolution; 0 takes the usual number.",
+)
+@option(
+    "--shortcut",
+    type=click.Choice(SHORTCUTS),
+    default="projection",
+    show_default=True,
+    section=_NETWORK,
+    help="How resnet20 leads past a block that halves its maps.",
+)
+@option("--dataset", type=click.Choice(DATASETS), required=True, section=_NETWORK, help="What it is trained on.")
 @option(
     "--data",
     "folder",
     type=click.Path(path_type=Path),
+    section=_NETWORK,
     help="Folder of the data set's files; of imagenet, with train/CLASS and val/CLASS.",
 )
-@option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
+@option(
+    "--download",
+    is_flag=True,
+    section=_NETWORK,
+    help="Let torchvision fetch the data set, into --data or the cache folder.",
+)
+@option(
+    "--held-out",
+    type=float,
+    default=0.1,
+    show_default=True,
+    section=_NETWORK,
+    help="Share of the training data that chooses the best epoch.",
+)
 @option(
     "--activation",
     type=click.Choice(ACTIVATIONS),
     default="round",
     show_default=True,
+    section=_ROUNDS,
     help="relu: one round. A second round trains quantise-and-clip, floor (eq. 8) or round (QCFS), or a clipped ReLU: "
     "clip (TCL), or with ratenorm its thresholds alone.",
 )
-@option("--levels", type=int, default=4, show_default=True, help="Levels of quantise-and-clip.")
-@option("--epochs-relu", type=int, default=20, show_default=True)
-@option("--epochs-qc", type=int, default=15, show_default=True)
-@option("--epochs-noise", type=int, default=15, show_default=True)
-@option("--epochs-deploy", type=int, default=5, show_default=True)
-@option("--learning-rate-relu", type=float, default=0.1, show_default=True)
-@option("--learning-rate-qc", type=float, default=0.01, show_default=True)
-@option("--learning-rate-noise", type=float, default=0.01, show_default=True)
-@option("--learning-rate-deploy", type=float, default=0.01, show_default=True)
+@option("--levels", type=int, default=4, show_default=True, section=_ROUNDS, help="Levels L of quantise-and-clip.")
+@option(
+    "--threshold-rule",
+    type=click.Choice(THRESHOLD_RULES),
+    default="mmse",
+    show_default=True,
+    section=_ROUNDS,
+    help="What the thresholds of the second round start from: the least square error, or a percentile.",
+)
+@_round_options
 @option(
     "--noise",
     type=click.Choice(NOISES),
     default="none",
     show_default=True,
+    section=_SPIKES,
     help="A round with the conversion's residual errors in the activations: gap (Huang et al.) or local (as measured "
     "per level, on the same input).",
 )
-@option("--noise-timesteps", type=int, default=4, show_default=True, help="T at which the errors are measured.")
+@option(
+    "--noise-timesteps",
+    type=int,
+    default=4,
+    show_default=True,
+    section=_SPIKES,
+    help="T at which the errors are measured.",
+)
 @option(
     "--deploy-timesteps",
     type=int,
     default=0,
     show_default=True,
+    section=_SPIKES,
     help="T of a last round, which trains the spikes; 0: none.",
 )
-@option("--weight-bits", type=int, default=8, show_default=True, help="Of the weights in the last round.")
-@option("--distillation", type=float, default=1.0, show_default=True, help="Share of the ANN as its teacher.")
-@option("--temperature", type=float, default=2.0, show_default=True, help="Of the logits that are compared.")
-@option("--batch-size", type=int, default=128, show_default=True)
+@option(
+    "--weight-bits",
+    type=int,
+    default=8,
+    show_default=True,
+    section=_SPIKES,
+    help="Width of the weights in the last round.",
+)
+@option(
+    "--distillation",
+    type=float,
+    default=1.0,
+    show_default=True,
+    section=_SPIKES,
+    help="Share of the loss for which the ANN is the teacher.",
+)
+@option(
+    "--temperature",
+    type=float,
+    default=2.0,
+    show_default=True,
+    section=_SPIKES,
+    help="By what the logits are divided before they are compared.",
+)
+@option("--batch-size", type=int, default=128, show_default=True, section=_STEPS, help="Samples in one step.")
 @option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="Of convolutions while training; bfloat16 is faster on many machines.",
+    section=_STEPS,
+    help="Type of the convolutions while training; bfloat16 is faster on many machines.",
 )
-@option("--weight-decay", type=float, default=5e-4, show_default=True)
-@option("--threshold-decay", type=float, default=0.0, show_default=True, help="Weight decay of the thresholds.")
-@option("--threshold-rule", type=click.Choice(THRESHOLD_RULES), default="mmse", show_default=True)
-@option("--held-out", type=float, default=0.1, show_default=True, help="Share that chooses the best epoch.")
-@option("--seed", type=int, default=0, show_default=True)
-@option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
 @option(
-    "--start", type=click.Path(path_type=Path), help="Checkpoint whose rounds are not repeated; same data and seed."
+    "--weight-decay",
+    type=float,
+    default=5e-4,
+    show_default=True,
+    section=_STEPS,
+    help="Weight decay of the weights.",
 )
-@option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
-@option("--resume", is_flag=True, help="Continue the unfinished training in the folder.")
+@option(
+    "--threshold-decay",
+    type=float,
+    default=0.0,
+    show_default=True,
+    section=_STEPS,
+    help="Weight decay of the thresholds.",
+)
+@option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    section=_STEPS,
+    help="Of the first weights, the order of samples and the held-out share.",
+)
+@option(
+    "--device",
+    type=click.Choice(("auto", "cpu", "cuda")),
+    default="auto",
+    show_default=True,
+    section=_STEPS,
+    help="auto takes a GPU where there is one.",
+)
+@option(
+    "--start",
+    type=click.Path(path_type=Path),
+    section=_RESULTS,
+    help="Checkpoint whose rounds are not repeated; same data and seed.",
+)
+@option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, section=_RESULTS, help="Folder of the results."
+)
+@option("--resume", is_flag=True, section=_RESULTS, help="Continue the unfinished training in the folder.")
 @json_option
 @verbosity_options
 def train(
