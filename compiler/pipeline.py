@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..runtime.program.rules import problems
-from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
-from .ir.network import Network, evaluate
-from .ir.operators import AnyFloat, QuantizeClip
-from .ir.rates import evaluate_rates
+from ..targets.diagnostic import Diagnostic, UnusableInput
+from .ir.network import Network
+from .ir.operators import AnyFloat
 from .ir.text import print_network, print_program, print_spiking
-from .ir.verify import network_faults, spiking_faults
+from .ir.verify import network_faults, overflowed_nodes, overflowed_populations, spiking_faults
 from .options import CompileOptions
 from .passes.align_delays import AlignDelays
 from .passes.balance_thresholds import BalanceThresholds
@@ -29,6 +28,7 @@ from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
 from .passes.recognise_activations import RecogniseActivations
+from .probe import checked_function, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
@@ -46,12 +46,6 @@ PASSES: tuple[type[Pass], ...] = (
 
 STAGES = len(PASSES) + 1
 """What ``compile_model`` reports the beginning of: every pass, and the report."""
-
-# The probe runs in doubles without levels, so only reordered sums can differ.
-_PROBE_TOLERANCE = 1e-6
-_PROBE_SAMPLES = 1
-# Half the products of three slices; operands are off by 2^-44, far below the tolerance.
-_PROBE_SLICES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +85,8 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     return tuple(configured.get(kind) or kind() for kind in PASSES if kind not in left_out)
 
 
+# What overflows is found by the verification between passes.
+@np.errstate(over="ignore", invalid="ignore")
 def run_passes(
     network: Network, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None = None
 ) -> Pipeline:
@@ -112,8 +108,8 @@ def run_passes(
         seconds = time.perf_counter() - started
         if outcome.state is not state:
             _verify(step.name, state, outcome.state)
-            if not _same_function(state, outcome.state):
-                known = _checked_function(step, known, state, outcome.state) if step.preserves else None
+            if not same_function(state, outcome.state):
+                known = checked_function(step, known, state, outcome.state) if step.preserves else None
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
@@ -130,58 +126,15 @@ def _verify(name: str, before: Compilation | None, after: Compilation) -> None:
     if after.program is not None and (before is None or after.program is not before.program):
         faults += [d.message for d in problems(after.program)]
     if faults:
-        raise UnusableInput(
-            Diagnostic(
-                "E901", f"after {name}: {fault}", hint="this is a fault of spikec; please report it with the model"
-            )
-            for fault in faults
-        )
+        raise UnusableInput(_overflows(name, after) or _own_faults(name, faults))
 
 
-def _same_function(before: Compilation, after: Compilation) -> bool:
-    """Whether what the probe reads is untouched: the very same maps, thresholds and biases."""
-    if before.spiking is None or after.spiking is None:
-        return before.spiking is after.spiking and before.network is after.network
-    return (
-        before.spiking.input == after.spiking.input
-        and len(before.spiking.projections) == len(after.spiking.projections)
-        and all(a.map is b.map for a, b in zip(before.spiking.projections, after.spiking.projections, strict=True))
-        and all(
-            a.threshold is b.threshold and a.bias is b.bias
-            for a, b in zip(before.spiking.populations, after.spiking.populations, strict=True)
-        )
-    )
+def _overflows(name: str, state: Compilation) -> list[Diagnostic]:
+    """What the numbers of the file make: a file holds only finite ones, and no pass divides by zero."""
+    found = overflowed_nodes(state.network) if state.spiking is None else overflowed_populations(state.spiking)
+    return [overflow(name, layer) for layer in found]
 
 
-def _checked_function(step: Pass, known: AnyFloat | None, before: Compilation, after: Compilation) -> AnyFloat:
-    """What the probe gives of ``after``; ``known`` is what it gives of ``before``, where that was computed already."""
-    expected = _probe(before) if known is None else known
-    found = _probe(after)
-    scale = float(np.abs(expected).max()) or 1.0
-    error = float(np.abs(expected - found).max()) / scale
-    if not error <= _PROBE_TOLERANCE:
-        raise refuse(
-            "E901",
-            f"{step.name} changed the network's function by {error:.2g} of its range",
-            hint="this is a fault of spikec; please report it with the model",
-        )
-    return found
-
-
-def _probe(state: Compilation) -> AnyFloat:
-    """Scores of the latest float level on fixed random samples, with activations that only clip."""
-    samples = np.random.default_rng(0).random((_PROBE_SAMPLES, *state.network.input_shape))
-    if state.spiking is not None:
-        rates = evaluate_rates(state.spiking, samples, continuous=True, count=_PROBE_SLICES)
-        return rates[state.spiking.readout.name].reshape(_PROBE_SAMPLES, -1)
-    network = _without_levels(state.network)
-    return evaluate(network, samples)[network.output].reshape(_PROBE_SAMPLES, -1)
-
-
-def _without_levels(network: Network) -> Network:
-    return network.with_nodes(
-        tuple(
-            replace(n, operator=replace(n.operator, levels=None)) if isinstance(n.operator, QuantizeClip) else n
-            for n in network.nodes
-        )
-    )
+def _own_faults(name: str, faults: list[str]) -> list[Diagnostic]:
+    hint = "this is a fault of spikec; please report it with the model"
+    return [Diagnostic("E901", f"after {name}: {fault}", hint=hint) for fault in faults]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ir.network import INPUT, Node, Origin
 from ..ir.operators import Add, AnyFloat, FloatArray, Operator, Pad, Reshape, Shape, Slice, Transpose
+from ..ir.verify import is_finite
 from .constants import Allowance, Constant
 from .graph import OnnxNode
 from .names import Names
@@ -88,6 +89,9 @@ class Builder:
         except ValueError as error:
             hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
             raise Refusal("E012", f"{origin.operator} does not fit its input: {error}", hint) from None
+        if not is_finite(operator):
+            hint = "no synapse can hold them: check the attributes of the node, and the size of its constants"
+            raise Refusal("E004", f"{origin.operator} makes numbers that are not finite of its constants", hint)
         if math.prod(shape) > LARGEST_VALUE:
             hint = "check pads, strides and shapes of the node"
             raise Refusal("E012", f"{origin.operator} gives {math.prod(shape)} values per sample", hint)

@@ -10,7 +10,7 @@ import numpy as np
 from ...runtime.program.coordinates import fault_of_coordinates
 from . import network as level1
 from .network import Network, Node
-from .operators import Clip
+from .operators import AnyFloat, Clip, FloatArray, Operator
 from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 
@@ -38,14 +38,40 @@ def _shape_faults(node: Node, shapes: tuple[tuple[int, ...], ...]) -> Iterator[s
         return
     if result != node.shape:
         yield f"'{node.name}' has shape {node.shape}, its operator gives {result}"
-    assert is_dataclass(node.operator), "operators are frozen dataclasses"
     if isinstance(node.operator, Clip):
         if not node.operator.low <= node.operator.high:
             yield f"'{node.name}' clips to no range"
-        return
-    numbers = [getattr(node.operator, option.name) for option in fields(node.operator)]
-    if not all(np.isfinite(values).all() for values in numbers if isinstance(values, np.ndarray | float)):
+    elif not is_finite(node.operator):
         yield f"'{node.name}' holds numbers that are not finite"
+
+
+def numbers_of(operator: Operator) -> tuple[AnyFloat | float, ...]:
+    """Numbers and arrays of floats that ``operator`` is made of."""
+    assert is_dataclass(operator), "operators are frozen dataclasses"
+    values = (getattr(operator, field.name) for field in fields(operator))
+    return tuple(v for v in values if isinstance(v, float) or (isinstance(v, np.ndarray) and v.dtype.kind == "f"))
+
+
+def is_finite(operator: Operator) -> bool:
+    """Whether all numbers of ``operator`` are; the bounds of a clip need not be."""
+    return isinstance(operator, Clip) or all(bool(np.isfinite(values).all()) for values in numbers_of(operator))
+
+
+def overflowed_nodes(network: Network) -> tuple[str, ...]:
+    """Nodes of level 1 that hold numbers which are not finite."""
+    return tuple(node.name for node in network.nodes if not is_finite(node.operator))
+
+
+def overflowed_populations(spiking: SpikingNetwork) -> tuple[str, ...]:
+    """Populations of level 2 that hold numbers which are not finite, or receive through weights which are not."""
+    found = {p.target for p in spiking.projections if not np.isfinite(p.map.weight).all()}
+    found |= {p.name for p in spiking.populations if not all(np.isfinite(v).all() for v in _arrays(p))}
+    return tuple(p.name for p in spiking.populations if p.name in found)
+
+
+def _arrays(population: Population) -> tuple[FloatArray, ...]:
+    given = (population.threshold, population.initial_potential, population.bias, population.integer_threshold)
+    return tuple(values for values in given if values is not None)
 
 
 def spiking_faults(spiking: SpikingNetwork) -> Iterator[str]:
@@ -95,10 +121,7 @@ def _population_faults(population: Population, is_last: bool) -> Iterator[str]:
         yield f"'{population.name}': the last population, and no other, is the read-out"
     if population.threshold is not None and not (population.threshold > 0).all():
         yield f"'{population.name}' has a threshold that is not positive"
-    arrays = (population.threshold, population.initial_potential, population.bias, population.integer_threshold)
-    for values in arrays:
-        if values is None:
-            continue
+    for values in _arrays(population):
         if not np.isfinite(values).all():
             yield f"'{population.name}' holds numbers that are not finite"
         if not _fits(values.shape, population.shape):

@@ -69,4 +69,20 @@ CODES: tuple[Code, ...] = (
         "error E224: layer 'floor3': Floor is neither linear nor an activation of an integrate-and-fire neuron",
         "Use ReLU, a clipped ReLU or a quantise-and-clip activation.",
     ),
+    Code(
+        "E227",
+        "constants overflow",
+        "Weights, factors or statistics of the model multiply to more than a double holds (about 1.8e308).",
+        "No network computes with such numbers, and no integer weights stand for them.",
+        "error E227: layer 'conv2': the constants multiply to more than a float holds, as fold-batch-norm shows",
+        "Look for a weight, a factor or a variance of an absurd size: training diverged, or the file is damaged.",
+    ),
+    Code(
+        "E228",
+        "constants too far apart",
+        "One constant is so much larger than the others that sums of both have no digit of the smaller ones left.",
+        "Neither floats nor integer weights hold both, so whatever ran on the chip would be another network.",
+        "error E228: the largest constant is 3e+20 times a usual one: compose-linear-maps cannot tell sums of both",
+        "Look for a weight, a factor or a statistic of an absurd size: training diverged, or the file is damaged.",
+    ),
 )

@@ -1,0 +1,111 @@
+"""Whether a pass kept the network's function: scores of a fixed sample before and after, with nothing rounded.
+
+Every pass that promises so is asked. Activations only clip there, so a value beside the edge of a level moves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..targets.diagnostic import Diagnostic, Place, UnusableInput
+from .ir.network import Network, evaluate
+from .ir.operators import AnyFloat, QuantizeClip
+from .ir.rates import evaluate_rates
+from .ir.verify import numbers_of
+from .passes.contract import Compilation, Pass
+
+_SAMPLES = 1
+# The probe runs in doubles without levels, so only reordered sums can differ.
+_TOLERANCE = 1e-6
+# Half the products of three slices; operands are off by 2^-44, far below the tolerance where sums do not cancel.
+_FEW_SLICES = 2
+_WIDEST_SPREAD = 2.0**30
+"""Beyond it a sum of products may have no digit of its small terms left."""
+
+_ABSURD = "look for a weight, a factor or a variance of an absurd size: training diverged, or the file is damaged"
+
+
+def same_function(before: Compilation, after: Compilation) -> bool:
+    """Whether what the probe reads is untouched: the very same maps, thresholds and biases."""
+    if before.spiking is None or after.spiking is None:
+        return before.spiking is after.spiking and before.network is after.network
+    return (
+        before.spiking.input == after.spiking.input
+        and len(before.spiking.projections) == len(after.spiking.projections)
+        and all(a.map is b.map for a, b in zip(before.spiking.projections, after.spiking.projections, strict=True))
+        and all(
+            a.threshold is b.threshold and a.bias is b.bias
+            for a, b in zip(before.spiking.populations, after.spiking.populations, strict=True)
+        )
+    )
+
+
+def checked_function(step: Pass, known: AnyFloat | None, before: Compilation, after: Compilation) -> AnyFloat:
+    """What the probe gives of ``after``; ``known`` is what it gives of ``before``, where that was computed already.
+
+    Raises UnusableInput with E901 where the two differ by more than rounding explains, E227 where a
+    float overflows, E228 where its digits do not reach from the largest constant to a usual one.
+    """
+    expected = _probe(before, _FEW_SLICES) if known is None else known
+    found = _probe(after, _FEW_SLICES)
+    if not _error(expected, found) <= _TOLERANCE:
+        expected, found = _probe(before, None), _probe(after, None)
+    error = _error(expected, found)
+    if error <= _TOLERANCE:
+        return found
+    raise UnusableInput([_difference(step.name, error, _spread(before.network))])
+
+
+def _difference(step: str, error: float, spread: float) -> Diagnostic:
+    if not np.isfinite(error):
+        return overflow(step, None)
+    if spread > _WIDEST_SPREAD:
+        return Diagnostic(
+            "E228",
+            f"the largest constant is {spread:.1g} times a usual one: {step} cannot tell sums of both from rounding",
+            hint=_ABSURD,
+        )
+    message = f"{step} changed the network's function by {error:.2g} of its range"
+    return Diagnostic("E901", message, hint="this is a fault of spikec; please report it with the model")
+
+
+def overflow(step: str, layer: str | None) -> Diagnostic:
+    """E227: numbers of ``layer``, or those on the way to the result, grow beyond what a float holds in ``step``."""
+    message = f"the constants multiply to more than a float holds, as {step} shows"
+    return Diagnostic("E227", message, Place(layer=layer), hint=_ABSURD)
+
+
+def _error(expected: AnyFloat, found: AnyFloat) -> float:
+    return float(np.abs(expected - found).max()) / _scale(expected)
+
+
+def _scale(expected: AnyFloat) -> float:
+    return float(np.abs(expected).max()) or 1.0
+
+
+def _spread(network: Network) -> float:
+    """The largest constant over the smallest of those that lie in the middle of their arrays, zeros aside."""
+    arrays = [np.abs(values) for node in network.nodes for values in numbers_of(node.operator)]
+    sizes = [np.sort(values[values > 0]) for values in arrays if np.any(values)]
+    return max((s[-1] for s in sizes), default=1.0) / min((s[(len(s) - 1) // 2] for s in sizes), default=1.0)
+
+
+def _probe(state: Compilation, slices: int | None) -> AnyFloat:
+    """Scores of the latest float level on fixed random samples, with activations that only clip."""
+    samples = np.random.default_rng(0).random((_SAMPLES, *state.network.input_shape))
+    if state.spiking is not None:
+        rates = evaluate_rates(state.spiking, samples, continuous=True, count=slices)
+        return rates[state.spiking.readout.name].reshape(_SAMPLES, -1)
+    network = _without_levels(state.network)
+    return evaluate(network, samples)[network.output].reshape(_SAMPLES, -1)
+
+
+def _without_levels(network: Network) -> Network:
+    return network.with_nodes(
+        tuple(
+            replace(n, operator=replace(n.operator, levels=None)) if isinstance(n.operator, QuantizeClip) else n
+            for n in network.nodes
+        )
+    )
