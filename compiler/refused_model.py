@@ -30,8 +30,8 @@ def all_problems(
     examined: Examined, target: Target, options: CompileOptions, file: str | Path
 ) -> tuple[Diagnostic, ...]:
     """What reading found, and what is wrong with the activations of the layers that were understood."""
-    network = None if examined.partial is None else checkable(examined.partial)
-    further = () if network is None else tuple(_activation_problems(network, target, options))
+    partial = examined.partial
+    further = () if partial is None else tuple(_activation_problems(checkable(partial), target, options))
     return grouped((*examined.found, *(in_file(d, file) for d in further)))
 
 

@@ -2,7 +2,8 @@
 
 A transpose or a reshape that drops axes moves down past elementwise operators, sums, padding and slicing until it
 cancels, or reaches a layer that needs the layout. So the transposes that exporters of channels-last models put around
-every convolution vanish, and one-dimensional convolutions become maps of one row throughout.
+every convolution vanish, and one-dimensional convolutions become maps of one row throughout. What does not cancel stays
+a transpose: the linear map through it is one by coordinates.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..ir.operators import (
     Slice,
     Transpose,
 )
+from .pointwise_first import pointwise_first
 from .refusal import listed
 from .views import View, long_axes, whole
 
@@ -34,18 +36,18 @@ _TURNED = f"{INPUT}.turned"
 
 
 def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Diagnostic, ...]]:
-    """Return the same function in canonical form, or with problems E105 where a layout has to stay."""
-    layout, result = _laid_out(_moves_first(network))
-    problems = tuple(
+    """Return the same function in canonical form, and remarks I016 where a permuted layout had to stay."""
+    layout, result = _laid_out(pointwise_first(_moves_first(network)))
+    remarks = tuple(
         Diagnostic(
-            "E105",
-            f"the axes of a map are permuted before {reader}, at {listed(nodes)}",
+            "I016",
+            f"the axes of a map are permuted before {reader}, at {listed(nodes)}: its synapses share no weights",
             Place(file=file, layer=reader, nodes=nodes),
-            hint="keep maps as (batch, channels, rows, columns) between layers and permute only before flattening",
+            hint="nothing to do where it fits; maps kept as (batch, channels, rows, columns) share their weights",
         )
         for reader, nodes in layout.stuck
     )
-    return (network, problems) if problems else (_without_unused(_with_biases_inside(result)), ())
+    return _without_unused(_with_biases_inside(result)), remarks
 
 
 def _laid_out(network: Network) -> tuple[_Layout, Network]:
@@ -224,7 +226,7 @@ class _Layout:
         return whole(node.name, node.shape)
 
     def _laid_out(self, value: str, reader: str) -> str:
-        """Name of ``value`` for a reader that needs the layout; a permuted map may come from the input only."""
+        """Name of ``value`` for a reader that needs the layout; a permuted map from the input costs nothing."""
         view = self._seen_from_input(self._views[value])
         if not view.keeps_order and view.base != INPUT:
             nodes = tuple(dict.fromkeys(origin.node for origin in self._origins[value]))

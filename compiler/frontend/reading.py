@@ -75,10 +75,9 @@ def examine_onnx(model: Path | bytes, *, output: str | None = None, input_shape:
     return _Examination(loaded, title, file).reading(output, input_shape)
 
 
-def checkable(partial: Network) -> Network | None:
-    """The layers of ``Reading.partial`` that lead to its last one, in canonical form; None where there is none."""
-    network, problems = canonicalised(partial, None)
-    return None if problems else network
+def checkable(partial: Network) -> Network:
+    """The layers of ``Reading.partial`` that lead to its last one, in canonical form."""
+    return canonicalised(partial, None)[0]
 
 
 class _Examination:
@@ -173,11 +172,11 @@ class _Examination:
             return None
         assert source.shape is not None, "an open size is a problem, so there is no network"
         network = Network(self._title, source.shape[1:], lowered.nodes, result.value, source.integers)
-        canonical, problems = canonicalised(network, self._file)
-        self._found += problems
-        if not problems and not canonical.nodes:
+        canonical, remarks = canonicalised(network, self._file)
+        self._found += remarks
+        if not canonical.nodes:
             self._found.append(Diagnostic("E015", f"output {output} is the input itself", place, hint=hint))
-        elif not problems and math.prod(canonical.shape(canonical.output)) == 1:
+        elif math.prod(canonical.shape(canonical.output)) == 1:
             message = "the model has a single score: class 1 where it is above 0, else class 0"
             hint = "nothing to do for a logit; a score with another threshold needs it subtracted in the last bias"
             self._found.append(Diagnostic("I022", message, place, hint=hint))

@@ -24,9 +24,7 @@ _HINTS: dict[str, str] = {
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization", "LpNormalization"), _BATCH_NORM),
     **dict.fromkeys(("Attention", "MultiHeadAttention"), _NO_GATES),
-    "Einsum": "where one operand is a constant, write it as MatMul or Gemm; neurons multiply no two signals",
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _NO_INTEGERS),
-    **dict.fromkeys(("Resize", "Upsample", "ConvTranspose", "DepthToSpace"), "retrain without upsampling"),
     "If": "have the model written for one case, so that the condition is constant",
 }
 

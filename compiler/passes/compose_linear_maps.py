@@ -38,6 +38,7 @@ from ..ir.composition import (
 )
 from ..ir.network import Network, Node, Origin
 from ..ir.sparse_maps import TooLargeMap, refuse_too_many, sum_of_sparse
+from ..ir.sparse_operator import SparseLinear
 from ..ir.spiking import (
     INPUT,
     ConvMap,
@@ -252,7 +253,7 @@ def _sum_of_one_form(linear: LinearMap, other: LinearMap, sources: int) -> Linea
 
 def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
     operator = node.operator
-    if not isinstance(operator, op.LINEAR):
+    if not isinstance(operator, (*op.LINEAR, SparseLinear)):
         raise _neither_linear_nor_activation(node)
     constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
     layer = next((a.layer for a in inputs if a.layer is not None), None)
@@ -303,6 +304,8 @@ def _map_term(node: Node, term: MappedValue) -> MappedValue:
             return reshaped(term, operator.shape)
         case op.Transpose():
             return transposed(term, operator.axes)
+        case SparseLinear():
+            return then_sparse(term, operator.map, node.shape)
         case _:
             raise AssertionError(f"{type(operator).__name__} is in LINEAR, but has no map")
 

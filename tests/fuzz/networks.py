@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnx.defs
 
-from . import branches, layers, oddities
+from . import branches, layers, oddities, sparse_layers
 from .activations import write_activation, write_nothing
 from .choices import Array, Choices
 from .draft import Draft, Value
@@ -139,6 +139,7 @@ class _Growth:
             lambda v: layers.average_pool(draft, v),
             lambda v: branches.pad(draft, v),
             lambda v: branches.moved(draft, v),
+            lambda v: sparse_layers.write_sparse(draft, v),
             *(lambda v: branches.residual(draft, v, self.activate),) * 3,
             lambda v: branches.parallel(draft, v, self.activate),
         ]

@@ -145,6 +145,15 @@ CODES: tuple[Code, ...] = (
         "Choose by --output-name a value that is computed from the input.",
     ),
     Code(
+        "I016",
+        "permuted map",
+        "A map reaches a layer with its axes permuted, and the permutation does not cancel.",
+        "Convolutions are laid out as (channels, rows, columns): through another order every synapse has a weight of "
+        "its own.",
+        "I016 the axes of a map are permuted before conv3, at /Transpose_2: its synapses share no weights",
+        "Nothing to do where it fits. Keep maps as (batch, channels, rows, columns) between layers to save synapses.",
+    ),
+    Code(
         "E016",
         "arithmetic on integers",
         "The model's input is of an integer type, and an operator computes with it before it is cast to float.",

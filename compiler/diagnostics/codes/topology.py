@@ -39,12 +39,12 @@ CODES: tuple[Code, ...] = (
         "Keep the batch as axis 0 of every value and treat samples independently.",
     ),
     Code(
-        "E105",
-        "permuted map",
-        "A map reaches a layer with its axes permuted, and the permutation does not cancel.",
-        "Convolutions and neurons are laid out as (channels, rows, columns).",
-        "E105 the axes of a map are permuted before conv3, at /Transpose_2",
-        "Keep maps as (batch, channels, rows, columns) between layers; permute only at the input or before flattening.",
+        "E107",
+        "too many synapses in one operator",
+        "An operator that is no convolution, such as Resize, Tile or CumSum, has more weights than can be held.",
+        "Every weight of it has coordinates of its own, so memory and time grow with the map.",
+        "E107 net.onnx: onnx /CumSum: CumSum needs 402653184 synapses with coordinates, more than 33554432",
+        "Apply it to a smaller map, or where there are fewer channels.",
     ),
     Code(
         "E110",

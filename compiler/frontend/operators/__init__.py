@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from . import branches, clipping, elementwise, heads, layout, linear, pooling, quantised
+from . import (
+    branches,
+    clipping,
+    contractions,
+    elementwise,
+    heads,
+    layout,
+    linear,
+    padding,
+    pooling,
+    quantised,
+    reductions,
+    resizing,
+    selecting,
+    transposed_convolution,
+)
 from .handler import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -10,8 +25,14 @@ HANDLERS: dict[str, Handler] = {
     **clipping.HANDLERS,
     **heads.HANDLERS,
     **linear.HANDLERS,
+    **contractions.HANDLERS,
+    **transposed_convolution.HANDLERS,
     **pooling.HANDLERS,
+    **reductions.HANDLERS,
+    **resizing.HANDLERS,
     **layout.HANDLERS,
+    **selecting.HANDLERS,
+    **padding.HANDLERS,
     **branches.HANDLERS,
     **quantised.HANDLERS,
 }

@@ -12,6 +12,7 @@ from ..builder import Builder, Tensor, Value, finite
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
+from .axis_maps import expanded
 from .handler import Handler
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
@@ -36,31 +37,39 @@ def per_sample(array: FloatArray, tensor: Tensor, node: OnnxNode, builder: Build
 def scaled(node: OnnxNode, builder: Builder, tensor: Tensor, factor: FloatArray, part: str = "") -> Tensor:
     """``tensor`` times a constant; nothing is added for a factor of one."""
     local = per_sample(factor, tensor, node, builder)
-    return tensor if (local == 1).all() else builder.emit(node, Scale(local), tensor, part=part)
+    repeated = _as_large_as(node, builder, tensor, local)
+    return repeated if (local == 1).all() else builder.emit(node, Scale(local), repeated, part=part)
 
 
 def shifted(node: OnnxNode, builder: Builder, tensor: Tensor, amount: FloatArray, part: str = "") -> Tensor:
     """``tensor`` plus a constant; nothing is added for an amount of zero."""
     local = per_sample(amount, tensor, node, builder)
-    return tensor if (local == 0).all() else builder.emit(node, Offset(local), tensor, part=part)
+    repeated = _as_large_as(node, builder, tensor, local)
+    return repeated if (local == 0).all() else builder.emit(node, Offset(local), repeated, part=part)
+
+
+def _as_large_as(node: OnnxNode, builder: Builder, tensor: Tensor, constant: FloatArray) -> Tensor:
+    """``tensor`` repeated along the axes where ``constant`` is longer; as it is where they do not fit at all."""
+    try:
+        shape = np.broadcast_shapes(tensor.sample, constant.shape)
+    except ValueError:
+        return tensor
+    return tensor if shape == tensor.sample else expanded(node, builder, tensor, shape)
 
 
 def joined(node: OnnxNode, builder: Builder, tensors: list[Tensor]) -> Tensor:
-    """Sum of branches of one shape."""
-    if len({tensor.shape for tensor in tensors}) > 1:
-        shapes = ", ".join(str(tensor.sample) for tensor in tensors)
-        raise _unequal(node, tensors, shapes)
-    return tensors[0] if len(tensors) == 1 else builder.emit(node, Add(), *tensors)
-
-
-def _unequal(node: OnnxNode, tensors: list[Tensor], shapes: str) -> Refusal:
+    """Sum of branches, each repeated along the axes where another one is longer."""
+    if len({len(tensor.shape) for tensor in tensors}) > 1:
+        shapes = ", ".join(str(tensor.shape) for tensor in tensors)
+        builder.require_batch_first(False, node, f"joins values of shapes {shapes}, whose batches do not meet")
     try:
-        np.broadcast_shapes(*(tensor.shape for tensor in tensors))
+        sample = np.broadcast_shapes(*(tensor.sample for tensor in tensors))
     except ValueError:
+        shapes = ", ".join(str(tensor.sample) for tensor in tensors)
         hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
-        return Refusal("E012", f"{node.operator} joins branches of different shapes {shapes}", hint)
-    hint = "bring the smaller branch to the full shape by a layer with weights, then retrain"
-    return Refusal("E102", f"{node.operator} repeats a branch along an axis: shapes {shapes}", hint)
+        raise Refusal("E012", f"{node.operator} joins branches of different shapes {shapes}", hint) from None
+    full = [expanded(node, builder, tensor, sample) if tensor.sample != sample else tensor for tensor in tensors]
+    return full[0] if len(full) == 1 else builder.emit(node, Add(), *full)
 
 
 def _add(node: OnnxNode, builder: Builder) -> Value:
@@ -113,6 +122,18 @@ def _divide(node: OnnxNode, builder: Builder) -> Value:
     return scaled(node, builder, tensor, 1 / divisor)
 
 
+def _triangle(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    if len(tensor.sample) < 2:
+        hint = "keep the batch as axis 0 of every value and treat samples independently"
+        raise Refusal("E104", f"{node.operator} of a value of shape {tensor.shape} mixes samples", hint)
+    (diagonal, *_) = builder.integers(node, 1, "the diagonal") or (0,)
+    rows, columns = np.ogrid[: tensor.shape[-2], : tensor.shape[-1]]
+    is_upper = bool(node.integer("upper", 1))
+    kept = columns - rows >= diagonal if is_upper else columns - rows <= diagonal
+    return scaled(node, builder, tensor, kept.astype(np.float64))
+
+
 def _negate(node: OnnxNode, builder: Builder) -> Value:
     return scaled(node, builder, builder.tensor(node), np.array(-1.0))
 
@@ -157,6 +178,7 @@ HANDLERS: dict[str, Handler] = {
     "Mul": _multiply,
     "Div": _divide,
     "Neg": _negate,
+    "Trilu": _triangle,
     "Cast": _cast,
     "CastLike": _cast_like,
     "Dropout": _dropout,

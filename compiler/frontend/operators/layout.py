@@ -1,4 +1,4 @@
-"""Operators that move values without changing them, and those that read the shape of a value."""
+"""Operators that move or repeat values without changing them, and those that read the shape of a value."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
-from ...ir.operators import Shape
+from ....runtime.program.geometry import ConvGeometry
+from ...ir.operators import Conv, Shape
 from ..builder import Builder, Tensor, Value, axis_of
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
+from .axis_maps import expanded, require_size
 from .handler import Handler
 
 _CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
@@ -85,13 +87,47 @@ def _expand(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     wanted = builder.integers(node, 1, "the shape") or ()
     try:
-        kept = np.broadcast_shapes(tensor.shape, wanted) == tensor.shape
+        shape = np.broadcast_shapes(tensor.shape, wanted)
     except ValueError:
-        kept = False
-    if not kept:
-        hint = "repeat values by a convolution or a dense layer instead"
-        raise Refusal("E102", f"Expand enlarges a value of shape {tensor.shape} to {wanted}", hint)
-    return tensor
+        raise Refusal("E012", f"Expand cannot bring {tensor.shape} to {wanted}", _CHECK) from None
+    kept = len(shape) == len(tensor.shape) and shape[0] == tensor.shape[0]
+    builder.require_batch_first(kept, node, f"makes {shape} of a value of shape {tensor.shape}")
+    return expanded(node, builder, tensor, shape[1:], part="")
+
+
+def _space_to_depth(node: OnnxNode, builder: Builder) -> Value:
+    """A convolution whose kernels pick one entry each of every block."""
+    tensor, block = _blocks(node, builder)
+    channels, rows, columns = tensor.sample
+    if rows % block or columns % block:
+        raise Refusal("E012", f"SpaceToDepth by {block} does not divide a value of shape {tensor.shape}", _CHECK)
+    require_size(node, (block * block * channels) ** 2)
+    weight = np.zeros((block, block, channels, channels, block, block))
+    row, column, channel = np.ogrid[:block, :block, :channels]
+    weight[row, column, channel, channel, row, column] = 1
+    kernel = weight.reshape(-1, channels, block, block)
+    return builder.emit(node, Conv(kernel, np.zeros(len(kernel)), ConvGeometry(stride=(block, block))), tensor)
+
+
+def _depth_to_space(node: OnnxNode, builder: Builder) -> Value:
+    tensor, block = _blocks(node, builder)
+    channels, rows, columns = tensor.sample
+    if channels % (block * block):
+        raise Refusal("E012", f"DepthToSpace by {block} does not divide a value of shape {tensor.shape}", _CHECK)
+    rest = channels // (block * block)
+    is_column_major = node.text("mode", "DCR") == "CRD"
+    shape = (rest, block, block, rows, columns) if is_column_major else (block, block, rest, rows, columns)
+    axes = (0, 3, 1, 4, 2) if is_column_major else (2, 3, 0, 4, 1)
+    apart = builder.reshaped(node, tensor, shape, part="blocks")
+    woven = builder.transposed(node, apart, axes, part="woven")
+    return builder.reshaped(node, woven, (rest, rows * block, columns * block))
+
+
+def _blocks(node: OnnxNode, builder: Builder) -> tuple[Tensor, int]:
+    tensor, block = builder.tensor(node), node.integer("blocksize", 0)
+    if len(tensor.sample) != 3 or block < 1:
+        raise Refusal("E012", f"{node.operator} by {block} does not fit a value of shape {tensor.shape}", _CHECK)
+    return tensor, block
 
 
 def _shape(node: OnnxNode, builder: Builder) -> Value:
@@ -111,6 +147,8 @@ HANDLERS: dict[str, Handler] = {
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
     "Expand": _expand,
+    "SpaceToDepth": _space_to_depth,
+    "DepthToSpace": _depth_to_space,
     "Shape": _shape,
     "Size": _size,
 }

@@ -1,4 +1,4 @@
-"""Convolutions, matrix products and batch normalisation."""
+"""Convolutions, dense layers and batch normalisation."""
 
 from __future__ import annotations
 
@@ -86,38 +86,6 @@ def _require_matrix(weight: FloatArray, tensor: Tensor, node: OnnxNode) -> None:
         )
 
 
-def _matmul(node: OnnxNode, builder: Builder) -> Value:
-    left, right = builder.value(node, 0), builder.value(node, 1)
-    if isinstance(left, Tensor) and isinstance(right, Tensor):
-        hint = "synapses are fixed numbers: attention and other products of signals have no counterpart"
-        raise Refusal("E103", "MatMul multiplies two values that depend on the network's input", hint)
-    if not isinstance(left, Tensor):
-        hint = "multiply (batch, features) by a constant matrix on the right"
-        raise Refusal("E102", "MatMul multiplies by a constant matrix on its left", hint)
-    weight = builder.weights(node, 1, "the weight")
-    _require_matrix(weight, left, node)
-    if weight.shape[0] != left.shape[-1]:
-        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
-        raise Refusal("E012", f"MatMul of {left.shape} with a weight of shape {weight.shape}", hint)
-    if left.sample[:-1] == (1,) * (len(left.shape) - 2):
-        flat = builder.reshaped(node, left, left.sample[-1:], part="flat")
-        result = builder.emit(node, Dense(np.ascontiguousarray(weight.T), np.zeros(weight.shape[1])), flat)
-        return builder.reshaped(node, result, (*left.sample[:-1], weight.shape[1]), part="shape")
-    return _pointwise(node, builder, left, weight)
-
-
-def _pointwise(node: OnnxNode, builder: Builder, tensor: Tensor, weight: FloatArray) -> Tensor:
-    """Multiply the last axis at every position of the others: a 1x1 convolution with channels last."""
-    rank = len(tensor.sample)
-    first = builder.transposed(node, tensor, (rank - 1, *range(rank - 1)), part="channels_first")
-    rows = int(np.prod(first.sample[1:-1]))
-    as_image = builder.reshaped(node, first, (first.sample[0], rows, first.sample[-1]), part="map")
-    kernel = np.ascontiguousarray(weight.T)[:, :, None, None]
-    result = builder.emit(node, Conv(kernel, np.zeros(weight.shape[1])), as_image)
-    positions = builder.reshaped(node, result, (weight.shape[1], *first.sample[1:]), part="shape")
-    return builder.transposed(node, positions, (*range(1, rank), 0), part="channels_last")
-
-
 def _batch_norm(node: OnnxNode, builder: Builder) -> Value:
     if node.integer("training_mode", 0) != 0:
         raise Refusal(
@@ -142,6 +110,5 @@ def _batch_norm(node: OnnxNode, builder: Builder) -> Value:
 HANDLERS: dict[str, Handler] = {
     "Conv": _conv,
     "Gemm": _gemm,
-    "MatMul": _matmul,
     "BatchNormalization": _batch_norm,
 }

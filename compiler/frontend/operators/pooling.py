@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ...ir.operators import AveragePool
-from ..builder import Builder, Tensor, Value, axis_of
+from ..builder import Builder, Tensor, Value
 from ..graph import OnnxNode
 from ..refusal import Refusal
 from .handler import Handler
@@ -33,22 +33,10 @@ def _average_pool(node: OnnxNode, builder: Builder) -> Value:
 
 def _global_average_pool(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
-    return _averaged(node, builder, tensor, tuple(range(1, len(tensor.sample))), keep=True)
+    return averaged(node, builder, tensor, tuple(range(1, len(tensor.sample))), keep=True)
 
 
-def _reduce_mean(node: OnnxNode, builder: Builder) -> Value:
-    tensor = builder.tensor(node)
-    rank = len(tensor.shape)
-    axes = node.integers("axes") or builder.integers(node, 1, "the axes")
-    if not axes and node.integer("noop_with_empty_axes", 0):
-        return tensor
-    reduced = {axis_of(axis, rank, node) for axis in axes} if axes else set(range(rank))
-    builder.require_batch_first(0 not in reduced, node, "averages over the batch")
-    samples = tuple(sorted(axis - 1 for axis in reduced))
-    return _averaged(node, builder, tensor, samples, keep=bool(node.integer("keepdims", 1)))
-
-
-def _averaged(node: OnnxNode, builder: Builder, tensor: Tensor, axes: tuple[int, ...], *, keep: bool) -> Tensor:
+def averaged(node: OnnxNode, builder: Builder, tensor: Tensor, axes: tuple[int, ...], *, keep: bool) -> Tensor:
     """Mean over ``axes`` of the sample: the other axes become channels of a map that one window covers."""
     shape = tensor.sample
     kept = tuple(axis for axis in range(len(shape)) if axis not in axes)
@@ -67,5 +55,4 @@ def _averaged(node: OnnxNode, builder: Builder, tensor: Tensor, axes: tuple[int,
 HANDLERS: dict[str, Handler] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": _global_average_pool,
-    "ReduceMean": _reduce_mean,
 }

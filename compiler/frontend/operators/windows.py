@@ -30,8 +30,8 @@ def read_windows(node: OnnxNode, sample: tuple[int, ...], kernel: tuple[int, ...
     declared = node.integers("kernel_shape") or kernel
     if declared is None or (kernel is not None and declared != kernel):
         raise Refusal("E012", f"{node.operator} declares a kernel {declared} but has {kernel}", _CHECK)
-    stride = _listed(node, "strides", (1,) * rank, rank, least=1)
-    dilation = _listed(node, "dilations", (1,) * rank, rank, least=1)
+    stride = listed_extents(node, "strides", (1,) * rank, rank, least=1)
+    dilation = listed_extents(node, "dilations", (1,) * rank, rank, least=1)
     if len(declared) != rank or not all(1 <= extent <= _LARGEST for extent in declared):
         raise Refusal("E012", f"{node.operator} has a kernel {declared} on a map of {rank} axes", _CHECK)
     padding = _padding(node, size, declared, stride, dilation)
@@ -41,14 +41,15 @@ def read_windows(node: OnnxNode, sample: tuple[int, ...], kernel: tuple[int, ...
     if values > LARGEST_VALUE:
         raise Refusal("E012", f"{node.operator} reads {values} values with its padding", _CHECK)
     return Windows(
-        kernel=_two(declared, 1),
-        stride=_two(stride, 1),
-        padding=(*_two(padding[:rank], 0), *_two(padding[rank:], 0)),
-        dilation=_two(dilation, 1),
+        kernel=two_extents(declared, 1),
+        stride=two_extents(stride, 1),
+        padding=(*two_extents(padding[:rank], 0), *two_extents(padding[rank:], 0)),
+        dilation=two_extents(dilation, 1),
     )
 
 
-def _listed(node: OnnxNode, name: str, default: tuple[int, ...], length: int, least: int) -> tuple[int, ...]:
+def listed_extents(node: OnnxNode, name: str, default: tuple[int, ...], length: int, least: int) -> tuple[int, ...]:
+    """An attribute with ``length`` numbers from ``least`` up; Refusal E012 for any other."""
     values = node.integers(name) or default
     if len(values) != length or not all(least <= value <= _LARGEST for value in values):
         raise Refusal("E012", f"{node.operator} has {name} {values}, expected {length} from {least} up", _CHECK)
@@ -60,7 +61,7 @@ def _padding(
 ) -> tuple[int, ...]:
     mode = node.text("auto_pad", "NOTSET")
     if mode in ("NOTSET", ""):
-        return _listed(node, "pads", (0,) * (2 * len(size)), 2 * len(size), least=0)
+        return listed_extents(node, "pads", (0,) * (2 * len(size)), 2 * len(size), least=0)
     if mode == "VALID":
         return (0,) * (2 * len(size))
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
@@ -73,7 +74,8 @@ def _padding(
     return tuple(small + large if mode == "SAME_UPPER" else large + small)
 
 
-def _two(values: tuple[int, ...], row: int) -> tuple[int, int]:
+def two_extents(values: tuple[int, ...], row: int) -> tuple[int, int]:
+    """``values`` along rows and columns; ``row`` for rows where there is one axis."""
     return (values[0], values[1]) if len(values) == 2 else (row, values[0])
 
 

@@ -131,16 +131,23 @@ def test_dense_layer_viewed_as_a_map_before_a_convolution(parsed: Parse, same_as
     assert read.operators == ["Dense", "Reshape", "Relu", "Conv"]
 
 
-def test_permuted_map_before_a_layer_is_refused(parsed: Parse, problems: Codes) -> None:
-    body = "c = Conv(x, w) t = Transpose <perm = [0, 1, 3, 2]> (c) y = Conv(t, v)"
-    (problem,) = problems(parsed(body, weights={"w": normal(4, 3, 3, 3), "v": normal(2, 4, 2, 1)}))
-    assert problem.code == "E105"
-    assert problem.place.nodes == ("t",)
-
-
-def test_permuted_result_is_refused(parsed: Parse, problems: Codes) -> None:
-    body = "c = Conv(x, w) y = Transpose <perm = [0, 2, 3, 1]> (c)"
-    assert [p.code for p in problems(parsed(body, weights={"w": normal(4, 3, 3, 3)}))] == ["E105"]
+@pytest.mark.parametrize(
+    "body",
+    [
+        "c = Conv(x, w) t = Transpose <perm = [0, 1, 3, 2]> (c) y = Conv(t, v)",
+        "c = Conv(x, w) r = Relu(c) t = Transpose <perm = [0, 2, 1, 3]> (r) y = Conv(t, v)",
+        "c = Conv(x, w) y = Transpose <perm = [0, 2, 3, 1]> (c)",
+    ],
+    ids=["rows and columns", "rows and channels behind an activation", "result"],
+)
+def test_permuted_map_stays_and_is_told(
+    parsed: Parse, same_as_runtime: Compare, levels_agree: Callable[..., None], body: str
+) -> None:
+    model = parsed(body, weights={"w": normal(4, 3, 3, 3), "v": normal(2, 4, 2, 1)})
+    read = same_as_runtime(model)
+    assert [remark.code for remark in read.remarks] == ["I016"]
+    assert read.remarks[0].place.nodes in {("t",), ("y",)}
+    levels_agree(model)
 
 
 def test_nodes_without_use_are_left_out(parsed: Parse, same_as_runtime: Compare) -> None:

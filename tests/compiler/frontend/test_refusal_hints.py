@@ -53,11 +53,8 @@ def test_what_is_said(parsed: Parse, golden: Any) -> None:
         "attention": attention(parsed),
         "squeeze and excite": parsed("g = GlobalAveragePool(x) s = Sin(g) y = Mul(x, s)"),
         "swish": parsed("s = Sin(x) y = Mul(x, s)"),
-        "sum that is stretched": parsed("g = GlobalAveragePool(x) y = Sub(x, g)"),
         "sum of shapes that do not fit": parsed("p = AveragePool <kernel_shape = [2, 2]> (x) y = Add(x, p)"),
-        "matrix on the left": parsed(
-            "y = MatMul(a, x)", "float[N,8,4] x", "float[N,8,4] y", weights={"a": SQUARE["a"]}
-        ),
+        "matrix across the batch": parsed("y = MatMul(a, x)", *flat, weights={"a": np.ones((8, 4))}),
         "softmax in the middle": parsed(
             "h = Relu(x) s = Softmax(h) y = Gemm(s, w)", *flat, weights={"w": np.ones((4, 2))}
         ),
