@@ -198,6 +198,8 @@ def test_resize_in_every_mode(modes: dict[str, str], before: tuple[int, int], af
     st.sampled_from([0.0, 0.5]),
 )
 def test_pad_in_every_mode(mode: str, pads: list[int], value: float) -> None:
+    # Runtimes read beyond the value where one side of an axis is cut and the other one repeats.
+    pads = pads if mode == "constant" else [max(0, amount) for amount in pads]
     weights: dict[str, Any] = {
         "p": [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]],
         "v": np.float32(value),
