@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from ..ir.network import INPUT, Node, Origin
 from ..ir.operators import Add, AnyFloat, FloatArray, Operator, Pad, Reshape, Shape, Slice, Transpose
 from ..ir.verify import is_finite
 from .constants import Allowance, Constant
-from .graph import OnnxNode
+from .graph import OnnxNode, composed_node
 from .names import Names
 from .refusal import Refusal
 
@@ -78,6 +80,8 @@ class Builder:
         self.allowance = Allowance()
         self.values: dict[str, Value] = {}
         self.nodes: list[Node] = []
+        self.read: Callable[[OnnxNode], tuple[Value, ...]] = lambda node: ()
+        """Reads a node whose inputs are all in ``values``."""
         self._shapes: dict[str, Shape] = {INPUT: input_shape}
         self._names = Names()
 
@@ -100,6 +104,16 @@ class Builder:
         self._shapes[name] = shape
         is_moved = isinstance(operator, Pad | Slice | Reshape | Transpose | Add)
         return Tensor(name, (self.batch, *shape), is_moved and any(tensor.holds_integers for tensor in inputs))
+
+    def applied(self, origin: OnnxNode, operator: str, *inputs: Value | None, **attributes: Any) -> Value:
+        """Read ``operator`` of the standard set on ``inputs`` as if it stood in the file in place of ``origin``."""
+        names = ["" if value is None else f"{origin.name} {operator} {k}" for k, value in enumerate(inputs)]
+        given = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
+        self.values.update(given)
+        results = self.read(composed_node(origin, operator, names, attributes))
+        for name in given:
+            del self.values[name]
+        return results[0] if results else Unknown(depends_on_input=True)
 
     def reshaped(self, origin: OnnxNode, tensor: Tensor, sample: Shape, part: str = "") -> Tensor:
         """View ``tensor`` under another shape per sample."""

@@ -160,10 +160,13 @@ def _evaluator(node: OnnxNode, arrays: list[Array | None], opset: int) -> Refere
     inputs = [onnx.helper.make_tensor_value_info(name, undefined, None) for name in proto.input if name]
     outputs = [onnx.helper.make_tensor_value_info(name, undefined, None) for name in proto.output]
     graph = onnx.helper.make_graph([proto], "constant", inputs, outputs)
-    # The reference implementation has DequantizeLinear from opset 19 on, which includes the older meanings.
-    version = max(opset, 19) if node.operator == "DequantizeLinear" else opset
+    # The reference implementation has these from here on, which includes the older meanings.
+    version = max(opset, _OLDEST_EVALUATED.get(node.operator, opset))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", version)])
     return ReferenceEvaluator(model)
+
+
+_OLDEST_EVALUATED = {"DequantizeLinear": 19, "QuantizeLinear": 21}
 
 
 def _result_size(node: OnnxNode, arrays: list[Array | None]) -> int:
@@ -211,8 +214,9 @@ _RESULT_SIZES: dict[str, Callable[[list[Array]], int]] = {
     ),
     **dict.fromkeys(("Unsqueeze", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"), _no_larger),
     "ConstantOfShape": lambda arrays: math.prod(_entries(arrays[0])),
-    "DequantizeLinear": lambda arrays: arrays[0].size,
-    "Dropout": lambda arrays: arrays[0].size,
+    **dict.fromkeys(("CastLike", "DequantizeLinear", "Dropout", "QuantizeLinear"), lambda arrays: arrays[0].size),
+    **dict.fromkeys(("CumSum", "DepthToSpace", "SpaceToDepth", "Trilu"), lambda arrays: arrays[0].size),
+    **dict.fromkeys(("GatherElements",), lambda arrays: arrays[1].size),
     "Expand": _expanded_size,
     "MatMul": lambda arrays: _product_size(*arrays),
     "Range": _range_size,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import onnx
+import onnx.helper
 
 from ...targets.diagnostic import Diagnostic, Place
 from .refusal import Refusal, listed
@@ -77,6 +79,19 @@ class SortedGraph:
 def read_nodes(protos: Iterable[onnx.NodeProto]) -> tuple[OnnxNode, ...]:
     """Typed nodes in the file's order; a node without a name is called after its first output."""
     return tuple(_read_node(proto, index) for index, proto in enumerate(protos))
+
+
+def composed_node(origin: OnnxNode, operator: str, inputs: Iterable[str], attributes: Mapping[str, Any]) -> OnnxNode:
+    """A node of the standard set that stands for a part of ``origin``, under its name and with its results.
+
+    An attribute may be one of another node, or a plain value.
+    """
+    proto = onnx.NodeProto(op_type=operator, name=origin.name, input=inputs, output=origin.outputs[:1])
+    for name, value in attributes.items():
+        if not isinstance(value, onnx.AttributeProto):
+            value = onnx.helper.make_attribute(name, value)
+        proto.attribute.append(value)
+    return _read_node(proto, 0)
 
 
 def _read_node(proto: onnx.NodeProto, index: int) -> OnnxNode:

@@ -18,7 +18,7 @@ from .graph import OnnxNode, SortedGraph, read_nodes, sort_for
 from .inferred_shapes import inferred_shapes
 from .input_type import input_integers
 from .model_file import LoadedModel
-from .operators import HANDLERS
+from .operators import HANDLERS, handler_of
 from .refusal import Refusal
 from .schema import require_schema
 from .unsupported import hint_for
@@ -78,7 +78,7 @@ def _tail(nodes: tuple[OnnxNode, ...], output: str) -> frozenset[str]:
 
 _ON_INTEGERS = _LAYOUT_ONLY | {
     *("CastLike", "Concat", "DequantizeLinear", "Expand", "Gather", "Pad", "Shape", "Size", "Slice", "Split"),
-    "Transpose",
+    *("Transpose", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
 }
 
 
@@ -86,7 +86,8 @@ _READ = FOLDABLE | HANDLERS.keys() | {"Constant", "If"}
 
 
 def _require_floats(node: OnnxNode, inputs: tuple[Value | None, ...]) -> None:
-    if node.operator in _ON_INTEGERS:
+    # Operators of other domains are read as several of the standard one, each of which is asked.
+    if node.domain or node.operator in _ON_INTEGERS:
         return
     if any(isinstance(value, Tensor) and value.holds_integers for value in inputs):
         hint = "the model's input has to be cast to float before anything computes with it"
@@ -103,6 +104,7 @@ class _Lowering:
         self._inferred = functools.cache(shapes)
         self._problems: list[Diagnostic] = []
         self._unsupported: dict[tuple[str, str], list[OnnxNode]] = {}
+        builder.read = self._read
 
     def collected(self) -> tuple[Diagnostic, ...]:
         """All problems; the unsupported operators in one diagnostic per operator."""
@@ -180,7 +182,7 @@ class _Lowering:
             return fold(node, constants, builder.opset, builder.allowance)
         if node.domain == "" and node.operator == "If":
             return self._read_branch(node, inputs[0] if inputs else None)
-        handler = HANDLERS.get(node.operator) if node.domain == "" else None
+        handler = handler_of(node)
         if handler is None and foldable and any(isinstance(value, Unknown) for value in inputs):
             return ()
         if handler is None:

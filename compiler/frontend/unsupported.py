@@ -10,7 +10,10 @@ _FUNCTION = "neurons add and compare: take this function out of the network, the
 _FEED_FORWARD = "only feed-forward networks can be compiled: use convolutions or dense layers over time"
 _BATCH_NORM = "retrain with batch normalisation, whose statistics are fixed after training"
 _NO_GATES = "neurons only add: retrain with convolutions or dense layers in place of attention and gates"
-_NO_INTEGERS = "give the float model with quantise-and-clip activations, not its integer deployment"
+_NO_DYNAMIC = (
+    "it takes its scale from each sample anew, but synapses and thresholds are fixed: quantise the model statically, "
+    "with calibration data, or give the float model"
+)
 _NO_TREES = "a tree ensemble is no neural network: only convolutional and dense networks can be compiled"
 _NO_CLASSICAL = "only convolutional and dense networks can be compiled: do this step outside of the model"
 _OPTIMISED = "give the model as it was before onnxruntime's optimiser fused its operators"
@@ -24,7 +27,7 @@ _HINTS: dict[str, str] = {
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization", "LpNormalization"), _BATCH_NORM),
     **dict.fromkeys(("Attention", "MultiHeadAttention"), _NO_GATES),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"), _NO_INTEGERS),
+    "DynamicQuantizeLinear": _NO_DYNAMIC,
     "If": "have the model written for one case, so that the condition is constant",
 }
 

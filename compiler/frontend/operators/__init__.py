@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ..graph import OnnxNode
 from . import (
     branches,
     clipping,
     contractions,
     elementwise,
     heads,
+    integer_operators,
     layout,
     linear,
     padding,
     pooling,
+    qonnx,
     quantised,
     reductions,
     resizing,
@@ -35,4 +38,16 @@ HANDLERS: dict[str, Handler] = {
     **padding.HANDLERS,
     **branches.HANDLERS,
     **quantised.HANDLERS,
+    **integer_operators.HANDLERS,
 }
+
+_DOMAINS: dict[str, dict[str, Handler]] = {
+    "": HANDLERS,
+    "com.microsoft": integer_operators.ONNXRUNTIME,
+    **dict.fromkeys(("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"), qonnx.HANDLERS),
+}
+
+
+def handler_of(node: OnnxNode) -> Handler | None:
+    """What reads ``node``; None for an operator that is not read."""
+    return _DOMAINS.get(node.domain, {}).get(node.operator)

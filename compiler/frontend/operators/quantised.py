@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx.helper
 
 from ...ir.operators import Clip, FloatArray, Offset, Operator, Round, Scale
 from ..builder import Builder, Tensor, Value, axis_of
@@ -14,6 +16,9 @@ from .handler import Handler
 def _along_axis(values: FloatArray, tensor: Tensor, node: OnnxNode) -> FloatArray:
     if values.size == 1:
         return values.reshape(())
+    if node.integer("block_size", 0):
+        hint = "quantise activations with one scale per layer or per channel"
+        raise Refusal("E102", f"{node.operator} quantises a value that depends on the input in blocks", hint)
     axis = axis_of(node.integer("axis", 1), len(tensor.shape), node)
     if values.ndim != 1 or axis == 0 or values.size != tensor.shape[axis]:
         hint = "use one scale per layer or per channel"
@@ -42,18 +47,30 @@ def _quantize(node: OnnxNode, builder: Builder) -> Value:
     """clip(round(x / scale) + zero point, bounds of the integer type)."""
     tensor = builder.tensor(node)
     scale, zero = _scale_and_zero(node, builder, tensor)
-    dtype = builder.constant(node, 2, "the zero point").array.dtype if node.input(2) else np.dtype(np.uint8)
-    if dtype not in (np.uint8, np.int8, np.uint16, np.int16):
-        hint = "quantise activations to 8 or 16 bit integers"
-        raise Refusal("E102", f"QuantizeLinear to {dtype} is not read", hint)
-    bounds = np.iinfo(dtype)
+    low, high = _range_of(node, builder)
     steps: dict[str, Operator] = {
         "scale": Scale(1 / scale),
         "round": Round(),
         "zero_point": Offset(zero),
-        "clip": Clip(float(bounds.min), float(bounds.max)),
+        "clip": Clip(low, high),
     }
     return _emit_all(node, builder, tensor, steps)
+
+
+def _range_of(node: OnnxNode, builder: Builder) -> tuple[float, float]:
+    """Smallest and largest integer of the type that a QuantizeLinear gives."""
+    declared = node.integer("output_dtype", 0) or onnx.TensorProto.UINT8
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(declared)
+    if node.input(2):
+        dtype = builder.constant(node, 2, "the zero point").array.dtype
+    bits = _BITS.get(dtype.name)
+    if bits is None:
+        hint = "quantise activations to integers of 2 to 16 bits"
+        raise Refusal("E102", f"QuantizeLinear to {dtype} is not read", hint)
+    return (0.0, 2.0**bits - 1) if dtype.name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+
+
+_BITS = {f"{sign}int{bits}": bits for sign in ("", "u") for bits in (2, 4, 8, 16)}
 
 
 def _dequantize(node: OnnxNode, builder: Builder) -> Value:

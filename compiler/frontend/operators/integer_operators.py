@@ -1,0 +1,178 @@
+"""Operators on integers, as deployed models have them: dequantised, computed and quantised again.
+
+What they compute is, by their definition, that operator of the standard set between DequantizeLinear and
+QuantizeLinear; only the last digit of the sums before rounding may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..builder import Builder, Tensor, Value
+from ..constants import Constant
+from ..graph import OnnxNode
+from ..refusal import Refusal
+from .handler import Handler
+
+_Attributes = Mapping[str, Any]
+
+
+def _number(value: float, name: str) -> Constant:
+    return Constant(np.asarray(value, np.float32), name)
+
+
+def _real(node: OnnxNode, builder: Builder, first: int, *, axis: int = 1) -> Value:
+    """Input ``first`` as real numbers; its scale and zero point are the two inputs behind it."""
+    parts = [builder.value(node, first + k) for k in range(3)]
+    is_single = isinstance(parts[1], Constant) and parts[1].array.size == 1
+    if is_single:
+        parts[1:] = [_as_scalar(part) for part in parts[1:]]
+    return builder.applied(node, "DequantizeLinear", *parts, **({} if is_single else {"axis": axis}))
+
+
+def _as_scalar(value: Value | None) -> Value | None:
+    is_single = isinstance(value, Constant) and value.array.size == 1
+    return Constant(value.array.reshape(()), value.tensor) if is_single and isinstance(value, Constant) else value
+
+
+def _integers(node: OnnxNode, builder: Builder, value: Value, scale: int) -> Value:
+    """``value`` on the grid of the scale at input ``scale`` and the zero point behind it."""
+    parts = [_as_scalar(builder.value(node, scale + k)) for k in range(2)]
+    return builder.applied(node, "QuantizeLinear", value, *parts)
+
+
+def _less_zero(node: OnnxNode, builder: Builder, index: int, zero: int, axis: int) -> Value:
+    """Input ``index`` less the zero point at input ``zero``, which may be left out."""
+    amount = _as_scalar(builder.value(node, zero))
+    shape = amount.array.shape if isinstance(amount, Constant) else ()
+    ones = Constant(np.ones(shape, np.float32), node.name)
+    attributes = {"axis": axis} if shape else {}
+    return builder.applied(node, "DequantizeLinear", builder.value(node, index), ones, amount, **attributes)
+
+
+def _bias(node: OnnxNode, builder: Builder, index: int, scales: tuple[int, ...], factor: float = 1.0) -> Value | None:
+    """Integer bias at input ``index`` as real numbers: its scale is the product of those of the operands."""
+    bias = builder.value(node, index)
+    if bias is None:
+        return None
+    scale: Value = _number(factor, node.name)
+    for place in scales:
+        scale = builder.applied(node, "Mul", scale, _as_scalar(builder.value(node, place)))
+    numbers = builder.applied(node, "Cast", bias, to=1)
+    return builder.applied(node, "Mul", numbers, scale)
+
+
+def _qlinear_conv(node: OnnxNode, builder: Builder) -> Value:
+    weight = _real(node, builder, 3, axis=0)
+    result = builder.applied(
+        node, "Conv", _real(node, builder, 0), weight, _bias(node, builder, 8, (1, 4)), **node.attributes
+    )
+    return _integers(node, builder, result, 6)
+
+
+def _qlinear_matmul(node: OnnxNode, builder: Builder) -> Value:
+    result = builder.applied(node, "MatMul", _real(node, builder, 0, axis=-2), _real(node, builder, 3, axis=-1))
+    return _integers(node, builder, result, 6)
+
+
+def _conv_integer(node: OnnxNode, builder: Builder) -> Value:
+    value, weight = _less_zero(node, builder, 0, 2, 1), _less_zero(node, builder, 1, 3, 0)
+    return builder.applied(node, "Conv", value, weight, **node.attributes)
+
+
+def _matmul_integer(node: OnnxNode, builder: Builder) -> Value:
+    return builder.applied(node, "MatMul", _less_zero(node, builder, 0, 2, -2), _less_zero(node, builder, 1, 3, -1))
+
+
+def _qgemm(node: OnnxNode, builder: Builder) -> Value:
+    attributes = {name: value for name, value in node.attributes.items() if name in ("alpha", "transA", "transB")}
+    matrix = _real(node, builder, 3, axis=0 if node.integer("transB", 0) else 1)
+    bias = _bias(node, builder, 6, (1, 4), node.number("alpha", 1.0))
+    result = builder.applied(node, "Gemm", _real(node, builder, 0), matrix, bias, **attributes)
+    return _integers(node, builder, result, 7) if node.input(7) else result
+
+
+def _qlinear_sum(node: OnnxNode, builder: Builder) -> Value:
+    operator = node.operator.removeprefix("QLinear")
+    result = builder.applied(node, operator, _real(node, builder, 0), _real(node, builder, 3))
+    return _integers(node, builder, result, 6)
+
+
+def _qlinear_single(node: OnnxNode, builder: Builder) -> Value:
+    """An operator of one operand: the result's scale and zero point follow those of the operand."""
+    operator = node.operator.removeprefix("QLinear")
+    attributes = {name: value for name, value in node.attributes.items() if name not in ("channels_last", "opset")}
+    value = _real(node, builder, 0)
+    if node.integer("channels_last", 0) and isinstance(value, Tensor):
+        rank = len(value.shape)
+        value = builder.applied(node, "Transpose", value, perm=[0, rank - 1, *range(1, rank - 1)])
+        value = builder.applied(node, operator, value, **attributes)
+        value = builder.applied(node, "Transpose", value, perm=[0, *range(2, rank), 1])
+    else:
+        value = builder.applied(node, operator, value, **attributes)
+    return _integers(node, builder, value, 3)
+
+
+def _qlinear_concat(node: OnnxNode, builder: Builder) -> Value:
+    parts = [_real(node, builder, first) for first in range(2, len(node.inputs), 3)]
+    return _integers(node, builder, builder.applied(node, "Concat", *parts, **node.attributes), 0)
+
+
+def _fused(node: OnnxNode, builder: Builder) -> Value:
+    """Conv or Gemm, a sum in FusedConv, and an activation."""
+    operator = node.operator.removeprefix("Fused")
+    attributes = {name: value for name, value in node.attributes.items() if not name.startswith("activation")}
+    inputs = [builder.value(node, k) for k in range(3)]
+    result = builder.applied(node, operator, *inputs, **attributes)
+    if node.input(3):
+        result = builder.applied(node, "Add", result, builder.value(node, 3))
+    return _activated(node, builder, result)
+
+
+_PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta"), "Elu": ("alpha",)}
+
+
+def _activated(node: OnnxNode, builder: Builder, value: Value) -> Value:
+    activation = node.text("activation", "")
+    listed = node.attributes.get("activation_params")
+    numbers = [float(number) for number in listed.floats] if listed is not None else []
+    numbers += [
+        node.number(f"activation_{name}", 0.0) for name in ("alpha", "beta") if f"activation_{name}" in node.attributes
+    ]
+    if activation == "Clip":
+        return builder.applied(node, "Clip", value, *(_number(number, node.name) for number in numbers[:2]))
+    names = _PARAMETERS.get(activation, ())
+    if activation not in ("", "Relu", "Sigmoid", "Tanh", *_PARAMETERS) or len(numbers) < len(names):
+        hint = "give the model as it was before onnxruntime's optimiser fused its operators"
+        raise Refusal("E102", f"{node.operator} has the activation {activation} with {numbers}", hint)
+    if not activation:
+        return value
+    return builder.applied(node, activation, value, **dict(zip(names, numbers, strict=False)))
+
+
+def _same(node: OnnxNode, builder: Builder) -> Value:
+    """An operator of another domain that the standard set has under the same name."""
+    inputs = [builder.value(node, k) for k in range(len(node.inputs))]
+    return builder.applied(node, node.operator, *inputs, **node.attributes)
+
+
+HANDLERS: dict[str, Handler] = {
+    "QLinearConv": _qlinear_conv,
+    "QLinearMatMul": _qlinear_matmul,
+    "ConvInteger": _conv_integer,
+    "MatMulInteger": _matmul_integer,
+}
+
+ONNXRUNTIME: dict[str, Handler] = {
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _same),
+    **dict.fromkeys(("QLinearAdd", "QLinearMul"), _qlinear_sum),
+    **dict.fromkeys(("QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearReduceMean"), _qlinear_single),
+    **dict.fromkeys(("QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax"), _qlinear_single),
+    **dict.fromkeys(("FusedConv", "FusedGemm"), _fused),
+    "QLinearConcat": _qlinear_concat,
+    "QGemm": _qgemm,
+}
+"""Of the domain com.microsoft."""
