@@ -20,7 +20,8 @@ from .refusal import Refusal
 LARGEST_VALUE = 1 << 24
 """Entries per sample of a value, with its padding."""
 
-_BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently"
+BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently"
+"""What to do about an operator that mixes samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class Tensor:
     def sample(self) -> Shape:
         """Shape without the batch axis."""
         return self.shape[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """``tensor`` with the batch moved to axis ``place``: to be moved back before anything computes with it."""
+
+    tensor: Tensor
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class Refused:
         raise AssertionError("a network with refused nodes is only looked at")
 
 
-Value = Tensor | Constant | Unknown
+Value = Tensor | Turned | Constant | Unknown
 
 
 class Builder:
@@ -205,7 +214,7 @@ class Builder:
     def require_batch_first(self, kept: bool, origin: OnnxNode, what: str) -> None:
         """Refuse ``origin`` unless it leaves the batch axis alone."""
         if not kept:
-            raise Refusal("E104", f"{origin.operator} {what}", _BATCH_FIRST)
+            raise Refusal("E104", f"{origin.operator} {what}", BATCH_FIRST)
 
 
 def finite(constant: Constant) -> FloatArray:

@@ -12,7 +12,7 @@ import onnx
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.network import INPUT, Node
 from ..ir.operators import Shape
-from .builder import Builder, Tensor, Unknown, Value
+from .builder import BATCH_FIRST, Builder, Tensor, Turned, Unknown, Value
 from .constants import FOLDABLE, Allowance, Constant, StoredTensor, constant_node, decode, fold
 from .graph import OnnxNode, SortedGraph, read_nodes, sort_for
 from .inferred_shapes import inferred_shapes
@@ -57,7 +57,7 @@ def lower(
     run.read_inputs(loaded.proto.graph.input, inputs)
     run.read_initializers(initializers, graph.nodes)
     run.read_nodes(graph.nodes)
-    result = builder.values.get(graph.output, Unknown())
+    result = run.result(graph)
     if isinstance(result, Tensor) and result.sample == () and graph.nodes:
         result = builder.reshaped(graph.nodes[-1], result, (1,), part="score")
     return Lowered(tuple(builder.nodes), result, tuple(builder.dropped_softmax), run.collected())
@@ -144,6 +144,15 @@ class _Lowering:
                 self._builder.values[name] = Unknown()
                 self._record(refusal, readers[name])
 
+    def result(self, graph: SortedGraph) -> Value:
+        """What the output has become; Unknown, with a problem, where its first axis is not the batch."""
+        value = self._builder.values.get(graph.output, Unknown())
+        if not isinstance(value, Turned):
+            return value
+        maker = next(node for node in graph.nodes if graph.output in node.outputs)
+        self._record(Refusal("E104", f"{maker.operator} moves the batch axis", BATCH_FIRST), maker.name)
+        return Unknown(depends_on_input=True)
+
     def read_nodes(self, nodes: tuple[OnnxNode, ...]) -> None:
         for node in nodes:
             try:
@@ -159,7 +168,7 @@ class _Lowering:
     def _stand_in(self, node: OnnxNode, output: str) -> Value:
         """A value of the shape that onnx finds, so that what reads a refused node is looked at too."""
         values = [self._builder.values.get(name, Unknown()) for name in (*node.inputs, *node.captured) if name]
-        if not any(isinstance(v, Tensor) or (isinstance(v, Unknown) and v.depends_on_input) for v in values):
+        if not any(isinstance(v, Tensor | Turned) or (isinstance(v, Unknown) and v.depends_on_input) for v in values):
             return Unknown()
         shape = self._inferred().get(output)
         if shape is None or shape[0] != self._builder.batch:
@@ -190,6 +199,8 @@ class _Lowering:
             return ()
         if any(isinstance(value, Unknown) for value in inputs):
             return ()
+        if node.operator not in ("Transpose", "GatherND") and any(isinstance(value, Turned) for value in inputs):
+            raise Refusal("E104", f"{node.operator} reads a value whose batch axis was moved", BATCH_FIRST)
         _require_floats(node, inputs)
         results = handler(node, builder)
         return results if isinstance(results, tuple) else (results,)

@@ -39,6 +39,14 @@ CODES: tuple[Code, ...] = (
         "Keep the batch as axis 0 of every value and treat samples independently.",
     ),
     Code(
+        "E106",
+        "uneven thresholds",
+        "A MultiThreshold of FINN has thresholds of a channel that are not evenly spaced.",
+        "An integrate-and-fire neuron counts multiples of one threshold, so its levels are evenly spaced.",
+        "E106 net.onnx: onnx /MultiThreshold: steps from 0.5 to 1.5 between the thresholds of channel 2",
+        "Train with a uniform quantiser, or give the network as it was before FINN folded scales into its thresholds.",
+    ),
+    Code(
         "E107",
         "too many synapses in one operator",
         "An operator that is no convolution, such as Resize, Tile or CumSum, has more weights than can be held.",

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from ...ir.operators import Add, FloatArray, Offset, Scale
-from ..builder import Builder, Tensor, Value, finite
+from ..builder import BATCH_FIRST, Builder, Tensor, Value, finite
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
@@ -125,13 +125,24 @@ def _divide(node: OnnxNode, builder: Builder) -> Value:
 def _triangle(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     if len(tensor.sample) < 2:
-        hint = "keep the batch as axis 0 of every value and treat samples independently"
-        raise Refusal("E104", f"{node.operator} of a value of shape {tensor.shape} mixes samples", hint)
+        raise Refusal("E104", f"{node.operator} of a value of shape {tensor.shape} mixes samples", BATCH_FIRST)
     (diagonal, *_) = builder.integers(node, 1, "the diagonal") or (0,)
     rows, columns = np.ogrid[: tensor.shape[-2], : tensor.shape[-1]]
     is_upper = bool(node.integer("upper", 1))
     kept = columns - rows >= diagonal if is_upper else columns - rows <= diagonal
     return scaled(node, builder, tensor, kept.astype(np.float64))
+
+
+def _where(node: OnnxNode, builder: Builder) -> Value:
+    """The first value times a mask plus the second times what the mask leaves out."""
+    mask = builder.constant(node, 0, "the condition").array.astype(np.float64)
+    tensors, constant = [], np.zeros(())
+    for place, kept, part in ((1, mask, "chosen"), (2, 1 - mask, "otherwise")):
+        if isinstance(builder.value(node, place), Tensor):
+            tensors.append(scaled(node, builder, builder.tensor(node, place), kept, part=part))
+        else:
+            constant = constant + kept * builder.weights(node, place, "the other value")
+    return shifted(node, builder, joined(node, builder, tensors), constant, part="constant")
 
 
 def _negate(node: OnnxNode, builder: Builder) -> Value:
@@ -179,6 +190,7 @@ HANDLERS: dict[str, Handler] = {
     "Div": _divide,
     "Neg": _negate,
     "Trilu": _triangle,
+    "Where": _where,
     "Cast": _cast,
     "CastLike": _cast_like,
     "Dropout": _dropout,

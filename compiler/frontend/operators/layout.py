@@ -8,7 +8,7 @@ import numpy as np
 
 from ....runtime.program.geometry import ConvGeometry
 from ...ir.operators import Conv, Shape
-from ..builder import Builder, Tensor, Value, axis_of
+from ..builder import Builder, Tensor, Turned, Value, axis_of
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
@@ -74,13 +74,15 @@ def _unsqueeze(node: OnnxNode, builder: Builder) -> Value:
 
 
 def _transpose(node: OnnxNode, builder: Builder) -> Value:
-    tensor = builder.tensor(node)
+    value = builder.value(node, 0)
+    turned = value if isinstance(value, Turned) else Turned(builder.tensor(node), 0)
+    tensor, place = turned.tensor, turned.place
     rank = len(tensor.shape)
     axes = node.integers("perm") or tuple(reversed(range(rank)))
     if sorted(axes) != list(range(rank)):
         raise Refusal("E012", f"Transpose by {axes} does not fit a value of shape {tensor.shape}", _CHECK)
-    builder.require_batch_first(axes[0] == 0, node, "moves the batch axis")
-    return builder.transposed(node, tensor, tuple(axis - 1 for axis in axes[1:]))
+    moved = builder.transposed(node, tensor, tuple(axis - (axis > place) for axis in axes if axis != place))
+    return moved if axes[0] == place else Turned(moved, axes.index(place))
 
 
 def _expand(node: OnnxNode, builder: Builder) -> Value:

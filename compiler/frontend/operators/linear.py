@@ -10,6 +10,7 @@ from ..builder import Builder, Tensor, Value
 from ..graph import OnnxNode
 from ..refusal import Refusal
 from .handler import Handler
+from .volumes import conv_of_volume
 from .windows import as_map, from_map, read_windows
 
 
@@ -18,7 +19,7 @@ def _conv(node: OnnxNode, builder: Builder) -> Value:
     weight = builder.weights(node, 1, "the weight")
     bias = builder.weights(node, 2, "the bias") if node.input(2) else np.zeros(weight.shape[:1])
     spatial = weight.ndim - 2
-    if spatial not in (1, 2) or len(tensor.shape) != weight.ndim:
+    if spatial not in (1, 2, 3) or len(tensor.shape) != weight.ndim:
         raise Refusal(
             "E102",
             f"Conv has a weight of shape {weight.shape} on a value of shape {tensor.shape}",
@@ -37,6 +38,8 @@ def _conv(node: OnnxNode, builder: Builder) -> Value:
             f"Conv has a bias of shape {bias.shape} for {weight.shape[0]} channels",
             "give every channel one bias",
         )
+    if spatial == 3:
+        return conv_of_volume(node, builder, tensor, weight, bias)
     windows = read_windows(node, tensor.sample, tuple(weight.shape[2:]))
     kernel = weight.reshape(*weight.shape[:2], *windows.kernel)
     geometry = ConvGeometry(windows.stride, windows.padding, windows.dilation, groups)

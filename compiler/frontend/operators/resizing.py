@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...ir.operators import FloatArray
 from ...ir.sparse_operator import AxisMap, picking
-from ..builder import Builder, Tensor, Value, axis_of
+from ..builder import BATCH_FIRST, Builder, Tensor, Value, axis_of
 from ..graph import OnnxNode
 from ..refusal import Refusal
 from .axis_maps import mapped, require_size
@@ -142,8 +142,7 @@ def _scaled_axes(
 def _without_batch(node: OnnxNode, axes: dict[int, _Axis]) -> dict[int, _Axis]:
     batch = axes.pop(0, None)
     if batch is not None and batch.before != batch.after:
-        hint = "keep the batch as axis 0 of every value and treat samples independently"
-        raise Refusal("E104", f"{node.operator} resizes the batch", hint)
+        raise Refusal("E104", f"{node.operator} resizes the batch", BATCH_FIRST)
     return axes
 
 

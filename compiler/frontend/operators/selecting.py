@@ -10,7 +10,7 @@ from ....runtime.program import IntArray
 from ...ir.operators import Slice
 from ...ir.sparse_maps import TooLargeMap, refuse_too_many
 from ...ir.sparse_operator import picking, sparse_linear
-from ..builder import Builder, Tensor, Value, axis_of
+from ..builder import Builder, Tensor, Turned, Value, axis_of
 from ..graph import WELL_FORMED, OnnxNode
 from ..refusal import Refusal
 from .axis_maps import mapped, require_size, too_many_synapses
@@ -93,6 +93,36 @@ def _gather_elements(node: OnnxNode, builder: Builder) -> Value:
     return builder.emit(node, operator, tensor)
 
 
+def _gather_nd(node: OnnxNode, builder: Builder) -> Value:
+    """Picks by places in the first axes, none of which is the batch, or by the same places in every sample."""
+    value = builder.value(node, 0)
+    turned = value if isinstance(value, Turned) else Turned(builder.tensor(node), 0)
+    tensor, place = turned.tensor, turned.place
+    array = builder.constant(node, 1, "the indices").array
+    if array.dtype.kind not in "iu" or array.ndim < 1:
+        raise Refusal("E005", f"GatherND has indices of type {array.dtype} and shape {array.shape}", WELL_FORMED)
+    of_samples = node.integer("batch_dims", 0)
+    if of_samples == 1 and place == 0:
+        builder.require_batch_first(bool((array == array[:1]).all()), node, "picks other entries from each sample")
+        array = array[0]
+    elif of_samples or place < array.shape[-1]:
+        builder.require_batch_first(False, node, "picks samples from the batch")
+    picked = _picked_places(node, builder, tensor, np.asarray(array, np.int64))
+    return picked if place == 0 else Turned(picked, place - array.shape[-1] + array.ndim - 1)
+
+
+def _picked_places(node: OnnxNode, builder: Builder, tensor: Tensor, indices: IntArray) -> Tensor:
+    count = indices.shape[-1]
+    axes, rest = tensor.sample[:count], tensor.sample[count:]
+    if not 1 <= count <= len(tensor.sample) or not ((indices >= -np.array(axes)) & (indices < np.array(axes))).all():
+        raise Refusal("E012", f"GatherND picks places that {tensor.sample} does not have", _CHECK)
+    places = np.ravel_multi_index(tuple(np.moveaxis(indices % np.array(axes), -1, 0)), axes)
+    require_size(node, places.size * math.prod(rest))
+    flat = builder.reshaped(node, tensor, (math.prod(axes), *rest), part="flat")
+    picked = mapped(node, builder, flat, {0: picking(places.ravel(), math.prod(axes))}, part="picked")
+    return builder.reshaped(node, picked, (*places.shape, *rest))
+
+
 def _tile(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
     repeats = builder.integers(node, 1, "the repeats") or ()
@@ -112,5 +142,6 @@ HANDLERS: dict[str, Handler] = {
     "Slice": _slice,
     "Gather": _gather,
     "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
     "Tile": _tile,
 }

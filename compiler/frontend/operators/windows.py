@@ -34,7 +34,7 @@ def read_windows(node: OnnxNode, sample: tuple[int, ...], kernel: tuple[int, ...
     dilation = listed_extents(node, "dilations", (1,) * rank, rank, least=1)
     if len(declared) != rank or not all(1 <= extent <= _LARGEST for extent in declared):
         raise Refusal("E012", f"{node.operator} has a kernel {declared} on a map of {rank} axes", _CHECK)
-    padding = _padding(node, size, declared, stride, dilation)
+    padding = padding_of(node, size, declared, stride, dilation)
     extents = [d * (k - 1) + 1 for d, k in zip(dilation, declared, strict=True)]
     padded = [n + b + a for n, b, a in zip(size, padding[:rank], padding[rank:], strict=True)]
     values = sample[0] * math.prod(map(max, extents, padded))
@@ -56,9 +56,10 @@ def listed_extents(node: OnnxNode, name: str, default: tuple[int, ...], length: 
     return values
 
 
-def _padding(
+def padding_of(
     node: OnnxNode, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[int, ...]:
+    """Pads of every axis, first those before and then those behind, given or by ``auto_pad``."""
     mode = node.text("auto_pad", "NOTSET")
     if mode in ("NOTSET", ""):
         return listed_extents(node, "pads", (0,) * (2 * len(size)), 2 * len(size), least=0)

@@ -68,7 +68,7 @@ def test_what_is_said(parsed: Parse, golden: Any) -> None:
         "layer norm": parsed("y = LayerNormalization(x, w)", *flat, weights={"w": np.ones(4)}),
         "tree ensemble": foreign(parsed, "ai.onnx.ml", "TreeEnsembleClassifier"),
         "classical": foreign(parsed, "ai.onnx.ml", "SVMClassifier"),
-        "fused for onnxruntime": foreign(parsed, "com.microsoft", "FusedGemm"),
+        "fused for onnxruntime": foreign(parsed, "com.microsoft", "BiasSoftmax"),
         "other domain": foreign(parsed, "com.example", "Frobnicate"),
         "no output": parsed("y = Relu(x)", *flat),
         "open size": parsed("y = Relu(x)", "float[N,3,H,W] x"),
