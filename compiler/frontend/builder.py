@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +80,9 @@ Value = Tensor | Turned | Constant | Unknown
 class Builder:
     """Collects nodes of level 1 and knows what every value of the file has become."""
 
-    def __init__(self, batch: int, input_shape: Shape, opset: int, tail: frozenset[str]) -> None:
+    def __init__(self, batch: int, input_shape: Shape, opset: int) -> None:
         self.batch = batch
         self.opset = opset
-        self.tail = tail
-        """Values from which only layout leads to the result: a softmax there does not change the decision."""
-        self.dropped_softmax: list[str] = []
         self.allowance = Allowance()
         self.values: dict[str, Value] = {}
         self.nodes: list[Node] = []
@@ -123,6 +120,20 @@ class Builder:
         for name in given:
             del self.values[name]
         return results[0] if results else Unknown(depends_on_input=True)
+
+    def unique(self, wanted: str) -> str:
+        """Name for a node that no other has."""
+        return self._names.unique(wanted)
+
+    def append(self, nodes: Iterable[Node]) -> None:
+        """Add nodes that were made elsewhere, under names of ``unique``."""
+        for node in nodes:
+            self.nodes.append(node)
+            self._shapes[node.name] = node.shape
+
+    def tensor_of(self, value: str) -> Tensor:
+        """A value of level 1 as the readers of operators see it."""
+        return Tensor(value, (self.batch, *self._shapes[value]))
 
     def reshaped(self, origin: OnnxNode, tensor: Tensor, sample: Shape, part: str = "") -> Tensor:
         """View ``tensor`` under another shape per sample."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...targets.diagnostic import Diagnostic, Place
+from ..ir.activations import EXPANDED
 from ..ir.network import INPUT, Network, Node, Origin
 from ..ir.operators import (
     ELEMENTWISE,
@@ -28,6 +29,7 @@ from ..ir.operators import (
 )
 from .pointwise_first import pointwise_first
 from .refusal import listed
+from .score_ends import needed
 from .views import View, long_axes, whole
 
 Origins = tuple[Origin, ...]
@@ -111,7 +113,7 @@ def _chain_from_input(network: Network) -> list[Node]:
     chain: list[Node] = []
     value = INPUT
     while len(readers := network.consumers(value)) == 1 and value != network.output:
-        if not isinstance(readers[0].operator, (*ELEMENTWISE, Pad, Slice, Transpose, Reshape)):
+        if not isinstance(readers[0].operator, (*ELEMENTWISE, *EXPANDED, Pad, Slice, Transpose, Reshape)):
             break
         chain.append(readers[0])
         value = chain[-1].name
@@ -190,7 +192,7 @@ class _Layout:
         if isinstance(operator, Transpose | Reshape):
             moved = _moved(views[0], operator)
             return self._existing_moved(node) if moved is None else moved
-        if _sinks(views[0]) and isinstance(operator, (*ELEMENTWISE, BatchNorm)):
+        if _sinks(views[0]) and isinstance(operator, (*ELEMENTWISE, *EXPANDED, BatchNorm)):
             return self._after_elementwise(node, views[0])
         if _sinks(views[0]) and isinstance(operator, Pad | Slice):
             inner = views[0].window_on_base(operator)
@@ -326,10 +328,4 @@ def _biased(layer: Operator, offset: Operator) -> Operator | None:
 
 
 def _without_unused(network: Network) -> Network:
-    used = {network.output}
-    kept = []
-    for node in reversed(network.nodes):
-        if node.name in used:
-            used.update(node.inputs)
-            kept.append(node)
-    return network.with_nodes(tuple(reversed(kept)))
+    return network.with_nodes(needed(network.nodes, network.output))

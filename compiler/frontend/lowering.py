@@ -19,13 +19,14 @@ from .inferred_shapes import inferred_shapes
 from .input_type import input_integers
 from .model_file import LoadedModel
 from .operators import HANDLERS, handler_of
+from .operators.heads import ScoreHead
 from .refusal import Refusal
 from .schema import require_schema
+from .score_ends import layout_end, needed, without_ends
+from .score_notes import notes_on
 from .unsupported import hint_for
 
-_LAYOUT_ONLY = frozenset(
-    ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Softmax", "LogSoftmax")
-)
+_LAYOUT_ONLY = frozenset(("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,7 @@ class Lowered:
 
     nodes: tuple[Node, ...]
     result: Value
-    dropped_softmax: tuple[str, ...]
+    notes: tuple[Diagnostic, ...]
     problems: tuple[Diagnostic, ...]
 
 
@@ -52,28 +53,15 @@ def lower(
     shapes = {name: shape for name, shape in inputs.items() if shape is not None}
     batch, *sample = next(iter(shapes.values()), (1,))
     newest = onnx.defs.onnx_opset_version()
-    builder = Builder(batch, tuple(sample), loaded.opset or newest, _tail(graph.nodes, graph.output))
+    builder = Builder(batch, tuple(sample), loaded.opset or newest)
     run = _Lowering(builder, loaded.opset, lambda: inferred_shapes(loaded.proto, shapes), file)
     run.read_inputs(loaded.proto.graph.input, inputs)
     run.read_initializers(initializers, graph.nodes)
     run.read_nodes(graph.nodes)
-    result = run.result(graph)
+    result, notes = run.without_ends(run.result(graph))
     if isinstance(result, Tensor) and result.sample == () and graph.nodes:
         result = builder.reshaped(graph.nodes[-1], result, (1,), part="score")
-    return Lowered(tuple(builder.nodes), result, tuple(builder.dropped_softmax), run.collected())
-
-
-def _tail(nodes: tuple[OnnxNode, ...], output: str) -> frozenset[str]:
-    tail = {output}
-    broken: set[str] = set()
-    for node in reversed(nodes):
-        in_tail = node.operator in _LAYOUT_ONLY and all(o in tail for o in node.outputs[:1])
-        if in_tail and node.input(0) not in broken:
-            tail.add(node.input(0))
-        elif not in_tail:
-            broken.update(node.inputs)
-            tail.difference_update(node.inputs)
-    return frozenset(tail)
+    return Lowered(tuple(builder.nodes), result, notes, run.collected())
 
 
 _ON_INTEGERS = _LAYOUT_ONLY | {
@@ -164,6 +152,30 @@ class _Lowering:
             for name in filter(None, node.outputs):
                 value = named.get(name)
                 self._builder.values[name] = self._stand_in(node, name) if value is None else value
+
+    def without_ends(self, result: Value) -> tuple[Value, tuple[Diagnostic, ...]]:
+        """The scores before what keeps their order, with notes; a head that stays is refused."""
+        if not isinstance(result, Tensor):
+            self._refuse_heads(tuple(self._builder.nodes), "")
+            return result, ()
+        ended = without_ends(tuple(self._builder.nodes), result.value, self._builder.unique)
+        if ended.dropped:
+            self._builder.append(ended.nodes[len(self._builder.nodes) :])
+            result = self._builder.tensor_of(ended.result)
+        self._refuse_heads(needed(ended.nodes, ended.result), ended.result)
+        return result, tuple(notes_on(ended, self._file))
+
+    def _refuse_heads(self, nodes: tuple[Node, ...], result: str) -> None:
+        end = layout_end(nodes, result)
+        for node in nodes:
+            if not isinstance(node.operator, ScoreHead):
+                continue
+            onnx_node = node.operator.node
+            is_readable = self._builder.can_be_result(onnx_node.input(0))
+            message = f"spikec does not compile {onnx_node.operator}, except as the end of a network"
+            elsewhere = Refusal("E101", message, hint_for(onnx_node, is_readable=is_readable))
+            at_end = node.operator.problem if node.name == end else None
+            self._record(at_end or elsewhere, onnx_node.name)
 
     def _stand_in(self, node: OnnxNode, output: str) -> Value:
         """A value of the shape that onnx finds, so that what reads a refused node is looked at too."""

@@ -53,8 +53,8 @@ def read_onnx(
     ``output`` chooses one of several outputs, or any other value of the graph; without it the first output is taken
     with warning W007. Axis 0 of the single input is the batch, of any size or symbolic; samples are treated
     independently. ``input_shape`` per sample fixes the sizes that the file leaves open. The network holds only
-    operators of ``compiler.ir.operators``: constants are folded, local functions inlined, a softmax at the end is
-    dropped (I013), and channels-last models are turned to (channels, rows, columns).
+    operators of ``compiler.ir``: constants are folded, local functions inlined, what keeps the order of the scores
+    at the end is dropped (I013 to I015), and channels-last models are turned to (channels, rows, columns).
 
     Returns the network with all warnings and infos. Raises UnusableInput with every problem found (codes 0xx and 1xx).
     """
@@ -155,13 +155,13 @@ class _Examination:
         tried = [self._lowered_at(graph, tuple(i.at_size(size) for i in inputs) if is_judged else ()) for size in sizes]
         first, last = tried[0], tried[-1]
         shared = tuple(problem for problem in first.problems if problem in last.problems)
-        return Lowered(first.nodes, first.result, first.dropped_softmax, shared)
+        return Lowered(first.nodes, first.result, first.notes, shared)
 
     def _lowered_at(self, graph: SortedGraph, inputs: tuple[ModelInput, ...]) -> Lowered:
         return lower(self._loaded, graph, {i.name: i.shape for i in inputs}, self._initializers, self._file)
 
     def _network(self, source: ModelInput, lowered: Lowered, output: str) -> Network | None:
-        self._found += [_dropped(node, self._file) for node in lowered.dropped_softmax]
+        self._found += lowered.notes
         place = Place(file=self._file)
         other = "choose by --output-name a value that is computed from the input"
         hint = other if lowered.nodes else "there is no layer between input and result: nothing to compile"
@@ -218,13 +218,4 @@ def _unsorted(file: str | None) -> Diagnostic:
         "the nodes of the file are not in topological order; they were sorted",
         Place(file=file),
         hint="nothing to do here; other tools may refuse the file",
-    )
-
-
-def _dropped(node: str, file: str | None) -> Diagnostic:
-    return Diagnostic(
-        "I013",
-        f"the softmax {node} at the end is dropped: it does not change which class wins",
-        Place(file=file, nodes=(node,)),
-        hint="nothing to do; scores are compared before the softmax",
     )

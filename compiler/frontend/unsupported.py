@@ -5,7 +5,6 @@ from __future__ import annotations
 from .graph import OnnxNode
 
 _AVERAGE = "retrain with average pooling or a strided convolution in its place"
-_CLIP = "retrain with a quantise-and-clip activation, or with ReLU clipped at a threshold"
 _FUNCTION = "neurons add and compare: take this function out of the network, then retrain"
 _FEED_FORWARD = "only feed-forward networks can be compiled: use convolutions or dense layers over time"
 _BATCH_NORM = "retrain with batch normalisation, whose statistics are fixed after training"
@@ -20,9 +19,7 @@ _OPTIMISED = "give the model as it was before onnxruntime's optimiser fused its 
 
 _HINTS: dict[str, str] = {
     **dict.fromkeys(("MaxPool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "MaxRoiPool", "ReduceMax"), _AVERAGE),
-    **dict.fromkeys(("Sigmoid", "HardSigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish"), _CLIP),
-    **dict.fromkeys(("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "HardSwish", "Swish", "ThresholdedRelu"), _CLIP),
-    **dict.fromkeys(("Abs", "Sign", "Exp", "Log", "Sqrt", "Pow", "Reciprocal", "Shrink"), _FUNCTION),
+    "Shrink": _FUNCTION,
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), _FEED_FORWARD),
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),
     **dict.fromkeys(("RMSNormalization", "MeanVarianceNormalization", "LpNormalization"), _BATCH_NORM),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..ir.activations import LeakyRelu
 from ..ir.operators import BatchNorm, FloatArray, Offset, Operator, Pad, Scale, Shape, Slice
 
 _LAYOUTS: tuple[Shape, ...] = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
@@ -106,6 +107,8 @@ class View:
             return (Scale(self.constant_on_base(operator.factor)),)
         if isinstance(operator, Offset):
             return (Offset(self.constant_on_base(operator.amount)),)
+        if isinstance(operator, LeakyRelu):
+            return (LeakyRelu(self.constant_on_base(operator.slope)),)
         if not isinstance(operator, BatchNorm):
             return (operator,)
         if self.keeps_axes and self.shape[0] == self.base_shape[0] and (self.shape[0] == 1 or self.order[0] == 0):

@@ -173,7 +173,7 @@ class Scale:
 
     def result_shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Unchanged: a factor that would enlarge the sample is an error."""
-        return _unchanged_by(self.factor, shapes[0])
+        return unchanged_by(self.factor, shapes[0])
 
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Multiply."""
@@ -188,7 +188,7 @@ class Offset:
 
     def result_shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Unchanged: an amount that would enlarge the sample is an error."""
-        return _unchanged_by(self.amount, shapes[0])
+        return unchanged_by(self.amount, shapes[0])
 
     def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
         """Add."""
@@ -393,7 +393,8 @@ ELEMENTWISE = (Relu, Clip, Floor, Round, Scale, Offset, QuantizeClip)
 LINEAR = (Conv, Dense, BatchNorm, Scale, Offset, AveragePool, Pad, Slice, Reshape, Transpose, Add)
 
 
-def _unchanged_by(operand: FloatArray, shape: Shape) -> Shape:
+def unchanged_by(operand: FloatArray, shape: Shape) -> Shape:
+    """Shape of a value that ``operand`` is applied to; ValueError where broadcasting would enlarge it."""
     if np.broadcast_shapes(operand.shape, shape) != shape:
         raise ValueError(f"a constant of shape {operand.shape} does not fit an input of shape {shape}")
     return shape

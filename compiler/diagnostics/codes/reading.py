@@ -129,6 +129,31 @@ CODES: tuple[Code, ...] = (
         "Nothing to do.",
     ),
     Code(
+        "I014",
+        "end of the network dropped",
+        "A sigmoid, another rising function, the choice of the best class, or a positive factor or an amount behind "
+        "these ends the model and is left out.",
+        "It does not change which score is higher; the scores are the numbers before it.",
+        "I014 Sigmoid at the end is dropped: higher scores stay higher, and a score of 0 is what was 0.5",
+        "Nothing to do for class labels; apply the function to the scores where its own values are needed.",
+    ),
+    Code(
+        "I015",
+        "rounding or bounded end of the network dropped",
+        "A HardSigmoid or a quantiser ends the model and is left out.",
+        "It makes some scores equal and turns none around; the scores before it still differ.",
+        "I015 HardSigmoid at the end is dropped: no score overtakes another, but equal ones may differ",
+        "Nothing to do for class labels, but that ties are broken by the numbers before it.",
+    ),
+    Code(
+        "W032",
+        "heads that cannot be compared",
+        "The result joins several heads, each with an end of its own such as a softmax, and these are left out.",
+        "Within a head the order of the scores stays; a class label over all of them would compare unlike numbers.",
+        "W032 the result joins 2 heads of 3, 4 scores, whose ends are dropped: scores of one head can be compared, ...",
+        "Compare within each head, or compile one alone by --output-name.",
+    ),
+    Code(
         "E014",
         "constant cannot be evaluated",
         "A node whose inputs are all constant could not be evaluated.",

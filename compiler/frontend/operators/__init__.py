@@ -8,6 +8,7 @@ from . import (
     clipping,
     contractions,
     elementwise,
+    functions,
     heads,
     integer_operators,
     layout,
@@ -26,6 +27,7 @@ from .handler import Handler
 HANDLERS: dict[str, Handler] = {
     **elementwise.HANDLERS,
     **clipping.HANDLERS,
+    **functions.HANDLERS,
     **heads.HANDLERS,
     **linear.HANDLERS,
     **contractions.HANDLERS,

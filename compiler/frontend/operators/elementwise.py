@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
+from ...ir.activations import Curve, Product, Quotient
 from ...ir.operators import Add, FloatArray, Offset, Scale
 from ..builder import BATCH_FIRST, Builder, Tensor, Value, finite
 from ..constants import Constant
@@ -14,6 +15,7 @@ from ..graph import OnnxNode
 from ..refusal import Refusal
 from .axis_maps import expanded
 from .handler import Handler
+from .one_number import function_of_one
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
 _WIDE_INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
@@ -98,8 +100,12 @@ def _subtract(node: OnnxNode, builder: Builder) -> Value:
 
 
 def _multiply(node: OnnxNode, builder: Builder) -> Value:
-    constant = 0 if isinstance(builder.value(node, 0), Constant) else 1
-    if isinstance(builder.value(node, constant), Tensor):
+    left, right = builder.value(node, 0), builder.value(node, 1)
+    constant = 0 if isinstance(left, Constant) else 1
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        product = function_of_one(node, builder, Product(), left, right)
+        if product is not None:
+            return product
         raise Refusal(
             "E103",
             "Mul multiplies two values that depend on the network's input",
@@ -110,6 +116,14 @@ def _multiply(node: OnnxNode, builder: Builder) -> Value:
 
 
 def _divide(node: OnnxNode, builder: Builder) -> Value:
+    dividend, value = builder.value(node, 0), builder.value(node, 1)
+    if isinstance(dividend, Tensor) and isinstance(value, Tensor):
+        quotient = function_of_one(node, builder, Quotient(), dividend, value)
+        if quotient is not None:
+            return quotient
+    if isinstance(dividend, Constant) and isinstance(value, Tensor):
+        inverse = builder.emit(node, Curve("power", (-1.0,)), value, part="inverse")
+        return scaled(node, builder, inverse, finite(dividend))
     divisor = builder.weights(node, 1, "the divisor")
     tensor = builder.tensor(node, 0)
     zeros = int(divisor.size - np.count_nonzero(divisor))

@@ -1,44 +1,80 @@
-"""What a model ends with: normalisations that do not change which class wins, and are left out for that."""
+"""What compares or normalises the scores of a sample: kept until it is known whether it ends the network."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from ...ir.operators import Shape
+from ...ir.operators import AnyFloat, Shape
 from ..builder import Builder, Tensor, Value, axis_of
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from ..unsupported import hint_for
 from .handler import Handler
 
 _LAST_OLD_OPSET = 12
 """Up to here a softmax is taken over all axes from its own on."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreHead:
+    """Softmax, LogSoftmax or ArgMax over all scores of a sample; never part of a network that is compiled."""
+
+    node: OnnxNode
+    shape: Shape
+    problem: Refusal | None
+    """Why it cannot be left out even at the end of a network; None where it can."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether only the place of the highest score is left."""
+        return self.node.operator == "ArgMax"
+
+    def result_shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Shape of the result per sample."""
+        return self.shape
+
+    def evaluate(self, inputs: tuple[AnyFloat, ...]) -> AnyFloat:
+        """There is nothing to compute: AssertionError."""
+        raise AssertionError("a network with heads inside is only looked at")
+
+
 def _softmax(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
-    if not set(node.outputs) <= builder.tail:
-        hint = hint_for(node, is_readable=builder.can_be_result(node.input(0)))
-        raise Refusal("E101", f"spikec does not compile {node.operator}, except as the end of a network", hint)
-    apart = math.prod(_groups(node, builder, tensor))
-    if apart > 1:
-        raise Refusal(
-            "E102",
-            f"{node.operator} normalises each of {apart} parts of the scores {tensor.sample} by itself, which changes "
-            "which score wins",
-            "let the softmax run over all scores of a sample, or take the scores before it as the result",
-        )
-    builder.dropped_softmax.append(node.name)
-    return tensor
-
-
-def _groups(node: OnnxNode, builder: Builder, tensor: Tensor) -> Shape:
-    """Lengths of the axes of a sample that the softmax does not run over."""
     old = builder.opset <= _LAST_OLD_OPSET
     axis = axis_of(node.integer("axis", 1 if old else -1), len(tensor.shape), node)
     builder.require_batch_first(axis > 0, node, "runs over the batch")
     behind = () if old else tensor.shape[axis + 1 :]
-    return *tensor.shape[1:axis], *behind
+    problem = _problem(node, tensor, (*tensor.shape[1:axis], *behind), "normalises")
+    return builder.emit(node, ScoreHead(node, tensor.sample, problem), tensor)
 
 
-HANDLERS: dict[str, Handler] = {"Softmax": _softmax, "LogSoftmax": _softmax}
+def _argmax(node: OnnxNode, builder: Builder) -> Value:
+    tensor = builder.tensor(node)
+    axis = axis_of(node.integer("axis", 0), len(tensor.shape), node)
+    builder.require_batch_first(axis > 0, node, "compares samples")
+    problem = _problem(node, tensor, (*tensor.shape[1:axis], *tensor.shape[axis + 1 :]), "compares")
+    kept = (1,) if node.integer("keepdims", 1) else ()
+    shape = (*tensor.shape[1:axis], *kept, *tensor.shape[axis + 1 :])
+    result = builder.emit(node, ScoreHead(node, shape, problem), tensor)
+    return Tensor(result.value, result.shape, holds_integers=True)
+
+
+def _problem(node: OnnxNode, tensor: Tensor, apart: Shape, does: str) -> Refusal | None:
+    parts = math.prod(apart)
+    if parts > 1:
+        return Refusal(
+            "E102",
+            f"{node.operator} {does} each of {parts} parts of the scores {tensor.sample} by itself, which changes "
+            "which score wins",
+            f"let the {node.operator} run over all scores of a sample, or take the scores before it as the result",
+        )
+    if math.prod(tensor.sample) == 1:
+        return Refusal(
+            "E102",
+            f"{node.operator} of a single score is the same for every sample",
+            "take the score before it as the result",
+        )
+    return None
+
+
+HANDLERS: dict[str, Handler] = {"Softmax": _softmax, "LogSoftmax": _softmax, "ArgMax": _argmax}

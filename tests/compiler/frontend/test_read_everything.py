@@ -61,7 +61,7 @@ def test_missing_weights_do_not_hide_operators(parsed: Parse, problems: Codes) -
         ("h = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x)", "float[N,3,6,6] x"),
         ("h = Conv(x, nan)", "float[N,3,5,5] x"),
         ('h = Conv <auto_pad = "odd"> (x, w)', "float[N,3,5,5] x"),
-        ("h = Mul(x, x)", "float[N,3,3,3] x"),
+        ("g = GlobalAveragePool(x) h = Mul(x, g)", "float[N,3,3,3] x"),
     ],
 )
 def test_readers_of_a_refused_node_are_looked_at(parsed: Parse, problems: Codes, refused: str, shape: str) -> None:
@@ -87,7 +87,7 @@ def test_attention_is_named_whole(parsed: Parse, problems: Codes) -> None:
 
 
 def test_what_the_file_states_helps_behind_a_foreign_operator(parsed: Parse, problems: Codes) -> None:
-    model = onnx.load_model_from_string(parsed("h = Relu(x) y = Mul(h, h)", "float[N,4] x", "float[N,4] y"))
+    model = onnx.load_model_from_string(parsed("h = Relu(x) y = MatMul(h, h)", "float[N,4] x", "float[N,4] y"))
     model.graph.node[0].domain = "com.example"
     assert places(problems(model.SerializeToString())) == {("E101", ("h",))}
     model.graph.value_info.append(onnx.helper.make_tensor_value_info("h", onnx.TensorProto.FLOAT, [1, 4]))

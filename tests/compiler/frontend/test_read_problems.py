@@ -263,8 +263,8 @@ def test_softmax_at_the_end_is_dropped_and_refused_elsewhere(parsed: Parse, prob
 
 def test_all_unsupported_operators_are_reported_at_once(parsed: Parse, problems: Codes) -> None:
     body = """
-        a = MaxPool <kernel_shape = [2, 2]> (x) b = Sigmoid(a) c = MaxPool <kernel_shape = [2, 2]> (b)
-        d = Tanh(x) e = Reshape(d, bad) f = Erf(e) y = LSTM(f) z = Add(c, y)
+        a = MaxPool <kernel_shape = [2, 2]> (x) b = Sin(a) c = MaxPool <kernel_shape = [2, 2]> (b)
+        d = Cos(x) e = Reshape(d, bad) f = Tan(e) y = LSTM(f) z = Add(c, y)
     """
     found = problems(parsed(body, outputs="float[N,A,B,C] z", weights={"bad": [0, 7]}))
     unsupported = [p for p in found if p.code == "E101"]
@@ -292,8 +292,13 @@ def test_operator_of_another_domain(problems: Codes) -> None:
         ("E012", "y = Slice(x, s, e, a, t)", {"s": [-1], "e": [-9], "a": [2], "t": [0]}),
         ("E012", "y = Gather <axis = 1> (x, w)", {"w": [2, 3]}),
         ("E104", "y = Expand(x, w)", {"w": [1, 2, 3, 6, 6]}),
-        ("E103", "y = Mul(x, x)", {}),
-        ("E103", "y = Div(w, x)", {"w": np.float32(1)}),
+        ("E103", "g = GlobalAveragePool(x) s = Sigmoid(g) y = Mul(x, s)", {}),
+        ("E103", "f = Flatten(x) g = Relu(f) h = Gemm(g, w) y = Mul(f, h)", {"w": np.ones((108, 108))}),
+        ("E103", "a = Mul(x, w) s = Sigmoid(a) y = Mul(x, s)", {"w": np.ones((3, 1, 1)) * [[[1]], [[2]], [[3]]]}),
+        ("E103", "g = GlobalAveragePool(x) y = Div(x, g)", {}),
+        ("E111", "y = Pow(x, w)", {"w": np.float32(0)}),
+        ("E111", "y = Celu <alpha = 0.0> (x)", {}),
+        ("E102", "y = Pow(x, w)", {"w": np.ones(2, np.float32)}),
         ("E103", "h = Neg(x) y = Max(x, h)", {}),
         ("E103", "f = Flatten(x) y = Gemm <transB = 1> (f, f)", {}),
         ("E103", "y = MatMul(x, x)", {}),
