@@ -14,6 +14,7 @@ from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.schema import NEURON_MODELS
 from ..targets.suggestion import known_names
 from .ir.network import Network
+from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
@@ -36,7 +37,8 @@ class CompileOptions:
     calibration data that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is
     the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps
     before the T that count; any but "if" runs pipelined and from potentials that are not calibrated. ``input_shape``
-    fixes sizes per sample, without the batch, that the model file leaves open.
+    fixes sizes per sample, without the batch, that the model file leaves open. ``pieces`` 1..32 are the most
+    populations that a function such as a sigmoid or a GELU is fitted by on calibration data.
     """
 
     target: str = "lava"
@@ -57,6 +59,7 @@ class CompileOptions:
     first_pass: int = 4
     aim: Network | str | Path | None = None
     input_shape: tuple[int, ...] | None = None
+    pieces: int = DEFAULT_PIECES
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -76,6 +79,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             options.weight_bits is None or 2 <= options.weight_bits <= 16,
             f"weight bits is {options.weight_bits}",
             "give --weight-bits from 2 to 16",
+        ),
+        (
+            1 <= options.pieces <= MOST_PIECES,
+            f"pieces is {options.pieces}",
+            f"give --pieces from 1 to {MOST_PIECES}",
         ),
         (0 < options.percentile <= 100, f"percentile is {options.percentile}", "give a percentile from 0 to 100"),
         (

@@ -22,6 +22,8 @@ from .passes.calibrate_initial_potential import CalibrateInitialPotential
 from .passes.calibrate_thresholds import CalibrateThresholds
 from .passes.compose_linear_maps import ComposeLinearMaps
 from .passes.contract import Compilation, Context, Pass
+from .passes.expand_activations import ExpandActivations
+from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_integers import FoldIntegers
 from .passes.gate_populations import GatePopulations
@@ -32,6 +34,8 @@ from .probe import checked_function, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
+    ExpandActivations,
+    FitPieces,
     FoldBatchNorm,
     CalibrateThresholds,
     ComposeLinearMaps,
@@ -78,6 +82,7 @@ class Pipeline:
 def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     """Instantiate ``PASSES`` with the user's options."""
     configured: dict[type[Pass], Pass] = {
+        FitPieces: FitPieces(options.pieces),
         CalibrateThresholds: CalibrateThresholds(options.threshold_method, options.percentile),
         CalibrateInitialPotential: CalibrateInitialPotential(options.granularity, options.iterations),
     }

@@ -85,6 +85,9 @@ def _rows(pipeline: Pipeline, samples: Samples | None) -> Iterator[LedgerRow]:
 
     spikes = None if labelled is None else _spike_predictions(program, labelled)
     yield row("ANN", of_network("recognise-activations"), "the model as given, float")
+    if stages["fit-pieces"] is not stages["expand-activations"]:
+        note = "functions that no neuron computes fitted by pieces, float"
+        yield row("fitted", of_network("fit-pieces"), note)
     yield row("QC-ANN", of_network("calibrate-thresholds"), "every activation quantised and clipped, float")
     yield row("folded", of_rates("align-delays"), "batch norm and linear maps folded, float")
     yield row("integer weights", of_rates("quantize-weights"), "weights and input on the chip's grid")

@@ -128,6 +128,14 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--iterations", type=int, default=3, show_default=True, section=_CALIBRATION, help="Of the calibration."
         ),
         option(
+            "--pieces",
+            type=int,
+            default=4,
+            show_default=True,
+            section=_MODEL,
+            help="Populations that a sigmoid, GELU or other function is fitted by, at most.",
+        ),
+        option(
             "--neuron",
             default="if",
             show_default=True,

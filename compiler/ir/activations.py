@@ -141,11 +141,11 @@ def _gelu_by_tanh(x: FloatArray) -> FloatArray:
 
 
 def _elu(x: FloatArray, alpha: float, gamma: float = 1.0) -> FloatArray:
-    return gamma * np.where(x > 0, x, alpha * (exp(np.minimum(x, 0)) - 1))
+    return np.asarray(gamma * np.where(x > 0, x, alpha * (exp(np.minimum(x, 0)) - 1)))
 
 
 def _celu(x: FloatArray, alpha: float) -> FloatArray:
-    return np.maximum(x, 0) + np.minimum(0, alpha * (exp(np.minimum(x, 0) / alpha) - 1))
+    return np.asarray(np.maximum(x, 0) + np.minimum(0, alpha * (exp(np.minimum(x, 0) / alpha) - 1)))
 
 
 def _hard_swish(x: FloatArray) -> FloatArray:

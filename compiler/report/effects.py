@@ -28,6 +28,22 @@ def _recognise_activations(effect: Effect) -> str:
     return _sentence(f"{counted(found, 'activation')} found among the elementwise operators")
 
 
+def _expand_activations(effect: Effect) -> str:
+    return _sentence(f"{counted(effect['pairs'], 'activation')} of both signs written as a pair of populations")
+
+
+def _fit_pieces(effect: Effect) -> str:
+    fitted = effect["fitted"].values()
+    if not fitted:
+        return _sentence("no function had to be fitted")
+    pieces, errors = [each["pieces"] for each in fitted], [100 * each["error"] for each in fitted]
+    return _sentence(
+        f"{counted(len(fitted), 'function')} fitted on calibration data by {_range(pieces, '{}', '{} to {}')} pieces",
+        f"{sum(each['neurons'] for each in fitted)} neurons in all",
+        f"off by {_range(errors, '{}', '{} to {}')} % of what it ranges over (root mean square)",
+    )
+
+
 def _fold_batch_norm(effect: Effect) -> str:
     kept = effect["kept_as_scale"]
     return _sentence(
@@ -143,6 +159,8 @@ def _range(values: Collection[float], one: str, two: str) -> str:
 
 WORDS: dict[str, Callable[[Effect], str]] = {
     "recognise-activations": _recognise_activations,
+    "expand-activations": _expand_activations,
+    "fit-pieces": _fit_pieces,
     "fold-batch-norm": _fold_batch_norm,
     "calibrate-thresholds": _calibrate_thresholds,
     "compose-linear-maps": _compose_linear_maps,

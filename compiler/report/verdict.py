@@ -17,7 +17,7 @@ VERDICTS = (FITS, FITS_WITH_WARNINGS, NEEDS_CALIBRATION, DOES_NOT_FIT, UNSUPPORT
 _MODEL_FAMILIES = ("0", "1")
 """First digit of codes about the model file and its operators."""
 
-_LACKS_CALIBRATION = ("E221",)
+_LACKS_CALIBRATION = ("E221", "E226")
 
 
 def verdict(diagnostics: Iterable[Diagnostic], strict: bool = False) -> str:

@@ -85,4 +85,12 @@ CODES: tuple[Code, ...] = (
         "error E228: the largest constant is 3e+20 times a usual one: compose-linear-maps cannot tell sums of both",
         "Look for a weight, a factor or a statistic of an absurd size: training diverged, or the file is damaged.",
     ),
+    Code(
+        "E226",
+        "function without calibration data",
+        "A sigmoid, GELU or another function that no neuron computes is fitted by pieces where its input lies.",
+        "Where that is, and so where pieces are worth their neurons, only calibration data tells.",
+        "error E226: layer 'act1': the function sigmoid is fitted by pieces, and there is no calibration data ...",
+        "Give --calibration FILE.npz with a few hundred training inputs.",
+    ),
 )

@@ -80,6 +80,15 @@ CODES: tuple[Code, ...] = (
         "Look for factors beyond float32 in front of the layer.",
     ),
     Code(
+        "W117",
+        "function is fitted coarsely",
+        "A sum of pieces is off from the function that it stands for by more than a fiftieth of its range, on average "
+        "over the calibration data.",
+        "What follows sees another function than the network was trained with; the ledger shows what that costs.",
+        "W117 layer 'act2': mish in 2 pieces is off by more than a fiftieth of its range",
+        "Give more pieces by --pieces; each costs a population.",
+    ),
+    Code(
         "E112",
         "activation is read in the middle",
         "A value inside of a quantise-and-clip chain is read by another node as well.",
