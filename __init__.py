@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .compiler import Compiled, CompileOptions, Report
-    from .runtime import Execution, Program, Samples, build_process, load_program
+    from .runtime import Execution, FloatScores, Program, Samples, build_process, float_scores, load_program
     from .targets.diagnostic import Diagnostic, UnusableInput
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Compiled",
     "Diagnostic",
     "Execution",
+    "FloatScores",
     "Program",
     "Report",
     "Samples",
@@ -33,6 +34,7 @@ __all__ = [
     "build_process",
     "check_model",
     "compile_model",
+    "float_scores",
     "load_program",
     "simulate",
 ]
@@ -44,11 +46,13 @@ _HOME = {
     "Compiled": ".compiler",
     "Diagnostic": ".targets.diagnostic",
     "Execution": ".runtime",
+    "FloatScores": ".runtime",
     "Program": ".runtime",
     "Report": ".compiler",
     "Samples": ".runtime",
     "UnusableInput": ".targets.diagnostic",
     "build_process": ".runtime",
+    "float_scores": ".runtime",
     "load_program": ".runtime",
 }
 

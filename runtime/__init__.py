@@ -11,15 +11,27 @@ if TYPE_CHECKING:
     from .program import Program
     from .program.storage import load_program
     from .samples import Samples
+    from .scores import FloatScores, float_scores
     from .simulator import simulate
 
-__all__ = ["Execution", "Program", "Samples", "build_process", "load_program", "simulate"]
+__all__ = [
+    "Execution",
+    "FloatScores",
+    "Program",
+    "Samples",
+    "build_process",
+    "float_scores",
+    "load_program",
+    "simulate",
+]
 
 # Imported when they are first asked for: the command line looks into this package for its help page.
 _HOME = {
     "Execution": ".execution",
     "Program": ".program",
     "Samples": ".samples",
+    "FloatScores": ".scores",
+    "float_scores": ".scores",
     "build_process": ".lava",
     "load_program": ".program.storage",
     "simulate": ".simulator",

@@ -60,6 +60,7 @@ class FoldIntegers:
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),
+            score_unit=1 / (float(_scale(spiking.readout).flat[0]) * context.timesteps),
         )
         worst = {p.name: _worst_rounding(p, ungated.population(p.name), context) for p in spiking.populations}
         program = with_gates(ungated, context.target)

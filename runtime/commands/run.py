@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ..execution import Execution
     from ..program import IntArray, Program
     from ..samples import Samples
+    from ..scores import FloatArray, FloatScores
 
+_LISTED_SCORES = 10
 BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2")
 
 _DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs and optional labels.")
@@ -38,6 +40,13 @@ _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this ma
 @option("--backend", type=Names(BACKEND_NAMES), default="simulator", show_default=True, help="Where it runs.")
 @_LIMIT
 @option("--output", metavar="FILE.npz", type=click.Path(), help="Write predictions and read-out potentials here.")
+@option(
+    "--scores",
+    type=click.Choice(("integer", "float")),
+    default="integer",
+    show_default=True,
+    help="Units of what --output and --json say of scores; float: the network's own, with a bound on their error.",
+)
 @option("--batch", type=click.IntRange(min=1), help="Samples at a time on the simulator; measured if not given.")
 @option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
 @json_option
@@ -48,6 +57,7 @@ def run(
     backend: str,
     limit: int | None,
     output: str | None,
+    scores: str,
     batch: int | None,
     threads: int | None,
     as_json: bool,
@@ -58,6 +68,7 @@ def run(
     from ..backends import run_backend
     from ..program.artefact import write_file
     from ..program.storage import load_program
+    from ..scores import float_scores
 
     settings = {name: value for name, value in (("batch", batch), ("threads", threads)) if value is not None}
     if settings and backend != "simulator":
@@ -67,12 +78,16 @@ def run(
     samples, encoded = load_encoded(program, data, limit)
     with progress_bar(f"running on {backend}") as progress:
         execution = run_backend(backend, program, encoded, progress=progress, settings=settings)
+    found = float_scores(program, execution) if scores == "float" else None
     if output is not None:
         buffer = io.BytesIO()
-        np.savez(buffer, predictions=execution.predictions, readout=execution.readout)
+        arrays = {} if found is None else _arrays(found)
+        np.savez(buffer, predictions=execution.predictions, readout=execution.readout, **arrays)
         write_file(output, buffer.getvalue())
     document = _run_document(execution, samples)
-    tell_json(document) if as_json else tell(*_run_lines(document))
+    if found is not None:
+        document |= {name: values.tolist() for name, values in _arrays(found).items()}
+    tell_json(document) if as_json else tell(*_run_lines(document), *_score_lines(found))
 
 
 @command()
@@ -155,6 +170,23 @@ def _run_document(execution: Execution, samples: Samples) -> dict[str, Any]:
         "steps": execution.steps,
         "seconds": round(execution.seconds, 3),
     }
+
+
+def _arrays(scores: FloatScores) -> dict[str, FloatArray]:
+    return {"scores": scores.values, **({} if scores.bound is None else {"score_bound": scores.bound})}
+
+
+def _score_lines(scores: FloatScores | None) -> list[str]:
+    if scores is None:
+        return []
+    low, high = scores.values.min(axis=0), scores.values.max(axis=0)
+    bounds = (
+        [""] * len(low) if scores.bound is None else [f", spikes put it off by {b:.4g} at most" for b in scores.bound]
+    )
+    listed = zip(low, high, bounds, strict=True)
+    lines = [f"score {place}: {a:.6g} to {b:.6g}{bound}" for place, (a, b, bound) in enumerate(listed)]
+    rest = len(lines) - _LISTED_SCORES
+    return lines[:_LISTED_SCORES] + ([f"and {rest} more, see --output"] if rest > 0 else [])
 
 
 def _run_lines(document: dict[str, Any]) -> list[str]:

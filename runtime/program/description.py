@@ -21,11 +21,11 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers", "coordinates")
+_MAY_BE_ABSENT = ("neuron", "integers", "coordinates", "score_unit")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
-_DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "input", *_PARTS)
+_DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "score_unit", "input", *_PARTS)
 _INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
@@ -49,6 +49,7 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
         "schedule": program.schedule,
         "timesteps": program.timesteps,
         "state": {"minimum": program.state_minimum, "maximum": program.state_maximum},
+        **({} if program.score_unit is None else {"score_unit": program.score_unit.hex()}),
         "input": {
             "sample_shape": list(encoding.sample_shape),
             "axes": list(encoding.axes),
@@ -191,6 +192,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             for p in _records(document["pulses"], _PULSE)
         ),
         neuron=_neuron(document["neuron"]) if "neuron" in document else PLAIN_IF,
+        score_unit=_unit(document["score_unit"]) if "score_unit" in document else None,
     )
 
 
@@ -275,6 +277,13 @@ def _integer(value: Any) -> int:
 
 def _float(value: Any) -> float:
     return float.fromhex(_text(value))
+
+
+def _unit(value: Any) -> float:
+    unit = _float(value)
+    if not 0 < unit < float("inf"):
+        raise ValueError(f"a score cannot be counted in units of {unit}")
+    return unit
 
 
 def _flag(value: Any) -> bool:

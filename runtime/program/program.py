@@ -150,6 +150,7 @@ class Program:
     ``schedule`` is ``pipelined`` where no population is gated, ``exact`` where every population is whose count could
     depend on the timing of spikes, else ``mixed``. ``target`` names the chip description it was compiled for.
     ``neuron`` is the model of every firing population; any but ``PLAIN_IF`` needs the schedule ``pipelined``.
+    ``score_unit`` times a read-out's final potential is the score as the float network gives it; None where unknown.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Program:
     projections: tuple[Projection, ...]
     pulses: tuple[Pulse, ...] = ()
     neuron: NeuronModel = PLAIN_IF
+    score_unit: float | None = None
 
     @property
     def readout(self) -> Population:

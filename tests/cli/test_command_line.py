@@ -306,3 +306,21 @@ def test_as_a_process(process: Callable[..., subprocess.Popen[str]], bench: Path
     out, err = started.communicate(timeout=60)
     assert (started.returncode, err) == (0, "")
     assert json.loads(out)["samples"] == 6
+
+
+def test_scores_in_the_units_of_the_network(json_of: JsonOf, bench: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npz"
+    plain = json_of("run", bench / "artefact", "--data", bench / "data.npz", "--json")
+    document = json_of(
+        *("run", bench / "artefact", "--data", bench / "data.npz", "--scores", "float", "--output", out, "--json")
+    )
+    assert set(document) == {*plain, "scores", "score_bound"}
+    assert document["predictions"] == plain["predictions"]
+    scores, bound = np.array(document["scores"]), np.array(document["score_bound"])
+    assert scores.shape == (document["samples"], len(bound))
+    assert (bound > 0).all()
+    np.testing.assert_array_equal(scores.argmax(axis=1), document["predictions"])
+    with np.load(out) as stored:
+        np.testing.assert_array_equal(stored["scores"], scores)
+        unit = scores[0, 0] / stored["readout"][0, 0]
+        np.testing.assert_allclose(stored["readout"] * unit, scores)
