@@ -4,12 +4,12 @@ A read-out's potential after the window is the score times T times the read-out'
 network that has the program's integer weights, thresholds and encoded input, and whose activations clip their input
 without levels and without time. It covers what T steps and whole spikes do; it leaves out the rounding of weights,
 biases and input, clipping at thresholds, and pieces that were fitted to functions. A population that waits for its
-whole window, or whose input is the same at every step, counts
+whole window, as all do under the schedule ``exact`` whose counts timing could change, counts
 
     N = clip(floor((S + c) / theta), 0, T),    so |theta N - clip(S, 0, theta T)| <= max(c, theta - c)
 
-for an input S that itself is off by at most sum |w| times the error of its sources. Of any other population no more is
-known, whatever the timing, than that it counts from 0 to T; so a bound is small under the schedule ``exact``.
+for an input S that itself is off by at most sum |w| times the error of its sources. Of any other population no more
+is known than that it counts from 0 to T.
 """
 
 from __future__ import annotations
@@ -67,11 +67,7 @@ def _potential_bound(program: Program) -> FloatArray:
 
 def _is_timeless(program: Program, population: Population) -> bool:
     """Whether a count depends on the sum of the window's input alone."""
-    if population.gated:
-        return True
-    start = population.initial_potential
-    same_input = all(projection.source == INPUT for projection in program.incoming(population.name))
-    return same_input and bool(((start >= 0) & (start <= np.asarray(population.threshold))).all())
+    return population.gated or program.schedule == "exact"
 
 
 def _offset(program: Program, population: Population) -> IntArray:

@@ -17,11 +17,12 @@ Part = float | str | tuple[str, ...]
 
 
 def write_activation(draft: Draft, value: Value, *, relu: bool) -> Value:
-    """Write quantise-and-clip, clipping or (with ``relu``) rectifying behind ``value``."""
-    kinds = [write_quantiser, write_quantiser, write_clip]
+    """Write quantise-and-clip, clipping or (with ``relu``) what needs calibration data behind ``value``."""
+    kinds = [write_quantiser, write_quantiser, write_clip, write_signed_clip]
     if draft.opset >= 10 and draft.dtype == np.float32:
-        kinds.append(write_integer_pair)
-    return write_relu(draft, value) if relu else draft.choices.pick(kinds)(draft, value)
+        kinds += [write_integer_pair, write_signed_pair]
+    unbounded = (write_relu, write_relu, write_leaky, write_function)
+    return draft.choices.pick(unbounded if relu else kinds)(draft, value)
 
 
 @dataclass(slots=True)
@@ -209,3 +210,70 @@ def write_integer_pair(draft: Draft, value: Value) -> Value:
     zero = draft.stored(np.array(0, np.uint8))
     quantised = draft.add("QuantizeLinear", value.name, scale, zero)
     return Value(draft.add("DequantizeLinear", quantised, scale, zero), value.shape)
+
+
+def write_signed_clip(draft: Draft, value: Value) -> Value:
+    """Clip around zero: hard tanh, HardSigmoid or bounds of any size on either side."""
+    choices = draft.choices
+    if choices.chance(0.3):
+        attributes = {"alpha": choices.real(0.1, 1.0), "beta": choices.real(0.1, 0.9)} if choices.chance(0.5) else {}
+        return Value(draft.add("HardSigmoid", value.name, **attributes), value.shape)
+    chain = _Chain(draft, value, 1.0)
+    chain.bound(-_positive(choices), _positive(choices))
+    return chain.value
+
+
+def write_signed_pair(draft: Draft, value: Value) -> Value:
+    """QuantizeLinear and DequantizeLinear with a zero point inside of the range."""
+    choices = draft.choices
+    kind = choices.pick((np.int8, np.uint8))
+    limits = np.iinfo(kind)
+    scale = draft.number(np.array(_positive(choices) / choices.pick((16, 100))))
+    zero = draft.stored(np.array(0 if choices.chance(0.4) else choices.whole(limits.min, limits.max), kind))
+    quantised = draft.add("QuantizeLinear", value.name, scale, zero)
+    return Value(draft.add("DequantizeLinear", quantised, scale, zero), value.shape)
+
+
+def write_leaky(draft: Draft, value: Value) -> Value:
+    """LeakyRelu, PRelu with one slope or one per channel, or Abs."""
+    choices = draft.choices
+    way = choices.pick(("LeakyRelu", "PRelu", "channels", "Abs"))
+    if way == "LeakyRelu":
+        attributes = {"alpha": choices.real(-0.5, 0.9)} if choices.chance(0.7) else {}
+        return Value(draft.add("LeakyRelu", value.name, **attributes), value.shape)
+    if way == "Abs":
+        return Value(draft.add("Abs", value.name), value.shape)
+    slopes = choices.array().uniform(-0.5, 0.9, value.shape[0])
+    slope = draft.per_channel(slopes, value) if way == "channels" else draft.number(slopes[:1])
+    return Value(draft.add("PRelu", value.name, slope), value.shape)
+
+
+def write_function(draft: Draft, value: Value) -> Value:
+    """A function that is fitted: one operator, or a product or quotient of functions of one value."""
+    choices = draft.choices
+    operators = ["Sigmoid", "Tanh", "Softplus", "Softsign", "Elu", "Selu", "Sigmoid", "Tanh"]
+    operators += ["Erf"] * (draft.opset >= 9) + ["Celu"] * (draft.opset >= 12) + ["HardSwish"] * (draft.opset >= 14)
+    way = choices.pick(("operator", "operator", "product", "square", "quotient"))
+    if way == "square":
+        return Value(draft.add("Mul", value.name, value.name), value.shape)
+    if way == "quotient":
+        below = draft.add("Add", draft.add("Abs", value.name), draft.number(choices.real(0.5, 2.0)))
+        return Value(draft.add("Div", value.name, below), value.shape)
+    inner = draft.add(choices.pick(operators), value.name)
+    if way == "operator":
+        return Value(inner, value.shape)
+    pair = [value.name, inner] if choices.chance(0.5) else [inner, value.name]
+    return Value(draft.add("Mul", *pair), value.shape)
+
+
+def write_end(draft: Draft, value: Value) -> Value:
+    """What keeps the order of scores: a function of each, a factor or an amount behind it, or a softmax over all."""
+    choices = draft.choices
+    if len(value.shape) == 1 and value.shape[0] > 1 and choices.chance(0.4):
+        return Value(draft.add(choices.pick(("Softmax", "LogSoftmax")), value.name, axis=1), value.shape)
+    name = draft.add(choices.pick(("Sigmoid", "Tanh", "HardSigmoid", "Softplus")), value.name)
+    if choices.chance(0.5):
+        name = draft.add("Mul", name, draft.number(choices.real(0.5, 3.0) * choices.pick((1, 1, -1))))
+    if choices.chance(0.3):
+        name = draft.add("Add", name, draft.number(choices.real(-1.0, 1.0)))
+    return Value(name, value.shape)

@@ -38,6 +38,10 @@ NUMBERS = frozenset(("E210", "E222"))
 _FLOAT32, _FLOAT64 = 1e-4, 1e-7
 
 
+_DROPPED = ("I013", "I014", "I015", "W032")
+"""Notes on an end of the network that keeps the order of the scores and was left out."""
+
+
 class DisagreementError(Exception):
     """Something that is wrong with the product."""
 
@@ -106,8 +110,8 @@ def _gives_its_input(drawn: DrawnNetwork) -> bool:
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
     network, remarks = read_onnx(drawn.model)
-    dropped = any(remark.code == "I013" for remark in remarks)
-    note = "agrees" if dropped else _compare_floats(drawn, network)
+    dropped = any(remark.code in _DROPPED for remark in remarks)
+    note = _compare_order(drawn, network) if dropped else _compare_floats(drawn, network)
     _compare_recognised(network, drawn.samples.astype(np.float64))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
@@ -136,6 +140,24 @@ def _compare_floats(drawn: DrawnNetwork, network: Network) -> str:
     if _flips(network, drawn.samples, error, judge):
         return "agrees but for a flipped level"
     raise DisagreementError(f"float level is off by {error:.2g} of its range")
+
+
+def _compare_order(drawn: DrawnNetwork, network: Network) -> str:
+    """No score of a sample overtakes another of it, where the judge's differ by more than rounding."""
+    judge = by_runtime(drawn.model, drawn.samples)
+    judge = by_evaluator(drawn.model, drawn.samples) if judge is None else judge
+    if judge is None:
+        return "agrees, floats not judged"
+    found = evaluate(network, drawn.samples)[network.output].reshape(len(drawn.samples), -1)
+    expected = judge.reshape(found.shape).astype(np.float64)
+    if found.shape[1] == 1:
+        found, expected = found.reshape(1, -1), expected.reshape(1, -1)
+    sorted_by_ours = np.take_along_axis(expected, np.argsort(found, axis=1, kind="stable"), axis=1)
+    reached = np.maximum.accumulate(sorted_by_ours, axis=1)
+    drop = float(np.nanmax(reached - sorted_by_ours, initial=0.0))
+    if drop > 1e-4 * max(1.0, float(np.nanmax(np.abs(expected), initial=0.0))):
+        raise DisagreementError(f"scores whose end was left out are in another order, by {drop:.2g}")
+    return "agrees in order"
 
 
 def _flips(network: Network, samples: Array, error: float, judge: Array) -> bool:

@@ -10,7 +10,7 @@ import onnx
 import onnx.defs
 
 from . import branches, layers, oddities, sparse_layers
-from .activations import write_activation, write_nothing
+from .activations import write_activation, write_end, write_nothing
 from .choices import Array, Choices
 from .draft import Draft, Value
 
@@ -169,7 +169,8 @@ class _Growth:
             # A map with channels last has another order than the neurons, which no weights behind it put right.
             self.strange = self.strange or draft.last
             return value
-        return layers.dense(draft, value, choices.pick((3, 1, 2)))
+        value = layers.dense(draft, value, choices.pick((3, 1, 2)))
+        return write_end(draft, value) if choices.chance(0.15) else value
 
 
 def _as_it_is(draft: Draft, value: Value) -> Value:
