@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.activations import EXPANDED
-from ..ir.network import INPUT, Network, Node, Origin
+from ..ir.network import INPUT, Network, Node, Origin, needed
 from ..ir.operators import (
     ELEMENTWISE,
     Add,
@@ -29,7 +29,6 @@ from ..ir.operators import (
 )
 from .pointwise_first import pointwise_first
 from .refusal import listed
-from .score_ends import needed
 from .views import View, long_axes, whole
 
 Origins = tuple[Origin, ...]

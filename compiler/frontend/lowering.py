@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import onnx
 
 from ...targets.diagnostic import Diagnostic, Place
-from ..ir.network import INPUT, Node
+from ..ir.network import INPUT, Node, needed
 from ..ir.operators import Shape
 from .builder import BATCH_FIRST, Builder, Tensor, Turned, Unknown, Value
 from .constants import FOLDABLE, Allowance, Constant, StoredTensor, constant_node, decode, fold
@@ -22,7 +22,7 @@ from .operators import HANDLERS, handler_of
 from .operators.heads import ScoreHead
 from .refusal import Refusal
 from .schema import require_schema
-from .score_ends import layout_end, needed, without_ends
+from .score_ends import layout_end, without_ends
 from .score_notes import notes_on
 from .unsupported import hint_for
 

@@ -44,17 +44,6 @@ def without_ends(nodes: tuple[Node, ...], result: str, unique: Callable[[str], s
     return Ended((*nodes, *dropping.added), ended, tuple(dropping.dropped), tuple(dropping.parts), dropping.joined)
 
 
-def needed(nodes: tuple[Node, ...], result: str) -> tuple[Node, ...]:
-    """Those of ``nodes`` that ``result`` is computed from, in their order."""
-    used = {result}
-    kept = []
-    for node in reversed(nodes):
-        if node.name in used:
-            used.update(node.inputs)
-            kept.append(node)
-    return tuple(reversed(kept))
-
-
 def layout_end(nodes: tuple[Node, ...], result: str) -> str:
     """The value that ``result`` has under another shape or order of axes."""
     by_name = {node.name: node for node in nodes}

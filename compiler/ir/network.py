@@ -91,6 +91,17 @@ def _with_last_uses(network: Network) -> Iterator[tuple[Node, tuple[str, ...]]]:
         yield node, tuple(dict.fromkeys(name for name in node.inputs if last[name] == i))
 
 
+def needed(nodes: tuple[Node, ...], result: str) -> tuple[Node, ...]:
+    """Those of ``nodes`` that ``result`` is computed from, in their order."""
+    used = {result}
+    kept = []
+    for node in reversed(nodes):
+        if node.name in used:
+            used.update(node.inputs)
+            kept.append(node)
+    return tuple(reversed(kept))
+
+
 def unused_name(wanted: str, taken: Collection[str]) -> str:
     """Return ``wanted``, with a number behind it where that name is taken."""
     return next(name for name in (wanted, *(f"{wanted}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)

@@ -17,6 +17,7 @@ from ..arithmetic import total
 from ..ir.network import Network, Node, evaluate
 from ..ir.operators import AnyFloat, QuantizeClip, Relu
 from .contract import Compilation, Context, Outcome
+from .expand_activations import other_side
 
 _GRID = np.arange(6, 101) / 100
 _VALUES_PER_LAYER = 400_000
@@ -62,6 +63,11 @@ class CalibrateThresholds:
                 )
                 for n in endless
             )
+        for node in nodes:
+            other = other_side(network, node) if largest[node.name] <= 0 else None
+            if other is not None and largest.get(other.name, 0) > 0:
+                # The side of a pair that calibration data never reaches is as wide as the one that it reaches.
+                values[node.name], largest[node.name] = values[other.name], largest[other.name]
         dead = [n for n in nodes if largest[n.name] <= 0]
         if dead:
             raise UnusableInput(

@@ -4,8 +4,9 @@
     y = clip(x, -a, b):                                  y = clip(x, 0, b) - clip(-x, 0, a)
     y = u clip(floor(x / u + s), -m, n), 0 < s < 1:      the same, n levels on the one side and m on the other
 
-The fan-out's weights carry slopes and signs. A range around zero is also one population with an offset behind it. The
-pair resolves it in as many steps on either side, and zero takes no spikes at all; docs/activations.md has figures.
+Behind a LeakyRelu whose slope is not negative, the last two read x on the one side and -slope x on the other. The
+fan-out's weights carry slopes and signs. A range around zero is also one population with an offset behind it. The pair
+resolves it in as many steps on either side, and zero takes no spikes at all; docs/activations.md has figures.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ir.activations import LeakyRelu
-from ..ir.network import Network, Node, unused_name
-from ..ir.operators import Add, Offset, Operator, QuantizeClip, Relu, Scale
+from ..ir.network import Network, Node, needed, unused_name
+from ..ir.operators import Add, FloatArray, Offset, Operator, QuantizeClip, Relu, Scale
 from .activation_chain import FUZZ
 from .contract import Compilation, Context, Outcome
 
@@ -25,6 +26,7 @@ _SMALLER_SIDE = 1 / 8
 """Share of a range on the smaller side of zero, below which a second population gains too little."""
 _SHIFTS = (0.25, 0.75)
 """Roundings between which -x rounds as x does but at ties."""
+_ONE = np.ones(())
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,24 @@ class ExpandActivations:
         network = state.network
         expansion = _Expansion(network, context.timesteps)
         nodes = tuple(new for node in network.nodes for new in expansion.expanded(node))
-        if not expansion.pairs:
+        kept = needed(nodes, network.output)
+        pairs = len(expansion.off_sides.intersection(node.name for node in kept))
+        if not pairs:
             return Outcome(state, {"pairs": 0})
-        return Outcome(replace(state, network=network.with_nodes(nodes)), {"pairs": expansion.pairs})
+        return Outcome(replace(state, network=network.with_nodes(kept)), {"pairs": pairs})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """y = on(gain x) - slope off(-other x) + zero, x being the value ``source``."""
+
+    source: str
+    on: Operator
+    off: Operator
+    gain: FloatArray = _ONE
+    other: FloatArray = _ONE
+    slope: FloatArray = _ONE
+    zero: float = 0.0
 
 
 class _Expansion:
@@ -52,54 +69,73 @@ class _Expansion:
 
     def __init__(self, network: Network, timesteps: int) -> None:
         self._network = network
+        self._nodes = {node.name: node for node in network.nodes}
         self._timesteps = timesteps
-        self._taken = {node.name for node in network.nodes}
-        self.pairs = 0
+        self._taken = set(self._nodes)
+        self.off_sides: set[str] = set()
 
     def expanded(self, node: Node) -> Iterator[Node]:
-        """``node`` or what it becomes; the last of it has its name."""
-        operator = node.operator
-        if isinstance(operator, LeakyRelu):
-            yield from self._pair(node, node.inputs[0], (Relu(), Relu()), operator.slope, None)
-            return
-        sides = self._sides(node)
-        if sides is None:
+        """``node`` or what it becomes; the last of it has its name, and those in front may be left without a reader."""
+        pair = self._pair(node)
+        if pair is None:
             yield node
             return
-        source, on, off, zero = sides
-        yield from self._pair(node, source, (on, off), np.ones(()), zero)
+        source = pair.source
+        if (pair.gain != 1).any():
+            yield (scaled := self._node(node, "plus", Scale(pair.gain), source))
+            source = scaled.name
+        on = self._node(node, "on", pair.on, source)
+        minus = self._node(node, "minus", Scale(-pair.other), pair.source)
+        off = self._node(node, "off", pair.off, minus.name)
+        self.off_sides.add(off.name)
+        weighted = self._node(node, "slope", Scale(-pair.slope), off.name)
+        yield from (on, minus, off, weighted)
+        if pair.zero == 0:
+            yield replace(node, operator=Add(), inputs=(on.name, weighted.name))
+            return
+        total = replace(self._node(node, "sum", Add(), on.name), inputs=(on.name, weighted.name))
+        yield total
+        yield replace(node, operator=Offset(np.array(pair.zero)), inputs=(total.name,))
 
-    def _sides(self, node: Node) -> tuple[str, QuantizeClip, QuantizeClip, float] | None:
-        """What is read without its offset, the activations of either side, and the value behind at zero."""
-        front = next((n for n in self._network.nodes if n.name == node.inputs[0]), None)
+    def _pair(self, node: Node) -> _Pair | None:
+        if isinstance(node.operator, LeakyRelu):
+            return _Pair(node.inputs[0], Relu(), Relu(), slope=node.operator.slope)
+        front = self._nodes.get(node.inputs[0])
         if front is None or not isinstance(node.operator, QuantizeClip) or not isinstance(front.operator, Offset):
             return None
         amount = front.operator.amount
         if amount.size != 1 or node.operator.levels == self._timesteps:
             return None
-        sides = _around_zero(node.operator, float(amount.ravel()[0]))
-        return None if sides is None else (front.inputs[0], *sides)
+        leaky = self._leaky(front.inputs[0])
+        smallest = _SMALLER_SIDE if leaky is None else 0.0
+        sides = _around_zero(node.operator, float(amount.ravel()[0]), smallest)
+        if sides is None:
+            return None
+        on, off, zero = sides
+        if leaky is None:
+            return _Pair(front.inputs[0], on, off, zero=zero)
+        source, gain, slope = leaky
+        return _Pair(source, on, off, gain, gain * slope, zero=zero)
 
-    def _pair(
-        self,
-        node: Node,
-        source: str,
-        sides: tuple[Operator, Operator],
-        slope: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-        zero: float | None,
-    ) -> Iterator[Node]:
-        self.pairs += 1
-        on = self._node(node, "on", sides[0], source)
-        minus = self._node(node, "minus", Scale(np.array(-1.0)), source)
-        off = self._node(node, "off", sides[1], minus.name)
-        weighted = self._node(node, "slope", Scale(-slope), off.name)
-        yield from (on, minus, off, weighted)
-        if zero is None:
-            yield replace(node, operator=Add(), inputs=(on.name, weighted.name))
-            return
-        total = replace(self._node(node, "sum", Add(), on.name), inputs=(on.name, weighted.name))
-        yield total
-        yield replace(node, operator=Offset(np.array(zero)), inputs=(total.name,))
+    def _leaky(self, value: str) -> tuple[str, FloatArray, FloatArray] | None:
+        """What a LeakyRelu in front of ``value`` reads, a positive factor behind it, and its slope.
+
+        None where there is none, or one that others read too, so that its own pair is needed.
+        """
+        node, gain = self._nodes.get(value), _ONE
+        if node is not None and isinstance(node.operator, Scale) and (node.operator.factor > 0).all():
+            gain = node.operator.factor
+            if not self._is_read_once(value):
+                return None
+            value = node.inputs[0]
+            node = self._nodes.get(value)
+        if node is None or not isinstance(node.operator, LeakyRelu) or not self._is_read_once(value):
+            return None
+        slope = node.operator.slope
+        return (node.inputs[0], gain, slope) if (slope >= 0).all() and slope.any() else None
+
+    def _is_read_once(self, value: str) -> bool:
+        return len(self._network.consumers(value)) == 1 and value != self._network.output
 
     def _node(self, of: Node, part: str, operator: Operator, source: str) -> Node:
         name = unused_name(f"{of.name}.{part}", self._taken)
@@ -107,17 +143,37 @@ class _Expansion:
         return Node(name, operator, (source,), of.shape, of.origins)
 
 
-def _around_zero(operator: QuantizeClip, zero: float) -> tuple[QuantizeClip, QuantizeClip, float] | None:
+def other_side(network: Network, node: Node) -> Node | None:
+    """The activation that, with ``node``, makes a pair: it reads the same value with the other sign."""
+    nodes = {each.name: each for each in network.nodes}
+    front = nodes.get(node.inputs[0])
+    if front is not None and _turns(front):
+        candidates = network.consumers(front.inputs[0])
+    else:
+        turned = (each for each in network.consumers(node.inputs[0]) if _turns(each))
+        candidates = tuple(reader for each in turned for reader in network.consumers(each.name))
+    return next((each for each in candidates if isinstance(each.operator, Relu | QuantizeClip)), None)
+
+
+def _turns(node: Node) -> bool:
+    return isinstance(node.operator, Scale) and bool((node.operator.factor == -1).all())
+
+
+def _around_zero(
+    operator: QuantizeClip, zero: float, smallest: float
+) -> tuple[QuantizeClip, QuantizeClip, float] | None:
     """The activation of x + ``zero`` as those of x and -x; None where x has one sign or a side is too small."""
     share = zero / operator.threshold
-    if not _SMALLER_SIDE <= share <= 1 - _SMALLER_SIDE:
+    if not (0 < share < 1 and smallest <= share <= 1 - smallest):
         return None
     if operator.levels is None:
         return QuantizeClip(operator.threshold - zero, None), QuantizeClip(zero, None), zero
     unit = operator.threshold / operator.levels
     below = round(zero / unit)
+    above = operator.levels - below
     if abs(zero / unit - below) > FUZZ * operator.levels or not _SHIFTS[0] <= operator.shift <= _SHIFTS[1]:
         return None
-    above = operator.levels - below
+    if min(below, above) < 1:
+        return None
     on = QuantizeClip(above * unit, above, operator.shift)
     return on, QuantizeClip(below * unit, below, 1 - operator.shift), below * unit

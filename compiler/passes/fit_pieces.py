@@ -20,6 +20,7 @@ from ..ir.activations import FITTED, Curve
 from ..ir.network import Network, Node, evaluate, unused_name
 from ..ir.operators import Add, AnyFloat, FloatArray, Offset, Operator, QuantizeClip, Scale
 from .contract import Compilation, Context, Outcome
+from .join_functions import with_joined_functions
 from .piecewise_fit import Pieces, best_pieces, function_values
 
 DEFAULT_PIECES = 4
@@ -34,7 +35,10 @@ _COARSE = 0.02
 
 @dataclass(frozen=True)
 class FitPieces:
-    """Every function of one number becomes a sum of at most ``pieces`` clipped rectifiers per entry."""
+    """Every function of one number becomes a sum of at most ``pieces`` clipped rectifiers per entry.
+
+    Those that follow each other, with nothing but scalar factors, amounts and rectifiers in between, are one function.
+    """
 
     pieces: int = DEFAULT_PIECES
     name: str = "fit-pieces"
@@ -42,7 +46,7 @@ class FitPieces:
 
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Fit all functions; ``fitted`` has the error of each on calibration data, which there has to be (E226)."""
-        network = state.network
+        network = with_joined_functions(state.network)
         curves = [node for node in network.nodes if isinstance(node.operator, FITTED)]
         if not curves:
             return Outcome(state, {"fitted": {}})

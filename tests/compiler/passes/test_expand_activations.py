@@ -65,6 +65,12 @@ CHAINS: dict[str, tuple[tuple[Operator, ...], int]] = {
         (Scale(np.array([1.0, 2.0, 3.0, 4.0]).reshape(4, 1, 1)), Round(), Clip(-8.0, 7.0)),
         1,
     ),
+    "leaky, then signed bytes": (
+        (LeakyRelu(np.array(0.2)), Scale(np.array(30.0)), Round(), Clip(-128.0, 127.0), Scale(np.array(1 / 30))),
+        1,
+    ),
+    "leaky, then a small side": ((LeakyRelu(np.array([0.1, 0.0, 0.3, 1.0]).reshape(4, 1, 1)), Clip(-0.05, 2.0)), 1),
+    "absolute, then a clip around zero": ((LeakyRelu(np.array(-1.0)), Clip(-0.5, 2.0)), 2),
     "as many levels as steps": ((Scale(np.array(2.0)), Round(), Clip(-2.0, 2.0)), 0),
 }
 
@@ -114,3 +120,12 @@ def test_exact_counts_are_those_of_the_quantiser(builder: Builder, steps: int) -
     scores = simulate(program, encode(program.input, images.inputs)[0]).readout
     wanted = evaluate(network, images.as_float())["scores"]
     assert np.corrcoef(scores.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+def test_a_side_that_data_never_reaches_is_as_wide_as_the_other(builder: Builder, context: Context) -> None:
+    net = builder((2, 9, 9), seed=1)
+    lifted = net.add("lifted", Offset(np.array(20.0)), net.conv("conv", INPUT, 4))
+    net.conv("last", net.add("leaky", LeakyRelu(np.array(0.1)), lifted), 2)
+    pipeline = run_passes(net.network(), context, passes_for(CompileOptions()))
+    found = next(record.effect for record in pipeline.records if record.name == "calibrate-thresholds")
+    assert found["thresholds"]["leaky.off"] == found["thresholds"]["leaky.on"] > 0

@@ -12,7 +12,7 @@ import pytest
 
 from spikec.compiler.ir.activations import FUNCTIONS, Composite, Curve, Product
 from spikec.compiler.ir.network import INPUT, Network, evaluate
-from spikec.compiler.ir.operators import Operator
+from spikec.compiler.ir.operators import Add, Offset, Operator, Relu, Scale
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.fit_pieces import FitPieces
@@ -101,6 +101,31 @@ def test_the_network_is_near_the_functions(builder: Builder, context: Context, p
     assert 0 < figures["error"] < 0.02
     assert figures["error"] <= figures["worst"]
     assert outcome.diagnostics == ()
+
+
+def test_functions_in_a_row_are_one(builder: Builder, context: Context, pictures: Samples) -> None:
+    net = builder((3, 5, 5), seed=3)
+    value = net.add("relu", Relu(), net.conv("conv", INPUT, 4))
+    value = net.add("soft", Curve("softplus"), net.add("half", Scale(np.array(0.5)), value))
+    value = net.add("tanh", Curve("tanh"), net.add("less", Offset(np.array(-0.7)), value))
+    net.conv("last", net.add("out", Scale(np.array(2.0)), value), 2)
+    network = net.network()
+    outcome = FitPieces(6).run(Compilation(network), replace(context, calibration=pictures))
+    assert set(outcome.effect["fitted"]) == {"tanh"}
+    names = {type(node.operator).__name__ for node in outcome.state.network.nodes}
+    assert names == {"Conv", "Offset", "QuantizeClip", "Scale", "Add"}
+    inputs = pictures.as_float()
+    found, wanted = (evaluate(n, inputs)[n.output] for n in (outcome.state.network, network))
+    assert np.abs(found - wanted).max() < 0.05 * np.ptp(wanted)
+
+
+def test_a_value_that_others_read_stays(builder: Builder, context: Context, pictures: Samples) -> None:
+    net = builder((3, 5, 5), seed=3)
+    value = net.add("soft", Curve("softplus"), net.conv("conv", INPUT, 4))
+    other = net.add("tanh", Curve("tanh"), value)
+    net.conv("last", net.add("sum", Add(), value, other), 2)
+    outcome = FitPieces(6).run(Compilation(net.network()), replace(context, calibration=pictures))
+    assert set(outcome.effect["fitted"]) == {"soft", "tanh"}
 
 
 def test_a_coarse_fit_is_told(builder: Builder, context: Context, pictures: Samples) -> None:
