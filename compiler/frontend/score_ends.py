@@ -93,10 +93,10 @@ class _Dropping:
         if node is None or not _joins(node, self.nodes):
             return value
         pads = [self.nodes[name] for name in node.inputs]
-        before = len(self.dropped)
-        ends = [self.ended(pad.inputs[0]) for pad in pads]
-        if len(self.dropped) == before:
+        # Features that are joined have no heads, even where some are quantised.
+        if not all(any(_is_function(each) for each in self._end(pad.inputs[0])) for pad in pads):
             return value
+        ends = [self.ended(pad.inputs[0]) for pad in pads]
         self.joined = True
         if not self._is_one_function(pads):
             self.parts += [math.prod(self.nodes[pad.inputs[0]].shape) for pad in pads if pad.inputs[0] in self.nodes]
@@ -151,12 +151,17 @@ def _keeps_order(node: Node) -> bool:
 
 def _is_head(chain: list[Node], place: int) -> bool:
     node = chain[place]
-    if isinstance(node.operator, ScoreHead | Curve):
-        return True
-    operator = node.origins[0].operator if node.origins else ""
-    if isinstance(node.operator, Clip):
-        return operator == "HardSigmoid"
-    return isinstance(node.operator, Round) and operator == "QuantizeLinear" and _has_negative_levels(chain, node)
+    is_quantiser = isinstance(node.operator, Round) and _operator_of(node) == "QuantizeLinear"
+    return _is_function(node) or (is_quantiser and _has_negative_levels(chain, node))
+
+
+def _is_function(node: Node) -> bool:
+    is_hard = isinstance(node.operator, Clip) and _operator_of(node) == "HardSigmoid"
+    return is_hard or isinstance(node.operator, ScoreHead | Curve)
+
+
+def _operator_of(node: Node) -> str:
+    return node.origins[0].operator if node.origins else ""
 
 
 def _has_negative_levels(chain: list[Node], rounding: Node) -> bool:

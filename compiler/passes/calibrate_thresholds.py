@@ -63,12 +63,9 @@ class CalibrateThresholds:
                 )
                 for n in endless
             )
-        for node in nodes:
-            other = other_side(network, node) if largest[node.name] <= 0 else None
-            if other is not None and largest.get(other.name, 0) > 0:
-                # The side of a pair that calibration data never reaches is as wide as the one that it reaches.
-                values[node.name], largest[node.name] = values[other.name], largest[other.name]
-        dead = [n for n in nodes if largest[n.name] <= 0]
+        silent = [n for n in nodes if largest[n.name] <= 0]
+        known = {n.name: width for n in silent if (width := _width(network, n, largest)) > 0}
+        dead = [n for n in silent if n.name not in known]
         if dead:
             raise UnusableInput(
                 Diagnostic(
@@ -79,7 +76,8 @@ class CalibrateThresholds:
                 )
                 for n in dead
             )
-        return {n.name: self._threshold(values[n.name], largest[n.name], timesteps) for n in nodes}
+        heard = [n for n in nodes if n.name not in known]
+        return known | {n.name: self._threshold(values[n.name], largest[n.name], timesteps) for n in heard}
 
     def _threshold(self, values: AnyFloat, largest: float, timesteps: int) -> float:
         if self.method == "mse":
@@ -88,6 +86,17 @@ class CalibrateThresholds:
             return largest
         at = float(np.percentile(values, self.percentile))
         return at if at > 0 else largest
+
+
+def _width(network: Network, silent: Node, largest: dict[str, float]) -> float:
+    """Threshold of an activation that calibration data never reaches: where it clips, or that of a pair's other side.
+
+    Zero where there is neither.
+    """
+    if isinstance(silent.operator, QuantizeClip):
+        return silent.operator.threshold
+    other = other_side(network, silent)
+    return 0.0 if other is None else largest.get(other.name, 0.0)
 
 
 def _lacks_levels(node: Node) -> bool:

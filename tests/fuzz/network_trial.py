@@ -38,7 +38,7 @@ NUMBERS = frozenset(("E210", "E222"))
 _FLOAT32, _FLOAT64 = 1e-4, 1e-7
 
 
-_DROPPED = ("I013", "I014", "I015", "W032")
+_DROPPED = ("I013", "I014", "I015")
 """Notes on an end of the network that keeps the order of the scores and was left out."""
 
 

@@ -111,6 +111,16 @@ def test_heads_side_by_side_keep_their_own_order(parsed: Parse) -> None:
         np.testing.assert_array_equal(found[:, part].argsort(axis=1), expected[:, part].argsort(axis=1))
 
 
+def test_features_side_by_side_are_no_heads(parsed: Parse) -> None:
+    body = "g = MatMul(x, w) h = MatMul(x, v) a = QuantizeLinear(g, s, z) b = DequantizeLinear(a, s, z) "
+    weights = {**WEIGHTS, "v": np.random.default_rng(3).normal(size=(6, 3))}
+    for other in ("h", "q"):
+        joined = f"{body} q = Sigmoid(h) y = Concat <axis = 1> (b, {other})"
+        found, expected, codes = scores_of(parsed(joined, *FLAT, weights=weights))
+        assert codes == []
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_one_function_on_all_heads_keeps_the_order_over_them(parsed: Parse) -> None:
     body = "g = MatMul(x, w) h = MatMul(x, v) p = Sigmoid(g) q = Sigmoid(h) y = Concat <axis = 1> (p, q)"
     weights = {**WEIGHTS, "v": np.random.default_rng(3).normal(size=(6, 3))}

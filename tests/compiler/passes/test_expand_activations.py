@@ -122,10 +122,10 @@ def test_exact_counts_are_those_of_the_quantiser(builder: Builder, steps: int) -
     assert np.corrcoef(scores.ravel(), wanted.ravel())[0, 1] > 0.999
 
 
-def test_a_side_that_data_never_reaches_is_as_wide_as_the_other(builder: Builder, context: Context) -> None:
+def test_a_side_that_data_never_reaches_is_at_least_as_wide_as_the_other(builder: Builder, context: Context) -> None:
     net = builder((2, 9, 9), seed=1)
     lifted = net.add("lifted", Offset(np.array(20.0)), net.conv("conv", INPUT, 4))
     net.conv("last", net.add("leaky", LeakyRelu(np.array(0.1)), lifted), 2)
     pipeline = run_passes(net.network(), context, passes_for(CompileOptions()))
     found = next(record.effect for record in pipeline.records if record.name == "calibrate-thresholds")
-    assert found["thresholds"]["leaky.off"] == found["thresholds"]["leaky.on"] > 0
+    assert found["thresholds"]["leaky.off"] >= found["thresholds"]["leaky.on"] > 0
