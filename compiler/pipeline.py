@@ -26,6 +26,7 @@ from .passes.expand_activations import ExpandActivations
 from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_integers import FoldIntegers
+from .passes.free_scores import FreeScores
 from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
@@ -34,6 +35,7 @@ from .probe import checked_function, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
+    FreeScores,
     ExpandActivations,
     FitPieces,
     FoldBatchNorm,

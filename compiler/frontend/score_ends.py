@@ -81,7 +81,7 @@ class _Dropping:
         while (node := self.nodes.get(value)) is not None and _keeps_order(node):
             chain.append(node)
             value = node.inputs[0]
-        last = max((place for place in range(len(chain)) if _is_head(chain, place)), default=-1)
+        last = max((place for place, each in enumerate(chain) if _is_function(each)), default=-1)
         while 0 <= last < len(chain) - 1 and chain[last + 1].origins == chain[last].origins:
             last += 1
         return chain[: last + 1]
@@ -93,8 +93,8 @@ class _Dropping:
         if node is None or not _joins(node, self.nodes):
             return value
         pads = [self.nodes[name] for name in node.inputs]
-        # Features that are joined have no heads, even where some are quantised.
-        if not all(any(_is_function(each) for each in self._end(pad.inputs[0])) for pad in pads):
+        # Where one part has no head, what is joined are features.
+        if not all(self._end(pad.inputs[0]) for pad in pads):
             return value
         ends = [self.ended(pad.inputs[0]) for pad in pads]
         self.joined = True
@@ -149,26 +149,11 @@ def _keeps_order(node: Node) -> bool:
     return isinstance(node.operator, (*_LAYOUT, *WEAK))
 
 
-def _is_head(chain: list[Node], place: int) -> bool:
-    node = chain[place]
-    is_quantiser = isinstance(node.operator, Round) and _operator_of(node) == "QuantizeLinear"
-    return _is_function(node) or (is_quantiser and _has_negative_levels(chain, node))
-
-
 def _is_function(node: Node) -> bool:
-    is_hard = isinstance(node.operator, Clip) and _operator_of(node) == "HardSigmoid"
-    return is_hard or isinstance(node.operator, ScoreHead | Curve)
-
-
-def _operator_of(node: Node) -> str:
-    return node.origins[0].operator if node.origins else ""
-
-
-def _has_negative_levels(chain: list[Node], rounding: Node) -> bool:
-    """Whether a quantiser only limits the scores; from zero on it is an activation."""
-    own = [node.operator for node in chain if node.origins == rounding.origins]
-    zero = sum(float(operator.amount.ravel()[0]) for operator in own if isinstance(operator, Offset))
-    return any(isinstance(operator, Clip) and operator.low < zero for operator in own)
+    """Whether a node is a head itself; layout, factors and quantisers only stand behind one."""
+    if isinstance(node.operator, Clip):
+        return any(origin.operator == "HardSigmoid" for origin in node.origins)
+    return isinstance(node.operator, ScoreHead | Curve)
 
 
 def _turns(end: list[Node]) -> bool:

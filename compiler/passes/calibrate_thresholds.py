@@ -22,6 +22,8 @@ from .expand_activations import other_side
 _GRID = np.arange(6, 101) / 100
 _VALUES_PER_LAYER = 400_000
 _BATCH = 32
+_MANY_LEVELS = 31
+"""Levels of 5 bits; activations that are trained with levels have fewer."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,13 @@ class CalibrateThresholds:
     preserves: bool = False
 
     def run(self, state: Compilation, context: Context) -> Outcome:
-        """Replace every activation without levels; needs calibration data where a ReLU has no threshold at all."""
+        """Replace every activation without levels; needs calibration data where a ReLU has no threshold at all.
+
+        With calibration data, those too whose levels are many more than the steps can hold.
+        """
         open_nodes = [n for n in state.network.nodes if _lacks_levels(n)]
+        if context.calibration is not None:
+            open_nodes += [n for n in state.network.nodes if _loses_levels(n, context.timesteps)]
         if not open_nodes:
             return Outcome(state, {"thresholds": {}})
         if context.calibration is None:
@@ -102,6 +109,12 @@ def _width(network: Network, silent: Node, largest: dict[str, float]) -> float:
 def _lacks_levels(node: Node) -> bool:
     operator = node.operator
     return isinstance(operator, Relu) or (isinstance(operator, QuantizeClip) and operator.levels is None)
+
+
+def _loses_levels(node: Node, timesteps: int) -> bool:
+    """Whether a quantiser by bits has many more levels than steps: its range is what was seen, and no threshold."""
+    levels = node.operator.levels if isinstance(node.operator, QuantizeClip) else None
+    return levels is not None and levels >= _MANY_LEVELS and levels >= 2 * timesteps
 
 
 def _thresholds_from_clips(nodes: list[Node]) -> dict[str, float]:

@@ -28,6 +28,11 @@ def _recognise_activations(effect: Effect) -> str:
     return _sentence(f"{counted(found, 'activation')} found among the elementwise operators")
 
 
+def _free_scores(effect: Effect) -> str:
+    freed = effect["freed"]
+    return _sentence(f"scores read before the quantiser {freed[0]!r}" if freed else "no quantiser at the end left out")
+
+
 def _expand_activations(effect: Effect) -> str:
     return _sentence(f"{counted(effect['pairs'], 'activation')} of both signs written as a pair of populations")
 
@@ -159,6 +164,7 @@ def _range(values: Collection[float], one: str, two: str) -> str:
 
 WORDS: dict[str, Callable[[Effect], str]] = {
     "recognise-activations": _recognise_activations,
+    "free-scores": _free_scores,
     "expand-activations": _expand_activations,
     "fit-pieces": _fit_pieces,
     "fold-batch-norm": _fold_batch_norm,

@@ -140,10 +140,18 @@ CODES: tuple[Code, ...] = (
     Code(
         "I015",
         "rounding or bounded end of the network dropped",
-        "A HardSigmoid or a quantiser ends the model and is left out.",
+        "A HardSigmoid, or another end of the model with a quantiser behind it, is left out.",
         "It makes some scores equal and turns none around; the scores before it still differ.",
         "I015 HardSigmoid at the end is dropped: no score overtakes another, but equal ones may differ",
         "Nothing to do for class labels, but that ties are broken by the numbers before it.",
+    ),
+    Code(
+        "I031",
+        "quantiser at the end left out",
+        "The network ends with a quantiser on both sides of zero that has more levels than there are time steps.",
+        "Neurons would make scores equal that it tells apart; the read-out has the numbers before it at no cost.",
+        "I031 layer 'scores': the quantiser at the end has more levels than there are steps: scores are ...",
+        "Nothing to do.",
     ),
     Code(
         "W032",

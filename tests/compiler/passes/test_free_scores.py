@@ -1,0 +1,78 @@
+"""A quantiser at the end that T steps cannot hold is left out; one that they hold, or an activation, stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikec.compiler.ir.network import INPUT, Network, evaluate
+from spikec.compiler.ir.operators import Clip, Offset, Operator, QuantizeClip, Reshape, Round, Scale
+from spikec.compiler.options import CompileOptions
+from spikec.compiler.passes.contract import Compilation, Context
+from spikec.compiler.passes.free_scores import FreeScores
+from spikec.compiler.passes.recognise_activations import recognised
+from spikec.compiler.pipeline import passes_for, run_passes
+
+Builder = Callable[..., Any]
+
+
+def ended(builder: Builder, *operators: Operator) -> Network:
+    net = builder((2, 9, 9), seed=3)
+    value = net.add("flat", Reshape((162,)), net.add("act", QuantizeClip(1.0, 4, 0.5), net.conv("conv", INPUT, 2)))
+    value = net.dense("scores", value, 5)
+    for place, operator in enumerate(operators):
+        value = net.add(f"end{place}", operator, value)
+    return recognised(net.network())
+
+
+BYTES = (Scale(np.array(20.0)), Round(), Clip(-128.0, 127.0), Scale(np.array(0.05)))
+UNSIGNED = (Scale(np.array(20.0)), Round(), Clip(0.0, 255.0), Scale(np.array(0.05)))
+FEW = (Scale(np.array(1.0)), Round(), Clip(-2.0, 2.0))
+
+
+def test_scores_are_what_it_would_round(builder: Builder, context: Context) -> None:
+    network = ended(builder, *BYTES, Offset(np.array(3.0)))
+    outcome = FreeScores().run(Compilation(network), context)
+    freed = outcome.state.network
+    assert [d.code for d in outcome.diagnostics] == ["I031"]
+    assert outcome.diagnostics[0].measured == 255
+    samples = np.random.default_rng(0).random((20, 2, 9, 9))
+    found, wanted = (evaluate(n, samples)[n.output] for n in (freed, network))
+    assert 0 < np.abs(found - wanted).max() <= 0.025 + 1e-9
+
+
+@pytest.mark.parametrize(("end", "timesteps"), [(BYTES, 255), (UNSIGNED, 4), (FEW, 4), ((), 4)])
+def test_what_steps_hold_and_activations_stay(
+    builder: Builder, context: Context, end: tuple[Operator, ...], timesteps: int
+) -> None:
+    state = Compilation(ended(builder, *end))
+    outcome = FreeScores().run(state, replace(context, timesteps=timesteps))
+    assert outcome.state is state
+    assert outcome.diagnostics == ()
+
+
+def test_the_quantiser_may_be_the_result_itself(builder: Builder, context: Context) -> None:
+    network = ended(builder, *BYTES)
+    twice = network.with_nodes(network.nodes, network.nodes[-1].inputs[0])
+    outcome = FreeScores().run(Compilation(twice), context)
+    assert [type(node.operator).__name__ for node in outcome.state.network.nodes].count("QuantizeClip") == 1
+
+
+def test_a_quantiser_of_bytes_gets_a_threshold_from_data(builder: Builder, context: Context) -> None:
+    """Its 255 levels are lost in 4 steps, so the range may shrink to where the values are."""
+    net = builder((2, 9, 9), seed=3)
+    value = net.add("act", QuantizeClip(50.0, 255, 0.5), net.conv("conv", INPUT, 2))
+    net.conv("last", net.add("few", QuantizeClip(5.0, 8, 0.5), net.conv("second", value, 3)), 2)
+    network = net.network()
+    thresholds = {}
+    for given in (context, replace(context, calibration=None)):
+        pipeline = run_passes(network, given, passes_for(CompileOptions()))
+        nodes = pipeline.stages["calibrate-thresholds"].network
+        thresholds[given.calibration is None] = [nodes.node(name).operator.threshold for name in ("act", "few")]  # type: ignore[attr-defined]
+    assert thresholds[True] == [50.0, 5.0]
+    assert thresholds[False][0] < 10
+    assert thresholds[False][1] == 5.0
