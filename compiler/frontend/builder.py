@@ -11,6 +11,7 @@ import numpy as np
 
 from ..ir.network import INPUT, Node, Origin
 from ..ir.operators import Add, AnyFloat, FloatArray, Operator, Pad, Reshape, Shape, Slice, Transpose
+from ..ir.sparse_operator import SparseLinear
 from ..ir.verify import is_finite
 from .constants import Allowance, Constant
 from .graph import OnnxNode, composed_node
@@ -108,7 +109,7 @@ class Builder:
         name = self._names.unique(f"{origin.name}.{part}" if part else origin.name)
         self.nodes.append(Node(name, operator, values, shape, (Origin(origin.name, origin.operator),)))
         self._shapes[name] = shape
-        is_moved = isinstance(operator, Pad | Slice | Reshape | Transpose | Add)
+        is_moved = isinstance(operator, Pad | Slice | Reshape | Transpose | Add | SparseLinear)
         return Tensor(name, (self.batch, *shape), is_moved and any(tensor.holds_integers for tensor in inputs))
 
     def applied(self, origin: OnnxNode, operator: str, *inputs: Value | None, **attributes: Any) -> Value:

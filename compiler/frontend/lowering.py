@@ -66,6 +66,7 @@ def lower(
 
 _ON_INTEGERS = _LAYOUT_ONLY | {
     *("CastLike", "Concat", "DequantizeLinear", "Expand", "Gather", "Pad", "Shape", "Size", "Slice", "Split"),
+    *("DepthToSpace", "GatherElements", "GatherND", "Tile"),
     *("Transpose", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...runtime.program import IntArray
 from ...runtime.simulator.sparse import SparseMatrix
 from .operators import AnyFloat, FloatArray, Shape
-from .sparse_maps import refuse_too_many, sparse_map
+from .sparse_maps import sparse_map
 from .spiking import SparseMap
 
 
@@ -82,9 +82,8 @@ def from_matrix(matrix: FloatArray) -> AxisMap:
 
 
 def along_axes(before: Shape, maps: Mapping[int, AxisMap]) -> SparseLinear:
-    """The operator that applies ``maps[axis]`` along each axis that has one. TooLargeMap for too many weights."""
+    """The operator that applies ``maps[axis]`` along each axis that has one."""
     axes = [maps.get(axis) or picking(np.arange(size), size) for axis, size in enumerate(before)]
-    refuse_too_many(math.prod(len(axis.weight) for axis in axes))
     weight, source, target = np.ones(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
     for axis in axes:
         weight = (weight[:, None] * axis.weight).ravel()
@@ -95,5 +94,8 @@ def along_axes(before: Shape, maps: Mapping[int, AxisMap]) -> SparseLinear:
 
 def sparse_linear(weight: FloatArray, source: IntArray, target: IntArray, before: Shape, shape: Shape) -> SparseLinear:
     """The operator of coordinates in any order; weights at the same place are summed."""
+    places = target * math.prod(before) + source
+    if bool((places[1:] > places[:-1]).all() and weight.all()):
+        return SparseLinear(weight, source, target, before, shape)
     entries = sparse_map(weight, source, target, math.prod(before))
     return SparseLinear(entries.weight, entries.source, entries.target, before, shape)

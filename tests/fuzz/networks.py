@@ -139,7 +139,7 @@ class _Growth:
             lambda v: layers.average_pool(draft, v),
             lambda v: branches.pad(draft, v),
             lambda v: branches.moved(draft, v),
-            lambda v: sparse_layers.write_sparse(draft, v),
+            *(lambda v: sparse_layers.write_sparse(draft, v),) * 5,
             *(lambda v: branches.residual(draft, v, self.activate),) * 3,
             lambda v: branches.parallel(draft, v, self.activate),
         ]

@@ -51,7 +51,7 @@ CODES: tuple[Code, ...] = (
         "too many synapses in one operator",
         "An operator that is no convolution, such as Resize, Tile or CumSum, has more weights than can be held.",
         "Every weight of it has coordinates of its own, so memory and time grow with the map.",
-        "E107 net.onnx: onnx /CumSum: CumSum needs 402653184 synapses with coordinates, more than 33554432",
+        "E107 net.onnx: onnx /CumSum: CumSum needs 402653184 synapses with coordinates, more than 16777216",
         "Apply it to a smaller map, or where there are fewer channels.",
     ),
     Code(

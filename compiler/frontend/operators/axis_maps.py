@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...ir.operators import Shape, Slice
-from ...ir.sparse_maps import TooLargeMap
 from ...ir.sparse_operator import AxisMap, along_axes, picking
 from ..builder import LARGEST_VALUE, Builder, Tensor
 from ..graph import OnnxNode
@@ -22,11 +21,9 @@ def mapped(node: OnnxNode, builder: Builder, tensor: Tensor, maps: Mapping[int, 
         return _sliced(node, builder, tensor, slices, part)
     sizes = [maps[axis].size if axis in maps else size for axis, size in enumerate(tensor.sample)]
     require_size(node, math.prod(sizes))
-    try:
-        operator = along_axes(tensor.sample, maps)
-    except TooLargeMap as error:
-        raise too_many_synapses(node, error) from error
-    return builder.emit(node, operator, tensor, part=part)
+    counts = (len(maps[axis].weight) if axis in maps else size for axis, size in enumerate(tensor.sample))
+    require_few_synapses(node, math.prod(counts))
+    return builder.emit(node, along_axes(tensor.sample, maps), tensor, part=part)
 
 
 def expanded(node: OnnxNode, builder: Builder, tensor: Tensor, sample: Shape, part: str = "repeated") -> Tensor:
@@ -52,10 +49,11 @@ def require_size(node: OnnxNode, entries: int) -> None:
         raise Refusal("E012", f"{node.operator} gives {entries} values per sample", hint)
 
 
-def too_many_synapses(node: OnnxNode, error: TooLargeMap) -> Refusal:
-    """What is said of an operator whose coordinates would fill the memory."""
-    message = f"{node.operator} needs {error.entries} synapses with coordinates, more than {error.limit}"
-    return Refusal("E107", message, "apply it to a smaller map, or where there are fewer channels")
+def require_few_synapses(node: OnnxNode, count: int) -> None:
+    """Refuse an operator whose weights with coordinates would fill the memory, before they are made."""
+    if count > LARGEST_VALUE:
+        message = f"{node.operator} needs {count} synapses with coordinates, more than {LARGEST_VALUE}"
+        raise Refusal("E107", message, "apply it to a smaller map, or where there are fewer channels")
 
 
 def _as_slice(each: AxisMap) -> slice | None:

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from ...ir.sparse_maps import TooLargeMap, refuse_too_many
 from ...ir.sparse_operator import AxisMap
 from ..builder import Builder, Tensor, Value, axis_of
 from ..graph import OnnxNode
-from .axis_maps import mapped, too_many_synapses
+from .axis_maps import mapped, require_few_synapses
 from .elementwise import scaled
 from .handler import Handler
 from .pooling import averaged
@@ -51,10 +50,7 @@ def _cumulative_sum(node: OnnxNode, builder: Builder) -> Value:
     axis = axis_of(listed[0], len(tensor.shape), node)
     builder.require_batch_first(axis != 0, node, "sums along the batch")
     size = tensor.shape[axis]
-    try:
-        refuse_too_many(math.prod(tensor.sample) * (size + 1) // 2)
-    except TooLargeMap as error:
-        raise too_many_synapses(node, error) from error
+    require_few_synapses(node, math.prod(tensor.sample) * (size + 1) // 2)
     later, earlier = np.tril_indices(size, -1 if node.integer("exclusive", 0) else 0)
     if node.integer("reverse", 0):
         later, earlier = size - 1 - later, size - 1 - earlier

@@ -187,9 +187,10 @@ def _cubic(at: _Places, axis: _Axis, a: float, exclude_outside: bool) -> AxisMap
 
 
 def _joined(taps: list[tuple[npt.NDArray[np.int64], FloatArray]], axis: _Axis) -> AxisMap:
-    source = np.concatenate([index for index, _ in taps])
-    weight = np.concatenate([weight for _, weight in taps])
-    target = np.tile(np.arange(axis.after), len(taps))
+    # Target by target, so that the coordinates of all axes together are nearly sorted.
+    source = np.stack([index for index, _ in taps], axis=1).ravel()
+    weight = np.stack([weight for _, weight in taps], axis=1).ravel()
+    target = np.repeat(np.arange(axis.after), len(taps))
     lasting = weight != 0
     return AxisMap(weight[lasting], source[lasting], target[lasting], axis.before, axis.after)
 

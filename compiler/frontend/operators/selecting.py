@@ -8,12 +8,11 @@ import numpy as np
 
 from ....runtime.program import IntArray
 from ...ir.operators import Slice
-from ...ir.sparse_maps import TooLargeMap, refuse_too_many
 from ...ir.sparse_operator import picking, sparse_linear
 from ..builder import Builder, Tensor, Turned, Value, axis_of
 from ..graph import WELL_FORMED, OnnxNode
 from ..refusal import Refusal
-from .axis_maps import mapped, require_size, too_many_synapses
+from .axis_maps import mapped, require_few_synapses, require_size
 from .handler import Handler
 
 _CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
@@ -85,10 +84,7 @@ def _gather_elements(node: OnnxNode, builder: Builder) -> Value:
     places = list(np.indices(sample.shape))
     places[axis - 1] = sample
     source = np.ravel_multi_index(tuple(places), tensor.sample).ravel()
-    try:
-        refuse_too_many(source.size)
-    except TooLargeMap as error:
-        raise too_many_synapses(node, error) from error
+    require_few_synapses(node, source.size)
     operator = sparse_linear(np.ones(source.size), source, np.arange(source.size), tensor.sample, sample.shape)
     return builder.emit(node, operator, tensor)
 

@@ -36,6 +36,7 @@ SCALINGS: dict[str, tuple[str, str]] = {
     "bytes multiplied": ("uint8", "c = Cast <to = 1> (x) f = Mul(c, scale)"),
     "bytes moved first": ("uint8", "m = Transpose <perm = [0, 1, 3, 2]> (x) c = Cast <to = 1> (m) f = Div(c, over)"),
     "bytes by way of integers": ("uint8", "i = Cast <to = 6> (x) c = Cast <to = 1> (i) f = Div(c, over)"),
+    "bytes picked first": ("uint8", "m = Gather <axis = 1> (x, order) c = Cast <to = 1> (m) f = Div(c, over)"),
     "bytes dequantised": ("uint8", "f = DequantizeLinear(x, scale, zero_u)"),
     "signed bytes dequantised": ("int8", "f = DequantizeLinear(x, scale, zero_i)"),
     "signed bytes cast": ("int8", "c = Cast <to = 1> (x) f = Mul(c, scale)"),
@@ -45,7 +46,7 @@ SCALINGS: dict[str, tuple[str, str]] = {
 
 def model_of(parsed: Parse, scaling: str) -> tuple[bytes, np.ndarray[Any, Any]]:
     kind, body = SCALINGS[scaling]
-    zeros = {"zero_u": np.array(3, np.uint8), "zero_i": np.array(-5, np.int8)}
+    zeros = {"order": np.array([2, 0, 1]), "zero_u": np.array(3, np.uint8), "zero_i": np.array(-5, np.int8)}
     used = {
         name: value for name, value in {**WEIGHTS, **zeros}.items() if f"{name})" in body + BODY or f"{name}," in body
     }
