@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import onnx
+import onnx.helper
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from .light_model import without_large_tensors
@@ -20,6 +21,8 @@ converted = onnx.version_converter.convert_version(model, int(sys.argv[2]))
 sys.stdout.buffer.write(converted.SerializeToString())
 """
 _SECONDS = 60.0
+_OLD_RESIZE = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+"""What Resize and Upsample did up to set 10; later ones have other defaults."""
 
 
 class ConversionFailed(Exception):  # noqa: N818 - what happened, not an error of ours
@@ -38,9 +41,19 @@ def converted(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
         result = onnx.load_model_from_string(answer)
     except (DecodeError, ValueError):
         raise ConversionFailed("its result is damaged") from None
+    _keep_places_of_resizing(result.graph)
     kept = {tensor.name for tensor in result.graph.initializer}
     result.graph.initializer.extend(tensor for tensor in large if tensor.name not in kept)
     return result
+
+
+def _keep_places_of_resizing(graph: onnx.GraphProto) -> None:
+    """Say of every Resize what older sets meant by it, which the converter leaves out."""
+    for node in graph.node:
+        given = {attribute.name for attribute in node.attribute}
+        for name, value in _OLD_RESIZE.items():
+            if node.op_type == "Resize" and name not in given:
+                node.attribute.append(onnx.helper.make_attribute(name, value))
 
 
 def _run(content: bytes, version: int) -> bytes:

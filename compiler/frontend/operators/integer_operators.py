@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..builder import Builder, Tensor, Value
 from ..constants import Constant
@@ -132,6 +133,53 @@ def _fused(node: OnnxNode, builder: Builder) -> Value:
     return _activated(node, builder, result)
 
 
+def _fused_matmul(node: OnnxNode, builder: Builder) -> Value:
+    operands: list[Value | None] = []
+    for k, name in enumerate(("transA", "transB")):
+        value = builder.value(node, k)
+        if node.integer(name, 0) and isinstance(value, Tensor | Constant):
+            rank = len(value.shape) if isinstance(value, Tensor) else value.array.ndim
+            value = builder.applied(node, "Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
+        operands.append(value)
+    if node.integer("transBatchA", 0) or node.integer("transBatchB", 0):
+        raise Refusal("E102", "FusedMatMul moves the batches of its operands", "write it as Transpose and MatMul")
+    product = builder.applied(node, "MatMul", *operands)
+    return builder.applied(node, "Mul", product, _number(node.number("alpha", 1.0), node.name))
+
+
+def _matmul_of_few_bits(node: OnnxNode, builder: Builder) -> Value:
+    """MatMulNBits: columns of the matrix in blocks of 4- or 8-bit integers, each block with a scale of its own."""
+    bits, block = node.integer("bits", 4), node.integer("block_size", 0)
+    outputs, inputs = node.integer("N", 0), node.integer("K", 0)
+    packed = builder.constant(node, 1, "the packed matrix").array
+    blocks = -(-inputs // block) if block > 0 else 0
+    is_whole = bits in (4, 8) and min(outputs, inputs, blocks) > 0
+    if not is_whole or packed.dtype != np.uint8 or packed.size != outputs * blocks * block * bits // 8:
+        message = f"MatMulNBits has a matrix of shape {packed.shape} for {inputs} inputs and {outputs} outputs"
+        raise Refusal("E012", f"{message} of {bits} bits in blocks of {block}", "write it with bits 4 or 8")
+    scale = builder.weights(node, 2, "the scales").reshape(outputs, blocks, 1)
+    zero = np.full((outputs, blocks), 2.0 ** (bits - 1))
+    if node.input(3):
+        given = builder.constant(node, 3, "the zero points").array
+        unpacked = _unpacked(given.reshape(outputs, -1), bits) if given.dtype == np.uint8 else given
+        zero = unpacked.reshape(outputs, -1)[:, :blocks].astype(np.float64)
+    if node.input(4):
+        raise Refusal("E102", "MatMulNBits has its inputs in another order", "write it without an index of groups")
+    integers = _unpacked(packed.reshape(outputs, -1), bits).reshape(outputs, blocks, block)
+    matrix = ((integers - zero[:, :, None]) * scale).reshape(outputs, -1)[:, :inputs]
+    weight = Constant(np.ascontiguousarray(matrix.T), node.input(1))
+    product = builder.applied(node, "MatMul", builder.value(node, 0), weight)
+    return builder.applied(node, "Add", product, builder.value(node, 5)) if node.input(5) else product
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
+    """Integers of rows of bytes, those of four bits from the lower half of a byte on."""
+    if bits == 8:
+        return packed
+    halves = np.stack([packed & 15, packed >> 4], axis=-1)
+    return np.asarray(halves.reshape(len(packed), -1), np.uint8)
+
+
 _PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta"), "Elu": ("alpha",)}
 
 
@@ -174,5 +222,7 @@ ONNXRUNTIME: dict[str, Handler] = {
     **dict.fromkeys(("FusedConv", "FusedGemm"), _fused),
     "QLinearConcat": _qlinear_concat,
     "QGemm": _qgemm,
+    "FusedMatMul": _fused_matmul,
+    "MatMulNBits": _matmul_of_few_bits,
 }
 """Of the domain com.microsoft."""

@@ -42,6 +42,21 @@ def test_old_models_give_what_onnxruntime_gives(parsed: Parse, same_as_runtime: 
     assert (remark.code, remark.measured) == ("I020", opset)
 
 
+@pytest.mark.parametrize(
+    ("opset", "body"),
+    [
+        (7, "y = Upsample <scales = [1.0, 1.0, 1.5, 2.5]> (x)"),
+        (8, 'y = Upsample <mode = "linear", scales = [1.0, 1.0, 2.0, 3.0]> (x)'),
+        (9, 'y = Upsample <mode = "linear"> (x, s)'),
+        (10, 'y = Resize <mode = "linear"> (x, s)'),
+        (10, "y = Resize(x, s)"),
+    ],
+)
+def test_old_resizing_keeps_the_places_it_had(parsed: Parse, same_as_runtime: Any, opset: int, body: str) -> None:
+    weights = {"s": np.array([1, 1, 1.5, 2.5])} if "s)" in body else {}
+    same_as_runtime(parsed(body, opset=opset, weights=weights), batch=2)
+
+
 def test_problems_of_a_converted_model_are_told(parsed: Parse, problems: Codes) -> None:
     found = problems(parsed("a = Sin(x) y = Cos(a)", opset=9))
     assert [(p.code, p.place.nodes) for p in found] == [("E101", ("a",)), ("E101", ("y",)), ("I020", ())]

@@ -150,6 +150,29 @@ def test_fused_dense_layer(parsed: Parse, same_as_runtime: Compare) -> None:
     assert read.operators == ["Dense", "Relu"]
 
 
+@pytest.mark.parametrize("attributes", ["", "transB = 1, alpha = 0.5", "transA = 1"])
+def test_fused_products(parsed: Parse, same_as_runtime: Compare, attributes: str) -> None:
+    body = f"y = com.microsoft.FusedMatMul <{attributes}> (x, w)".replace("<>", "")
+    weights = {"w": normal(5, 5)}
+    model = parsed(body, "float[N,5,5] x", "float[N,A,B] y", weights=weights)
+    same_as_runtime(with_domain(model, "com.microsoft"), batch=2)
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_matrices_of_four_bits_in_blocks(parsed: Parse, same_as_runtime: Compare, zero: bool) -> None:
+    """Five columns of 40 entries: two blocks of 32, the second one not full."""
+    weights: dict[str, Any] = {
+        "w": integers(5, 2, 16, low=0, high=256, kind=np.uint8),
+        "s": np.abs(normal(10)) / 10,
+        "z": integers(5, low=0, high=256, kind=np.uint8),
+    }
+    more = ", z" if zero else ""
+    body = f"y = com.microsoft.MatMulNBits <K = 40, N = 5, bits = 4, block_size = 32> (x, w, s{more})"
+    model = parsed(body, "float[N,40] x", "float[N,5] y", weights=weights)
+    read = same_as_runtime(with_domain(model, "com.microsoft"), batch=2)
+    assert read.operators == ["Dense"]
+
+
 WEIGHTS: dict[str, tuple[str, dict[str, Any], int]] = {
     "one scale": ("q = QuantizeLinear(w, s) d = DequantizeLinear(q, s)", {"s": number(0.02)}, 17),
     "of a channel": (
@@ -302,6 +325,8 @@ def test_uneven_thresholds_are_refused_with_their_steps(parsed: Parse, problems:
         ("E102", "y = onnx.brevitas.Trunc (x, s, z, b, c)", {"b": number(4), "c": number(8)}),
         ("E005", "y = onnx.brevitas.MultiThreshold (x, s)", {}),
         ("E102", 'y = com.microsoft.FusedConv <activation = "Sin"> (x, w)', {"w": np.ones((2, 3, 3, 3))}),
+        ("E012", "y = com.microsoft.MatMulNBits <K = 9, N = 2, block_size = 32> (x, w, s)", {"w": np.ones((2, 3))}),
+        ("E102", "y = com.microsoft.FusedMatMul <transBatchA = 1> (x, w)", {"w": np.ones((6, 2))}),
         ("E102", "q = QuantizeLinear <output_dtype = 17> (x, s) y = DequantizeLinear(q, s)", {}),
         ("E102", "y = QuantizeLinear <block_size = 2> (x, t)", {"t": np.ones((1, 3, 6, 3), np.float32)}),
     ],
