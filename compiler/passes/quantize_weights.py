@@ -8,7 +8,8 @@ projections of unlike size meet in one population, and together, with Theta, unt
 bias and initial potential are rounded to whole units. Nothing is clipped: Theta shrinks until every weight fits, every
 state stays inside its width (see ``scales``), and what that costs in bits is the pass's effect. With calibration
 data a weight is rounded up or down so that the errors of a neuron's weights cancel (see ``error_feedback``), and its
-bias takes out the mean of what is left; without, every weight goes to the nearest.
+bias takes out the mean of what is left; without, every weight goes to the nearest. Weights of a channel that lie on a
+grid, as a quantiser's do, are kept where that is no worse: its Theta is the one at which they are whole steps.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .fan_in_moments import Messages, calibration_messages, fan_in_blocks, fan_i
 from .input_encoding import choose_input, in_input_steps
 from .rounding import Moments, Rounding, candidate_thresholds, round_against, round_to_nearest
 from .scales import choose_thresholds, leaves_ranges, limit_configurations
+from .weight_grids import grid_thresholds
 
 _FEW_WEIGHT_LEVELS = 7
 _SMALLER = 0.97
@@ -108,7 +110,8 @@ def _rounding(
         return round_to_nearest(drives, choice.exponents, threshold, step)
     thresholds: tuple[FloatArray, FloatArray | None]
     if _has_free_thresholds(population, context.target):
-        thresholds = candidate_thresholds(drives, highest), highest
+        own = grid_thresholds(drives, choice.exponents, highest, step)
+        thresholds = candidate_thresholds(drives, highest), np.where(np.isnan(own), highest, own)
     else:
         thresholds = _thresholds(population, drives, choice.exponents, highest, context.target)[None], None
     return round_against(blocks, drives, choice.exponents, thresholds, (step, weight_maximum(context)))
@@ -127,7 +130,8 @@ def _thresholds(
     configurations = target.neuron.threshold_configurations
     if configurations is not None and not _has_free_thresholds(population, target):
         return limit_configurations(np.maximum(np.floor(highest), 1.0), configurations.value)
-    return choose_thresholds(drives, exponents, highest, target.weights.step.value)
+    step = target.weights.step.value
+    return choose_thresholds(drives, exponents, highest, step, grid_thresholds(drives, exponents, highest, step))
 
 
 def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
@@ -157,6 +161,9 @@ def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Co
     worst = max(
         (float(np.abs(r.weight - d.weight).max()) for r, d in zip(rounding.drives, drives, strict=True)), default=0.0
     )
+    step = context.target.weights.step.value
+    own = np.rint(grid_thresholds(drives, choice.exponents, choice.ceiling.threshold, step))
+    kept = int(np.count_nonzero(own == threshold))
     used = log2(_levels_used(drives, choice, threshold, context.target.weights.step.value) + 1) + 1
     return {
         "weight_bits": float(f"{used:.3g}"),
@@ -168,6 +175,7 @@ def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Co
         "rms_input_error": float(f"{np.sqrt(mean(rounding.square_error)):.3g}"),
         "bias_correction": float(f"{np.abs(rounding.mean_error).max():.3g}"),
         "clipped": 0,
+        **({"kept": kept} if kept else {}),
     }
 
 

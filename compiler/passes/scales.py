@@ -157,9 +157,12 @@ def _ratio(limit: float, values: FloatArray) -> FloatArray:
     return np.asarray(np.divide(limit, values, out=np.full(values.shape, np.inf), where=values > 0))
 
 
-def choose_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: FloatArray, step: int) -> FloatArray:
-    """Per channel, the integer Theta in the upper quarter below ``highest`` that rounds the input best.
+def choose_thresholds(
+    drives: list[Drive], exponents: tuple[int, ...], highest: FloatArray, step: int, own: FloatArray
+) -> FloatArray:
+    """Per channel, the integer Theta in the upper quarter below ``highest``, or next to ``own``, that rounds best.
 
+    ``own`` (O,) is the Theta of the grid that a channel's weights lie on, NaN where they lie on none.
     The error of a channel is sum_j activity_j (round(W'_j Theta) / Theta - W'_j)^2, the mean square error of its
     input per step for independent messages.
     """
@@ -169,7 +172,10 @@ def choose_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: 
         candidate = np.maximum(np.floor(highest * share), 1.0)
         error = rounding_error(drives, exponents, candidate, step)
         best, smallest = np.where(error < smallest, candidate, best), np.minimum(error, smallest)
-    return best
+    has_own = ~np.isnan(own)
+    candidate = np.where(has_own, np.rint(np.nan_to_num(own)), best)
+    error = rounding_error(drives, exponents, candidate, step)
+    return np.where(has_own & (error < smallest), candidate, best)
 
 
 def rounding_error(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> FloatArray:

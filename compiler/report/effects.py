@@ -111,10 +111,12 @@ def _quantize_weights(effect: Effect) -> str:
     worst = max(layers, key=lambda name: layers[name]["worst_rounding"])
     names = {"nearest": "to the nearest", "error feedback": "so that errors cancel on calibration data"}
     ways = sorted({names[layer["rounding"]] for layer in layers.values()})
+    kept = sum(layer.get("kept", 0) for layer in layers.values())
     return _sentence(
         f"input as whole numbers from {signal['minimum']} to {signal['maximum']}",
         f"weights of {_range([layer['weight_bits'] for layer in layers.values()], '{}', '{} to {}')} bits",
         f"rounded {' and '.join(ways)}",
+        f"those of {counted(kept, 'channel')} kept on the grid that they were trained on" if kept else "",
         f"at worst by {layers[worst]['worst_rounding']:.3g} of a threshold (in {worst!r})",
     )
 
