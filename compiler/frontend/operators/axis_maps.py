@@ -35,7 +35,7 @@ def expanded(node: OnnxNode, builder: Builder, tensor: Tensor, sample: Shape, pa
     if len(shape) != len(sample) or any(n not in (1, size) for n, size in zip(shape, sample, strict=True)):
         hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} cannot repeat a value of shape {tensor.sample} to {sample}", hint)
-    aligned = builder.reshaped(node, tensor, shape, part=f"{part}.shape")
+    aligned = builder.reshaped(node, tensor, shape, part=f"{part}.shape" if part else "shape")
     repeats = {axis: n for axis, n in enumerate(sample) if n != shape[axis]}
     require_size(node, math.prod(sample))
     maps = {axis: picking(np.zeros(n, np.int64), 1) for axis, n in repeats.items()}

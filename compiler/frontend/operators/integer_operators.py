@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...ir.operators import FloatArray
 from ..builder import Builder, Tensor, Value
 from ..constants import Constant
 from ..graph import OnnxNode
@@ -157,19 +158,29 @@ def _matmul_of_few_bits(node: OnnxNode, builder: Builder) -> Value:
     if not is_whole or packed.dtype != np.uint8 or packed.size != outputs * blocks * block * bits // 8:
         message = f"MatMulNBits has a matrix of shape {packed.shape} for {inputs} inputs and {outputs} outputs"
         raise Refusal("E012", f"{message} of {bits} bits in blocks of {block}", "write it with bits 4 or 8")
-    scale = builder.weights(node, 2, "the scales").reshape(outputs, blocks, 1)
+    scale = _per_block(node, builder.weights(node, 2, "the scales"), (outputs, blocks))
     zero = np.full((outputs, blocks), 2.0 ** (bits - 1))
     if node.input(3):
         given = builder.constant(node, 3, "the zero points").array
-        unpacked = _unpacked(given.reshape(outputs, -1), bits) if given.dtype == np.uint8 else given
-        zero = unpacked.reshape(outputs, -1)[:, :blocks].astype(np.float64)
+        if given.dtype == np.uint8 and given.size % outputs == 0:
+            given = _unpacked(given.reshape(outputs, -1), bits)[:, :blocks]
+        zero = _per_block(node, given.astype(np.float64), (outputs, blocks))
     if node.input(4):
         raise Refusal("E102", "MatMulNBits has its inputs in another order", "write it without an index of groups")
     integers = _unpacked(packed.reshape(outputs, -1), bits).reshape(outputs, blocks, block)
-    matrix = ((integers - zero[:, :, None]) * scale).reshape(outputs, -1)[:, :inputs]
+    matrix = ((integers - zero[:, :, None]) * scale[:, :, None]).reshape(outputs, -1)[:, :inputs]
     weight = Constant(np.ascontiguousarray(matrix.T), node.input(1))
     product = builder.applied(node, "MatMul", builder.value(node, 0), weight)
     return builder.applied(node, "Add", product, builder.value(node, 5)) if node.input(5) else product
+
+
+def _per_block(node: OnnxNode, numbers: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    if numbers.size != shape[0] * shape[1]:
+        hint = "write one scale, and one zero point or none, for each block"
+        raise Refusal(
+            "E012", f"{node.operator} has {numbers.size} numbers for {shape[0]} times {shape[1]} blocks", hint
+        )
+    return numbers.reshape(shape)
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:

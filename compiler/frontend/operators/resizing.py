@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...ir.operators import FloatArray
 from ...ir.sparse_operator import AxisMap, picking
-from ..builder import BATCH_FIRST, Builder, Tensor, Value, axis_of
+from ..builder import BATCH_FIRST, LARGEST_VALUE, Builder, Tensor, Value, axis_of
 from ..graph import OnnxNode
 from ..refusal import Refusal
 from .axis_maps import mapped, require_size
@@ -118,6 +118,8 @@ def _resized_axes(node: OnnxNode, builder: Builder, tensor: Tensor) -> dict[int,
         ratio = (min if policy == "not_larger" else max)(ratios)
         sizes = tuple(math.floor(ratio * tensor.shape[axis] + 0.5) for axis in order)
         ratios = [ratio] * len(sizes)
+    if min(sizes) < 1:
+        raise Refusal("E012", f"Resize leaves nothing of a value of shape {tensor.shape}", _CHECK)
     axes = {
         axis: _Axis(tensor.shape[axis], size, ratio) for axis, size, ratio in zip(order, sizes, ratios, strict=True)
     }
@@ -132,7 +134,8 @@ def _scaled_axes(
     axes = {}
     for axis, factor in zip(order, factors, strict=True):
         # The product of two floats of 32 bits, cut off: 3 times 1.3333334 is 4.
-        after = int(np.float32(tensor.shape[axis]) * np.float32(factor))
+        with np.errstate(over="ignore"):
+            after = int(min(float(np.float32(tensor.shape[axis]) * np.float32(factor)), 2.0 * LARGEST_VALUE))
         if after < 1:
             raise Refusal("E012", f"{node.operator} leaves nothing of a value of shape {tensor.shape}", _CHECK)
         axes[axis] = _Axis(tensor.shape[axis], after, float(factor))

@@ -281,6 +281,12 @@ def test_volume_through_which_a_kernel_slides_is_refused_with_what_to_do(parsed:
         ("E104", "y = Resize(x, , s)", {"s": numbers(2, 1, 2, 2)}),
         ("E012", "y = Resize(x, , s)", {"s": numbers(1, 1, 0.1, 2)}),
         ("E012", "y = Resize(x, , s)", {"s": numbers(1, 1, 1e5, 1e5)}),
+        ("E012", "y = Resize(x, , s)", {"s": numbers(1, 1, 1, 3e38)}),
+        (
+            "E012",
+            'm = ReduceMean(x, k) y = Resize <axes = [2, 3], keep_aspect_ratio_policy = "not_larger"> (m, , , s)',
+            {"s": [1, 6], "k": [3]},
+        ),
         ("E012", "y = Tile(x, r)", {"r": [1, 1, 9999, 9999]}),
         ("E104", "y = Tile(x, r)", {"r": [2, 1, 1, 1]}),
         ("E012", 'y = Pad <mode = "edge"> (x, p)', {"p": [0, 0, 9999, 0, 0, 0, 0, 9999]}),

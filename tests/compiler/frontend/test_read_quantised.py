@@ -326,6 +326,11 @@ def test_uneven_thresholds_are_refused_with_their_steps(parsed: Parse, problems:
         ("E005", "y = onnx.brevitas.MultiThreshold (x, s)", {}),
         ("E102", 'y = com.microsoft.FusedConv <activation = "Sin"> (x, w)', {"w": np.ones((2, 3, 3, 3))}),
         ("E012", "y = com.microsoft.MatMulNBits <K = 9, N = 2, block_size = 32> (x, w, s)", {"w": np.ones((2, 3))}),
+        (
+            "E012",
+            "y = com.microsoft.MatMulNBits <K = 6, N = 1, block_size = 32> (x, w, t)",
+            {"w": np.ones((1, 1, 16), np.uint8), "t": np.ones(3)},
+        ),
         ("E102", "y = com.microsoft.FusedMatMul <transBatchA = 1> (x, w)", {"w": np.ones((6, 2))}),
         ("E102", "q = QuantizeLinear <output_dtype = 17> (x, s) y = DequantizeLinear(q, s)", {}),
         ("E102", "y = QuantizeLinear <block_size = 2> (x, t)", {"t": np.ones((1, 3, 6, 3), np.float32)}),
