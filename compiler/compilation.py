@@ -146,6 +146,7 @@ def build_from(
         options.weight_bits,
         options.schedule,
         frozenset(options.exact_layers or ()),
+        options.neuron,
         _aim(options, read.network, readers),
     )
     pipeline = scheduled(read.network, context, options_for_neuron(options), report)

@@ -22,6 +22,7 @@ from .passes.calibrate_initial_potential import CalibrateInitialPotential
 from .passes.calibrate_thresholds import CalibrateThresholds
 from .passes.compose_linear_maps import ComposeLinearMaps
 from .passes.contract import Compilation, Context, Pass
+from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
 from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
@@ -42,6 +43,7 @@ PASSES: tuple[type[Pass], ...] = (
     CalibrateThresholds,
     ComposeLinearMaps,
     BalanceThresholds,
+    EncodeInput,
     GatePopulations,
     AlignDelays,
     QuantizeWeights,

@@ -125,7 +125,7 @@ def _counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, 
         samples = encoded[start : start + batch]
         trains = simulator.run(samples, record=True, batch=batch).spike_trains
         assert trains is not None, "the trains were asked for"
-        counts = {INPUT: samples * program.timesteps}
+        counts = {INPUT: samples if program.input.spread else samples * program.timesteps}
         for population in program.populations[:-1]:
             train = trains.pop(population.name)
             counts[population.name] = train.sum(axis=1, dtype=np.int64).reshape(-1, *population.shape)

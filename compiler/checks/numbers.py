@@ -134,7 +134,7 @@ def delay_range(program: Program, target: Target, _: Placement) -> Iterator[Diag
 def graded_input_bits(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
     """E317: the encoded input fits one graded message."""
     limit = target.graded_input
-    low, high = program.input.minimum, program.input.maximum
+    low, high = program.input.message_range(program.timesteps)
     bits = max(high, 0).bit_length() if low >= 0 else signed_bits(low, high)
     if limit is not None and bits > limit.value:
         what = f"the encoded input {low}..{high} does not fit a graded message"

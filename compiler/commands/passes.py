@@ -15,6 +15,7 @@ PASS_NAMES = (
     "calibrate-thresholds",
     "compose-linear-maps",
     "balance-thresholds",
+    "encode-input",
     "gate-populations",
     "align-delays",
     "quantize-weights",

@@ -27,7 +27,7 @@ def evaluate_rates(
     """
     signal = spiking.input
     arranged = samples.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(samples), *signal.shape)
-    sent: dict[str, AnyFloat] = {INPUT: arranged / np.asarray(signal.step, dtype=samples.dtype)}
+    sent: dict[str, AnyFloat] = {INPUT: arranged / np.asarray(signal.message_value, dtype=samples.dtype)}
     rates: dict[str, AnyFloat] = {}
     for population in spiking.populations:
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))

@@ -93,8 +93,9 @@ class Population:
 class InputSignal:
     """The sample as the user gives it (``sample_shape``), permuted by ``axes`` and viewed as ``shape``.
 
-    ``step``, ``minimum`` and ``maximum``, set by ``quantize-weights``, are those of ``InputEncoding``; from then on
-    projections from ``INPUT`` take multiples of ``step``. ``integers`` is that of the network.
+    ``step``, ``minimum`` and ``maximum``, set by ``encode-input``, are those of ``InputEncoding``; from then on
+    projections from ``INPUT`` take what is sent, in multiples of ``message_value``. ``spread_over`` is how many steps
+    one integer is spread over: T, or 1 where every step sends it. ``integers`` is that of the network.
     """
 
     sample_shape: Shape
@@ -104,6 +105,22 @@ class InputSignal:
     minimum: int = 0
     maximum: int = 0
     integers: tuple[int, int] | None = None
+    spread_over: int = 1
+
+    @property
+    def message_value(self) -> float:
+        """What a message of 1 at every step stands for, in values of the float network."""
+        return self.step * self.spread_over
+
+    @property
+    def message_range(self) -> tuple[int, int]:
+        """Least and largest message of one step."""
+        return self.minimum // self.spread_over, -(-self.maximum // self.spread_over)
+
+    def window_range(self, timesteps: int) -> tuple[int, int]:
+        """Least and largest sum of the messages of ``timesteps`` steps, a window."""
+        times = timesteps // self.spread_over
+        return self.minimum * times, self.maximum * times
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,8 @@ def print_spiking(spiking: SpikingNetwork) -> str:
     lines = [
         f"spiking network {spiking.name}",
         f"  input {_shape(signal.sample_shape)} axes {signal.axes} as {_shape(signal.shape)} "
-        f"step {signal.step:.6g} range {signal.minimum}..{signal.maximum}",
+        f"step {signal.step:.6g} range {signal.minimum}..{signal.maximum}"
+        f"{' spread' if signal.spread_over > 1 else ''}",
     ]
     for population in spiking.populations:
         for projection in spiking.incoming(population.name):
@@ -62,7 +63,8 @@ def print_program(program: Program) -> str:
         f"program {program.name} for {program.target}, {program.schedule}, T = {program.timesteps}, "
         f"state {program.state_minimum}..{program.state_maximum}",
         f"  input {_shape(encoding.sample_shape)} axes {encoding.axes} as {_shape(encoding.shape)} "
-        f"step {encoding.step:.6g} range {encoding.minimum}..{encoding.maximum}",
+        f"step {encoding.step:.6g} range {encoding.minimum}..{encoding.maximum}"
+        f"{' spread' if encoding.spread else ''}",
     ]
     for population in program.populations:
         for projection in program.incoming(population.name):

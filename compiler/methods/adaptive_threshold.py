@@ -10,18 +10,18 @@ Neural Comput. Appl. 2024.
 
 from __future__ import annotations
 
-from ...runtime.program import Program
-from ..compilation import Built
-from ..neuron_choice import with_adaptive_thresholds
+from dataclasses import replace
+
+from ...runtime.program.neuron_models import MSAT as MSAT_NEURON
+from ..options import CompileOptions
 from .method import Method, largest_activation_uncalibrated
 
 
-def _adaptive(built: Built) -> Program:
-    return with_adaptive_thresholds(built.program, built.spiking)
+def _adaptive(options: CompileOptions) -> CompileOptions:
+    return replace(largest_activation_uncalibrated(options), neuron=MSAT_NEURON)
 
 
 MSAT = Method(
-    largest_activation_uncalibrated,
     _adaptive,
     needs_calibration=True,
     needs_relu=True,

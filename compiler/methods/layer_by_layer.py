@@ -39,7 +39,7 @@ def correct_layer_by_layer(built: Built, program: Program, correction: Correctio
     assert calibration is not None, "the method's needs are checked before"
     network = built.pipeline.stages["fold-batch-norm"].network
     encoded, _ = encode(program.input, calibration.inputs)
-    sent = {INPUT: encoded_input(encoded, program.input.shape, program.timesteps)}
+    sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
     inputs = calibration.as_float()
     last_reader = {p.source: p.target for p in program.projections}
     for population in program.populations[:-1]:

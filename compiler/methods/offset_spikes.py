@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...runtime.program import Program
-from ...runtime.program.neuron_models import cos
-from ..compilation import Built
+from ...runtime.program.neuron_models import COS as COS_NEURON
+from ..options import CompileOptions
 from .method import Method, uncalibrated
 
 
-def _shifted(built: Built) -> Program:
-    return replace(built.program, neuron=cos())
+def _shifted(options: CompileOptions) -> CompileOptions:
+    return replace(uncalibrated(options), neuron=COS_NEURON)
 
 
-COS = Method(uncalibrated, _shifted, plain_if=False, compared_on=("round",))
+COS = Method(_shifted, plain_if=False, compared_on=("round",))

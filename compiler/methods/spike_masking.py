@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...runtime.program import Program
-from ...runtime.program.neuron_models import srp
-from ..compilation import Built
+from ...runtime.program.neuron_models import SRP as SRP_NEURON
+from ..options import CompileOptions
 from .method import Method, uncalibrated
 
 
-def _masked(built: Built) -> Program:
-    return replace(built.program, neuron=srp())
+def _masked(options: CompileOptions) -> CompileOptions:
+    return replace(uncalibrated(options), neuron=SRP_NEURON)
 
 
-SRP = Method(uncalibrated, _masked, plain_if=False, compared_on=("round",))
+SRP = Method(_masked, plain_if=False, compared_on=("round",))

@@ -88,7 +88,7 @@ class CalibrateInitialPotential:
         from ...runtime.simulator import PopulationSimulator, encoded_input, joined
 
         encoded, _ = encode(program.input, samples.inputs)
-        sent = {INPUT: encoded_input(encoded, program.input.shape, program.timesteps)}
+        sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
         for population in program.populations[:-1]:
             wanted = _averaged(rates[population.name], self.granularity)

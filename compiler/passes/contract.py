@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...runtime.program import Program
+from ...runtime.program.neuron_models import IF
 from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
@@ -34,6 +35,8 @@ class Context:
     schedule: str = "pipelined"
     exact_layers: frozenset[str] = frozenset()
     """Populations that the schedule ``mixed`` gates."""
+    neuron: str = IF
+    """Model of the firing neurons that the program will be given."""
     aim: Network | None = None
     """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
 

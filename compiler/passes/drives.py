@@ -25,7 +25,7 @@ class Drive:
 
     ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
     share a kernel); rows of a sparse map are those of ``entries_by_row``. ``activity``, which broadcasts to it, is the
-    mean square of the messages; ``low`` and ``high`` bound one message.
+    mean square of the messages; ``low`` and ``high`` bound one message, ``window`` the sum of T of them.
     """
 
     projection: Projection
@@ -33,6 +33,7 @@ class Drive:
     activity: FloatArray
     low: int
     high: int
+    window: tuple[int, int]
 
 
 def mean_square_activity(
@@ -56,21 +57,24 @@ def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
     return np.asarray(average + 1e-3 * max(float(average.max()), 1e-6))
 
 
-def drives_of(spiking: SpikingNetwork, population: Population, activity: dict[str, FloatArray]) -> list[Drive]:
+def drives_of(
+    spiking: SpikingNetwork, population: Population, activity: dict[str, FloatArray], timesteps: int
+) -> list[Drive]:
     """See each projection onto ``population``; ``activity`` is that of ``mean_square_activity``."""
     drives = []
     for projection in spiking.incoming(population.name):
-        squares, messages = activity[projection.source], (0, 1)
+        squares, messages, window = activity[projection.source], (0, 1), (0, timesteps)
         if projection.source == INPUT:
-            squares = squares / (spiking.input.step * spiking.input.step)
-            messages = (spiking.input.minimum, spiking.input.maximum)
+            signal = spiking.input
+            squares = squares / (signal.message_value * signal.message_value)
+            messages, window = signal.message_range, signal.window_range(timesteps)
         if isinstance(projection.map, SparseMap):
             spread = np.repeat(squares, math.prod(spiking.source_shape(projection)) // squares.size)
             values = projection.map.weight, spread[projection.map.source]
             weight, seen = (entries_by_row(projection.map, each, population.shape) for each in values)
-            drives.append(Drive(projection, weight, seen, *messages))
         else:
-            drives.append(_drive_of(projection, population.shape[0], squares, messages))
+            weight, seen = _rows_of(projection, population.shape[0], squares)
+        drives.append(Drive(projection, weight, seen, *messages, window))
     return drives
 
 
@@ -91,17 +95,17 @@ def _place_in_row(entries: SparseMap) -> IntArray:
     return np.arange(len(entries.target)) - np.searchsorted(entries.target, entries.target)
 
 
-def _drive_of(projection: Projection, channels: int, activity: FloatArray, messages: tuple[int, int]) -> Drive:
-    """See ``projection`` from its targets' ``channels``; ``activity`` (source channels,) is spread over the fan-in."""
+def _rows_of(projection: Projection, channels: int, activity: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weights by the targets' ``channels``, and ``activity`` (source channels,) spread over the fan-in."""
     weight = projection.map.weight
     if isinstance(projection.map, ConvMap):
         outputs, inputs = weight.shape[:2]
         group = np.arange(outputs) // (outputs // projection.map.geometry.groups)
         seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
         spread = np.repeat(seen, int(np.prod(weight.shape[2:])), axis=1)[:, None, :]
-        return Drive(projection, weight.reshape(outputs, 1, -1), spread, *messages)
+        return weight.reshape(outputs, 1, -1), spread
     spread = np.repeat(activity, weight.shape[1] // activity.size)[None, None, :]
-    return Drive(projection, weight.reshape(channels, -1, weight.shape[1]), spread, *messages)
+    return weight.reshape(channels, -1, weight.shape[1]), spread
 
 
 def largest_weight(drive: Drive) -> FloatArray:

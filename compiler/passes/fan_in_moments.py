@@ -34,7 +34,7 @@ _MOST_POSITIONS = 1 << 14
 _SAMPLED_VALUES = 1 << 24
 
 Messages = dict[str, npt.NDArray[np.float32]]
-"""Per source (N, *its shape): rates in 0..1, for ``INPUT`` multiples of its step."""
+"""Per source (N, *its shape): rates in 0..1, for ``INPUT`` its mean message."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,8 @@ def calibration_messages(network: Network, spiking: SpikingNetwork, calibration:
 
 def _encoded(inputs: npt.NDArray[np.float32], signal: InputSignal) -> npt.NDArray[np.float32]:
     arranged = inputs.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(inputs), *signal.shape)
-    return np.asarray(np.clip(np.rint(arranged / signal.step), signal.minimum, signal.maximum), dtype=np.float32)
+    integers = np.clip(np.rint(arranged / signal.step), signal.minimum, signal.maximum)
+    return np.asarray(integers / signal.spread_over, dtype=np.float32)
 
 
 def fan_in_blocks(projections: tuple[Projection, ...], population: Population, messages: Messages) -> list[Block]:

@@ -57,6 +57,7 @@ class FoldIntegers:
                 spiking.input.minimum,
                 spiking.input.maximum,
                 spiking.input.integers,
+                spread=spiking.input.spread_over > 1,
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),

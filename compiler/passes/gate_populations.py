@@ -5,8 +5,8 @@ activation whatever the timing of the spikes:
 
     N_i = clip(floor((v0_i + sum_t I_i(t)) / theta_i), 0, T)
 
-No gate is needed where timing cannot matter: at T = 1, and where all input is the graded input, which is the same at
-every step, provided 0 <= v0 <= theta. See docs/exact-schedule.md for the proofs.
+No gate is needed where timing cannot matter: at T = 1, and where all input is graded input that is the same at
+every step (not spread over the window), provided 0 <= v0 <= theta. See docs/exact-schedule.md for the proofs.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ class GatePopulations:
 
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set ``hold`` as the schedule says; unchanged where no population is gated."""
-        spiking = spiking_level(state)
-        gated = frozenset(p.name for p in spiking.populations if _is_gated(spiking, p, context))
-        effect = {"schedule": context.schedule, "gated": sorted(gated)}
-        if not gated:
-            return Outcome(state, effect)
-        populations = tuple(replace(p, hold=context.timesteps) if p.name in gated else p for p in spiking.populations)
-        return Outcome(replace(state, spiking=spiking.with_parts(populations)), effect)
+        spiking = with_gated(spiking_level(state), context)
+        gated = sorted(p.name for p in spiking.populations if p.hold)
+        effect = {"schedule": context.schedule, "gated": gated}
+        return Outcome(replace(state, spiking=spiking) if gated else state, effect)
+
+
+def with_gated(spiking: SpikingNetwork, context: Context) -> SpikingNetwork:
+    """Set ``hold`` of the populations that the context's schedule gates."""
+    return spiking.with_parts(
+        tuple(replace(p, hold=context.timesteps) if _is_gated(spiking, p, context) else p for p in spiking.populations)
+    )
 
 
 def _is_gated(spiking: SpikingNetwork, population: Population, context: Context) -> bool:
@@ -46,5 +50,5 @@ def timing_matters(spiking: SpikingNetwork, population: Population, timesteps: i
     if population.threshold is None or timesteps == 1:
         return False
     starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
-    only_graded = all(p.source == INPUT for p in spiking.incoming(population.name))
-    return not (only_graded and bool(starts_inside.all()))
+    only_equal = spiking.input.spread_over == 1 and all(p.source == INPUT for p in spiking.incoming(population.name))
+    return not (only_equal and bool(starts_inside.all()))

@@ -4,7 +4,7 @@ A gated population starts B below what it would start from, so that no input can
 the gate, a pulse of +B at the first step after, gives it back. In a window of 2T steps a population that is not gated
 is closed by a pulse of -C after its T steps, so that nothing reaches the populations behind it while they fire.
 
-    B >= max(0, v0 + T sum_j w+_ij - theta_i + 1),    C >= max(0, v_i(T) + T b+_i - theta_i + 1)
+    B >= max(0, v0 + sum_j w+_ij N_j - theta_i + 1),    C >= max(0, v_i(T) + T b+_i - theta_i + 1)
 
 B and C are rounded up to what the target can deliver: as axons with the target's weights, or as a bias where the
 target can set one for a single step.
@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime.program import IntArray, Population, Program, Pulse
-from ...runtime.program.synapses import summed_input_range
+from ...runtime.program.synapses import summed_input_range, window_input_range
 from ...runtime.program.window_range import after_spike_test
 from ...targets import Target
 
@@ -43,9 +43,9 @@ def with_gates(program: Program, target: Target) -> Program:
 
 
 def _gate(program: Program, population: Population) -> IntArray:
-    _, high = summed_input_range(program, population)
+    _, high = window_input_range(program, population)
     assert population.threshold is not None, "a read-out has no gate"
-    return population.initial_potential + program.timesteps * np.maximum(high, 0) - population.threshold + 1
+    return np.asarray(population.initial_potential + np.maximum(high, 0) - population.threshold + 1)
 
 
 def _closing(program: Program, population: Population) -> IntArray:

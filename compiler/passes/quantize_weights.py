@@ -1,4 +1,4 @@
-"""Choose each population's integer threshold, each projection's exponent and the input's step; round the weights.
+"""Choose each population's integer threshold and each projection's exponent; round the weights.
 
     W'_ij -> round(W'_ij Theta_i / (2^e step)) step 2^e / Theta_i
 
@@ -28,7 +28,6 @@ from .contract import Compilation, Context, Outcome, spiking_level
 from .drives import Drive, drives_of, largest_weight, mean_square_activity, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
 from .fan_in_moments import Messages, calibration_messages, fan_in_blocks, fan_ins_apart
-from .input_encoding import choose_input, in_input_steps
 from .rounding import Moments, Rounding, candidate_thresholds, round_against, round_to_nearest
 from .scales import choose_thresholds, leaves_ranges, limit_configurations
 from .weight_grids import grid_thresholds
@@ -45,16 +44,14 @@ class QuantizeWeights:
     preserves: bool = False
 
     def run(self, state: Compilation, context: Context) -> Outcome:
-        """Set thresholds, exponents and input step; the effect lists bits and errors per population."""
+        """Set thresholds and exponents; the effect lists bits and errors per population."""
         spiking = spiking_level(state)
         activity = mean_square_activity(state.network, spiking, context.calibration)
-        spiking = replace(spiking, input=choose_input(spiking, context, activity))
-        spiking = in_input_steps(spiking)
         populations, projections, effects, remarks = [], [], {}, []
         calibration = context.calibration
         messages = None if calibration is None else calibration_messages(state.network, spiking, calibration)
         for population in spiking.populations:
-            drives = drives_of(spiking, population, activity)
+            drives = drives_of(spiking, population, activity, context.timesteps)
             choice = choose_exponents(population, drives, context)
             incoming = spiking.incoming(population.name)
             blocks = None if messages is None else _moments(incoming, population, messages)
@@ -71,9 +68,7 @@ class QuantizeWeights:
         order = {p.name: i for i, p in enumerate(spiking.projections)}
         projections.sort(key=lambda p: order[p.name])
         rounded = spiking.with_parts(tuple(populations), tuple(projections))
-        encoding = {"step": rounded.input.step, "minimum": rounded.input.minimum, "maximum": rounded.input.maximum}
-        effect = {"input": encoding, "layers": effects}
-        return Outcome(replace(state, spiking=rounded), effect, tuple(remarks))
+        return Outcome(replace(state, spiking=rounded), {"layers": effects}, tuple(remarks))
 
 
 def _moments(incoming: tuple[Projection, ...], population: Population, messages: Messages) -> Moments:

@@ -89,6 +89,13 @@ def _balance_thresholds(effect: Effect) -> str:
     )
 
 
+def _encode_input(effect: Effect) -> str:
+    return _sentence(
+        f"input as whole numbers from {effect['minimum']} to {effect['maximum']}",
+        "each spread over the window" if effect["spread"] else "each sent at every step",
+    )
+
+
 def _gate_populations(effect: Effect) -> str:
     gated = effect["gated"]
     if not gated:
@@ -107,13 +114,12 @@ def _align_delays(effect: Effect) -> str:
 
 
 def _quantize_weights(effect: Effect) -> str:
-    signal, layers = effect["input"], effect["layers"]
+    layers = effect["layers"]
     worst = max(layers, key=lambda name: layers[name]["worst_rounding"])
     names = {"nearest": "to the nearest", "error feedback": "so that errors cancel on calibration data"}
     ways = sorted({names[layer["rounding"]] for layer in layers.values()})
     kept = sum(layer.get("kept", 0) for layer in layers.values())
     return _sentence(
-        f"input as whole numbers from {signal['minimum']} to {signal['maximum']}",
         f"weights of {_range([layer['weight_bits'] for layer in layers.values()], '{}', '{} to {}')} bits",
         f"rounded {' and '.join(ways)}",
         f"those of {counted(kept, 'channel')} kept on the grid that they were trained on" if kept else "",
@@ -173,6 +179,7 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "calibrate-thresholds": _calibrate_thresholds,
     "compose-linear-maps": _compose_linear_maps,
     "balance-thresholds": _balance_thresholds,
+    "encode-input": _encode_input,
     "gate-populations": _gate_populations,
     "align-delays": _align_delays,
     "quantize-weights": _quantize_weights,

@@ -148,9 +148,9 @@ def build_process(program: Program, *, stock: bool = False, name: str | None = N
     """A ``CompiledNetwork``: ``program`` as one Lava process, to be wired into a Lava network in this interpreter.
 
     Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape); with T = ``program.timesteps``
-    and P = ``program.window``, sample n goes in at time steps n*P + 1 .. n*P + T, and ``v_out`` is its result at time
-    step n*P + depth + T and at no other. Run it with ``run_config()``. ``stock``: also refuse (E504, E505) what
-    Lava's own models of Conv and Dense would compute wrongly.
+    and P = ``program.window``, ``program.input.messages`` of sample n go in at time steps n*P + 1 .. n*P + T, and
+    ``v_out`` is its result at time step n*P + depth + T and at no other. Run it with ``run_config()``. ``stock``: also
+    refuse (E504, E505) what Lava's own models of Conv and Dense would compute wrongly.
     Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.
     """
     require_plain_neurons(program)

@@ -23,7 +23,8 @@ STOCK_PARAMETER_LIMIT = 127
 def message_bounds(program: Program, source: str) -> tuple[int, int]:
     """Smallest and largest message of ``source``, the zeros around the samples included."""
     if source == INPUT:
-        return min(0, program.input.minimum), max(0, program.input.maximum)
+        low, high = program.input.message_range(program.timesteps)
+        return min(0, low), max(0, high)
     return 0, 1
 
 

@@ -87,6 +87,7 @@ def _connect(job: Job) -> Any:
         file=job.input_file,
         timesteps=program.timesteps,
         window=program.window,
+        encoding=program.input,
         lanes=job.lanes,
         name=INPUT,
     )

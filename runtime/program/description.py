@@ -21,12 +21,12 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers", "coordinates", "score_unit")
+_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "score_unit", "input", *_PARTS)
-_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers")
+_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers", "spread")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
 _PULSE = ("name", "target", "step", "weight", "exponent", "axons")
@@ -57,8 +57,9 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
             "step": encoding.step.hex(),
             "minimum": encoding.minimum,
             "maximum": encoding.maximum,
-            # Left out for models of floats, so that their programs keep the bytes they had before there were others.
+            # Left out for models of floats, and for input that is the same at every step.
             **({} if encoding.integers is None else {"integers": list(encoding.integers)}),
+            **({"spread": True} if encoding.spread else {}),
         },
         "populations": [
             {
@@ -156,6 +157,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             minimum=_integer(encoding["minimum"]),
             maximum=_integer(encoding["maximum"]),
             integers=_range(encoding["integers"]) if "integers" in encoding else None,
+            spread=_flag(encoding["spread"]) if "spread" in encoding else False,
         ),
         populations=tuple(
             Population(

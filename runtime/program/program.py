@@ -131,6 +131,12 @@ class InputEncoding:
     are permuted by ``axes`` and reshaped to ``shape``. Bytes count as x = byte / 255, unless the model takes integers:
     then ``integers``, the smallest and the largest that its input can hold, is given, and x is the integer. Both
     ``minimum`` and ``maximum`` are part of the overflow proof.
+
+    The same x_int is sent at every step, or, where it is ``spread``, once in the window: at step t = 0..T-1
+
+        x_t = floor((t+1) x_int / T) - floor(t x_int / T)
+
+    which is x_int / T rounded down or up, and adds up to x_int over the T steps without loss.
     """
 
     sample_shape: Shape
@@ -140,6 +146,24 @@ class InputEncoding:
     minimum: int
     maximum: int
     integers: tuple[int, int] | None = None
+    spread: bool = False
+
+    def messages(self, samples: IntArray, step: int, timesteps: int) -> IntArray:
+        """What is sent of ``samples`` (..., *shape) at ``step`` 0..T-1 of a window of ``timesteps``."""
+        if not self.spread:
+            return samples
+        return np.asarray((step + 1) * samples // timesteps - step * samples // timesteps)
+
+    def message_range(self, timesteps: int) -> tuple[int, int]:
+        """Least and largest integer that is sent at any one step of a window of ``timesteps``."""
+        if not self.spread:
+            return self.minimum, self.maximum
+        return self.minimum // timesteps, -(-self.maximum // timesteps)
+
+    def window_range(self, timesteps: int) -> tuple[int, int]:
+        """Least and largest sum of what is sent in a window of ``timesteps``."""
+        times = 1 if self.spread else timesteps
+        return self.minimum * times, self.maximum * times
 
 
 @dataclass(frozen=True, slots=True, eq=False)

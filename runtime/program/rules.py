@@ -24,7 +24,7 @@ from .program import (
     Shape,
     SparseSynapses,
 )
-from .synapses import fan_in_weight
+from .synapses import fan_in_weight, largest_message
 from .window_range import window_range
 
 SCHEDULES = ("pipelined", "exact", "mixed")
@@ -145,6 +145,8 @@ def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield INPUT, f"the input step {encoding.step} is not positive, or beyond {_LARGEST_STEP:g}"
     if encoding.minimum >= encoding.maximum:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} is empty"
+    if encoding.spread and program.neuron != PLAIN_IF:
+        yield INPUT, f"the input is spread over the window, but the neuron model is '{program.neuron.name}'"
     if max(abs(encoding.minimum), abs(encoding.maximum)) >= 1 << 31:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} does not fit 32 bits"
 
@@ -177,7 +179,8 @@ def _timing_contradictions(program: Program) -> Iterator[tuple[str | None, str]]
         if population.gated or population.threshold is None:
             continue
         starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
-        if any(p.source != INPUT for p in program.incoming(population.name)) or not starts_inside.all():
+        varies = program.input.spread or any(p.source != INPUT for p in program.incoming(population.name))
+        if varies or not starts_inside.all():
             yield population.name, "the schedule is exact, but the population's count depends on timing"
 
 
@@ -238,8 +241,7 @@ def _reach(program: Program, population: Population) -> float:
     for projection in program.incoming(population.name):
         # Without its exponent: a sum of at most 2^26 weights below 2^31 does not wrap.
         fan_in = float(fan_in_weight(program, replace(projection, exponent=0)).max())
-        graded = max(abs(program.input.minimum), abs(program.input.maximum))
-        drive += fan_in * 2.0 ** min(projection.exponent, _WORD) * (graded if projection.source == INPUT else 1)
+        drive += fan_in * 2.0 ** min(projection.exponent, _WORD) * largest_message(program, projection)
     drive += sum(
         _largest(p.weight) * 2.0**p.exponent * max(p.axons, 1) for p in program.pulses if p.target == population.name
     )

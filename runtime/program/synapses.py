@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses
@@ -11,7 +13,8 @@ def largest_message(program: Program, projection: Projection) -> int:
     """Largest magnitude that one source neuron sends in a step: 1 for spikes, the range for graded input."""
     if projection.source != INPUT:
         return 1
-    return max(abs(program.input.minimum), abs(program.input.maximum))
+    low, high = program.input.message_range(program.timesteps)
+    return max(abs(low), abs(high))
 
 
 def sum_by_target(synapses: Synapses, weight: IntArray, targets: int) -> IntArray:
@@ -39,23 +42,50 @@ def summed_input_range(program: Program, population: Population) -> tuple[IntArr
 
     In weight units. Padding counts as input, so the bound holds at the edges of a map too.
     """
+    return _range_of_sum(program, population, program.input.message_range(program.timesteps), spikes=1)
+
+
+def window_input_range(program: Program, population: Population) -> tuple[IntArray, IntArray]:
+    """Least and largest sum of the synaptic input of a window's T steps, as ``summed_input_range``."""
+    graded = program.input.window_range(program.timesteps)
+    return _range_of_sum(program, population, graded, spikes=program.timesteps)
+
+
+def input_range_of_steps(program: Program, population: Population) -> Iterator[tuple[IntArray, IntArray]]:
+    """What each of the T steps adds to the bounds of the input summed since the window began.
+
+    The bounds of the sum are tighter than the sum of ``summed_input_range`` where the input is spread.
+    """
+    known: dict[tuple[int, int], tuple[IntArray, IntArray]] = {}
+    ends = np.array([program.input.minimum, program.input.maximum])
+    for step in range(program.timesteps):
+        low, high = program.input.messages(ends, step, program.timesteps)
+        graded = int(low), int(high)
+        if graded not in known:
+            known[graded] = _range_of_sum(program, population, graded, spikes=1)
+        yield known[graded]
+
+
+def _range_of_sum(
+    program: Program, population: Population, graded: tuple[int, int], spikes: int
+) -> tuple[IntArray, IntArray]:
+    """Bounds of the input if input neurons send sums within ``graded`` and others up to ``spikes`` spikes."""
     low = high = np.zeros((1,) * len(population.shape), dtype=np.int64)
     for projection in program.incoming(population.name):
-        least, most = _input_range(program, projection)
+        least, most = _input_range(program, projection, graded if projection.source == INPUT else (0, spikes))
         shared = isinstance(projection.synapses, ConvSynapses)
         shape = (-1, *(1,) * (len(population.shape) - 1)) if shared else population.shape
         low, high = low + least.reshape(shape), high + most.reshape(shape)
     return low, high
 
 
-def _input_range(program: Program, projection: Projection) -> tuple[IntArray, IntArray]:
+def _input_range(program: Program, projection: Projection, sent: tuple[int, int]) -> tuple[IntArray, IntArray]:
     synapses, targets = projection.synapses, program.population(projection.target).neurons
     total = sum_by_target(synapses, synapses.weight, targets)
     magnitude = sum_by_target(synapses, np.abs(synapses.weight), targets)
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
-    least, most = (program.input.minimum, program.input.maximum) if projection.source == INPUT else (0, 1)
     # A source outside the map, or a silent one, sends zero.
-    least, most = min(least, 0), max(most, 0)
+    least, most = min(sent[0], 0), max(sent[1], 0)
     # A negative exponent is refused where exponents are checked.
     exponent = max(projection.exponent, 0)
     low, high = inhibition * most + excitation * least, excitation * most + inhibition * least

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .program import IntArray, Population, Program
-from .synapses import summed_input_range
+from .synapses import input_range_of_steps, summed_input_range
 
 Numbers = npt.NDArray[Any]
 Interval = tuple[Numbers, Numbers]
@@ -37,8 +37,8 @@ class WindowRange:
 
 def window_range(program: Program, population: Population) -> WindowRange:
     """Bounds over one window of ``population``, whatever its sources send."""
-    low, high = summed_input_range(program, population)
-    silent = np.zeros_like(low)
+    received = _received_by_step(program, population)
+    silent = np.zeros_like(received[0][0])
     pulses = program.potential_of_pulses(population.name)
     v = population.initial_potential, population.initial_potential
     lowest, highest, loudest = v[0], v[1], None
@@ -46,7 +46,7 @@ def window_range(program: Program, population: Population) -> WindowRange:
     steps = counted if population.threshold is None else range(1, program.window + 1)
     for step in steps:
         extra = population.bias + pulses.get(step, 0)
-        given = (low, high) if step <= program.timesteps else (silent, silent)
+        given = received[step - 1] if step <= program.timesteps else (silent, silent)
         u = v[0] + given[0] + extra, v[1] + given[1] + extra
         if step in counted:
             lowest, highest = np.minimum(lowest, u[0]), np.maximum(highest, u[1])
@@ -55,6 +55,13 @@ def window_range(program: Program, population: Population) -> WindowRange:
             loudest = above if loudest is None else np.maximum(loudest, above)
         v = after_spike_test(u, population.threshold, unit=1)
     return WindowRange(lowest, highest, loudest)
+
+
+def _received_by_step(program: Program, population: Population) -> list[Interval]:
+    """Bounds of the synaptic input of each step; where nothing is subtracted in between, those of its running sum."""
+    if program.input.spread and (population.gated or population.threshold is None):
+        return list(input_range_of_steps(program, population))
+    return [summed_input_range(program, population)] * program.timesteps
 
 
 def after_spike_test(u: Interval, threshold: Numbers | None, unit: float) -> Interval:

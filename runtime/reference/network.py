@@ -72,7 +72,9 @@ class _Machine:
         program = self.program
         sample, step_in_window = divmod(step - 1, program.window)
         is_inside = sample < len(self.samples) and step_in_window < program.first_pass_steps + program.timesteps
-        graded = self.samples[sample] if is_inside else np.zeros(program.input.shape, dtype=np.int64)
+        if not is_inside:
+            return np.zeros(program.input.shape, dtype=np.int64)
+        graded = program.input.messages(self.samples[sample], step_in_window, program.timesteps)
         return graded * LARGEST_PAYLOAD if program.neuron.name == MSAT else graded
 
     def _integrate_and_fire(self, population: Population, current: IntArray, step: int) -> IntArray:

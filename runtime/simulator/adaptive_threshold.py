@@ -31,7 +31,7 @@ class AdaptiveThresholdSimulator:
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), the first of which is number ``first`` of the run."""
         timesteps = self._program.timesteps
-        sent = {INPUT: encoded_input(samples, self._program.input.shape, timesteps)}
+        sent = {INPUT: encoded_input(self._program.input, samples, timesteps)}
         counts: dict[str, int] = {}
         trains: dict[str, SpikeTrains] = {}
         for place, layer in enumerate(self._layers):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import IntArray, Shape
+from ..program import InputEncoding, IntArray, Shape
 from .loops import loops_for
 from .reduction import map_shape
 
@@ -20,7 +20,8 @@ Messages = npt.NDArray[Any]
 class Sent:
     """What one source sends: ``trains`` (T, n, H, W, C), counts (n, H, W, C) of spikes, or ``graded`` input.
 
-    Trains and counts are made from one another when they are asked for.
+    Trains and counts are made from one another when they are asked for. ``graded`` input is the same at every step;
+    where it is spread, its messages are the trains, and the integers that they add up to the counts.
     """
 
     def __init__(
@@ -100,11 +101,17 @@ def joined(parts: Sequence[Sent]) -> Sent:
     return Sent(parts[0].timesteps, trains=np.concatenate([part.trains for part in parts], axis=1))
 
 
-def encoded_input(samples: IntArray, shape: Shape, timesteps: int) -> Sent:
+def encoded_input(encoding: InputEncoding, samples: IntArray, timesteps: int) -> Sent:
     """Graded input ``samples`` (n, *shape) as maps."""
-    height, width, channels = map_shape(shape)
+    height, width, channels = map_shape(encoding.shape)
     maps = samples.reshape(len(samples), channels, height, width).transpose(0, 2, 3, 1)
-    return Sent(timesteps, graded=np.ascontiguousarray(maps))
+    maps = np.ascontiguousarray(maps)
+    if not encoding.spread:
+        return Sent(timesteps, graded=maps)
+    trains = np.empty((timesteps, *maps.shape), dtype=np.int32)
+    for step in range(timesteps):
+        trains[step] = encoding.messages(maps, step, timesteps)
+    return Sent(timesteps, trains=trains, counts=maps)
 
 
 @functools.cache
@@ -122,7 +129,7 @@ def sum_over_pool(maps: Messages, pool: tuple[int, int], largest: int) -> Messag
         return maps
     *leading, height, width, channels = maps.shape
     size = (math.ceil(height / pool[0]), math.ceil(width / pool[1]))
-    kind = maps.dtype if maps.dtype.kind != "u" else np.dtype(narrowest_unsigned(largest))
+    kind = np.dtype(np.int64) if maps.dtype.kind != "u" else np.dtype(narrowest_unsigned(largest))
     sums = np.zeros((*leading, *size, channels), dtype=kind)
     loops = loops_for(maps.size) if maps.dtype.kind == "u" else None
     if loops is not None:

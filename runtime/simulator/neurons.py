@@ -40,7 +40,7 @@ def layer_input(layer: Layer, sent: Mapping[str, Sent], samples: int) -> LayerIn
         source = sent[connection.source]
         messages = source.graded if source.graded is not None else source.messages(layer.by_counts)
         pooled = sum_over_pool(messages, connection.reduced.pool, connection.largest)
-        if isinstance(connection.kernel, IdentityKernel) and source.graded is None and direct is None:
+        if isinstance(connection.kernel, IdentityKernel) and pooled.dtype.kind == "u" and direct is None:
             direct, factor = pooled, connection.kernel.factor
             continue
         leading = pooled.shape[:-3]

@@ -106,7 +106,7 @@ def plan_layer(program: Program, population: Population, choose: ChooseKernel = 
         map_shape(population.shape),
         program.timesteps,
         bounds,
-        tuple(_connection(p, r, steps, choose, _message(program, p, spike)) for p, r in reduced),
+        tuple(_connection(program, p, r, steps, choose, _message(program, p, spike)) for p, r in reduced),
         arrange_neurons(program, population, bounds.state),
     )
 
@@ -162,10 +162,13 @@ def _message(program: Program, projection: Projection, spike: int) -> int:
     return largest_message(program, projection) * (1 if projection.source == INPUT else spike)
 
 
-def _connection(projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel, one: int) -> Connection:
+def _connection(
+    program: Program, projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel, one: int
+) -> Connection:
     graded = projection.source == INPUT
-    # Graded input is the same at every step, so its sum is taken after the kernel.
-    largest = one * reduced.pool[0] * reduced.pool[1] * (1 if graded else steps)
+    # The sum of graded input that is the same at every step is taken after the kernel.
+    summed = steps if not graded or program.input.spread else 1
+    largest = one * reduced.pool[0] * reduced.pool[1] * summed
     kernel = choose(reduced.form, projection.exponent, largest, graded)
     return Connection(projection.source, reduced, kernel, largest)
 

@@ -44,7 +44,7 @@ class SecondPassSimulator:
 
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
-        graded = encoded_input(samples, self._program.input.shape, self._program.timesteps)
+        graded = encoded_input(self._program.input, samples, self._program.timesteps)
         before, sent = {INPUT: graded}, {INPUT: graded}
         counts: dict[str, int] = {}
         trains: dict[str, SpikeTrains] = {}

@@ -143,7 +143,7 @@ class ProcessorSimulator:
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
         timesteps = self._program.timesteps
-        sent = {INPUT: encoded_input(samples, self._program.input.shape, timesteps)}
+        sent = {INPUT: encoded_input(self._program.input, samples, timesteps)}
         counts: dict[str, int] = {}
         trains: dict[str, SpikeTrains] = {}
         for layer in self._layers:

@@ -41,8 +41,9 @@ class TensorSimulator:
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
         program, torch = self._program, self._torch
-        graded = encoded_input(samples, program.input.shape, program.timesteps).graded
-        sent: dict[str, Tensor] = {INPUT: torch.from_numpy(graded).to(self._device)}
+        given = encoded_input(program.input, samples, program.timesteps)
+        messages = given.trains if given.graded is None else given.graded
+        sent: dict[str, Tensor] = {INPUT: torch.from_numpy(messages).to(self._device)}
         last_reader = last_readers(program)
         counts: dict[str, int] = {}
         trains: dict[str, Any] = {}
@@ -83,11 +84,11 @@ class TensorSimulator:
         total = self._torch.zeros((steps, samples, *layer.map), dtype=self._state(layer), device=self._device)
         for connection in layer.incoming:
             messages = sent[connection.source]
-            if connection.source == INPUT:
+            if connection.source == INPUT and not self._program.input.spread:
                 given = self._applied(connection, messages[None], layer).to(total.dtype)
                 total += given * layer.timesteps if layer.by_counts else given
             elif layer.by_counts:
-                counts = messages.sum(0, keepdim=True, dtype=self._torch.int32)
+                counts = messages.sum(0, keepdim=True, dtype=self._torch.int64)
                 total += self._applied(connection, counts, layer)
             else:
                 total += self._applied(connection, messages, layer)
@@ -101,7 +102,7 @@ class TensorSimulator:
         if pool == (1, 1):
             return maps
         samples, height, width, channels = maps.shape
-        wide = maps.to(self._torch.int32 if maps.dtype == self._torch.uint8 else maps.dtype)
+        wide = maps.to(self._torch.int32 if maps.dtype == self._torch.uint8 else self._torch.int64)
         filled = self._torch.nn.functional.pad(wide, (0, 0, 0, -width % pool[1], 0, -height % pool[0]))
         return filled.reshape(samples, -(-height // pool[0]), pool[0], -(-width // pool[1]), pool[1], channels).sum(
             (2, 4)

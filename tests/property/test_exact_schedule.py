@@ -34,7 +34,7 @@ CASES = {
 
 def quantised_counts(program: Program, samples: IntArray) -> dict[str, IntArray]:
     """Counts of the integer quantised network: no time in it, sums and one rounding per layer; and the scores."""
-    sent: dict[str, IntArray] = {INPUT: program.timesteps * samples}
+    sent: dict[str, IntArray] = {INPUT: samples if program.input.spread else program.timesteps * samples}
     for population in program.populations:
         opened = sum(p.potential for p in program.pulses if p.target == population.name and population.gated)
         total = np.zeros((len(samples), *population.shape), dtype=np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +59,28 @@ def test_decoding_undoes_encoding_on_the_grid() -> None:
     values = np.arange(-8, 9)[None] * 0.25
     encoded, _ = encode(encoding, values)
     np.testing.assert_array_equal(encoded * encoding.step, values)
+
+
+@given(
+    samples=st.lists(st.integers(-(1 << 31), 1 << 31), min_size=1, max_size=9),
+    timesteps=st.integers(1, 40),
+)
+def test_spread_integers_add_up_to_themselves_evenly(samples: list[int], timesteps: int) -> None:
+    low, high = min(0, *samples), max(1, *samples)
+    encoding = replace(flat(1.0, low, high, len(samples)), spread=True)
+    sent = np.stack([encoding.messages(np.array(samples), step, timesteps) for step in range(timesteps)])
+    assert sent.sum(axis=0).tolist() == samples
+    for place, sample in enumerate(samples):
+        assert set(sent[:, place].tolist()) <= {sample // timesteps, -(-sample // timesteps)}
+    least, most = encoding.message_range(timesteps)
+    assert least <= sent.min() <= sent.max() <= most
+    assert encoding.window_range(timesteps) == (low, high)
+
+
+def test_an_integer_that_is_not_spread_comes_at_every_step() -> None:
+    encoding, samples = flat(1.0, -3, 9, 2), np.array([-3, 7])
+    assert [encoding.messages(samples, step, 4).tolist() for step in range(4)] == [[-3, 7]] * 4
+    assert (encoding.message_range(4), encoding.window_range(4)) == ((-3, 9), (-12, 36))
 
 
 def test_clipping_is_remarked() -> None:

@@ -12,8 +12,9 @@ class CompiledNetwork(AbstractProcess):  # type: ignore[misc]
     """A program to be wired into a Lava network.
 
     With T = ``program.timesteps`` and P = ``program.window`` (T, or 2T where a population is gated): ``a_in``
-    (*program.input.shape) takes the encoded graded input of sample n at time steps n*P + 1 .. n*P + T, and zeros at
-    all others; outside ``program.input``'s minimum and maximum nothing is proved to fit. ``s_out`` and ``v_out``
+    (*program.input.shape) takes at time steps n*P + 1 + t, t = 0..T-1, what ``program.input.messages`` makes of the
+    encoded sample n at step t, and zeros at all others; outside ``program.input``'s minimum and maximum nothing is
+    proved to fit. ``s_out`` and ``v_out``
     (*readout.shape) send the read-out's spikes and its membrane potential. The result of sample n is ``v_out`` at
     time step n*P + depth + T, and at no other: before it the read-out still integrates, after it the next window, or
     what else arrives, changes it. It is read by a sink, or a process of one's own, that looks at that step. Under any

@@ -93,17 +93,21 @@ class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
         self.timesteps = proc_params["timesteps"]
         self.window = proc_params["window"]
         self.lanes = proc_params["lanes"]
+        self.encoding = proc_params["encoding"]
         self.silence = np.zeros(proc_params["shape"], dtype=np.int32)
-        self.sent = self.silence.copy()
+        self.sample = np.zeros(proc_params["shape"], dtype=np.int64)
 
     def run_spk(self) -> None:
         """One time step."""
         window, step = divmod(self.time_step - 1, self.window)
         if step == 0:
             self._load(self.samples[window * self.lanes : (window + 1) * self.lanes])
-        self.s_out.send(self.sent if step < self.timesteps else self.silence)
+        if step < self.timesteps:
+            self.s_out.send(self.encoding.messages(self.sample, step, self.timesteps).astype(np.int32))
+        else:
+            self.s_out.send(self.silence)
 
     def _load(self, samples: Any) -> None:
-        by_lane = self.sent.reshape(self.lanes, -1)
+        by_lane = self.sample.reshape(self.lanes, -1)
         by_lane[: len(samples)] = samples
         by_lane[len(samples) :] = 0

@@ -70,7 +70,9 @@ class Delay(AbstractProcess):  # type: ignore[misc]
 
 
 class SampleSource(AbstractProcess):  # type: ignore[misc]
-    """Sends each sample of a file for the first ``timesteps`` of ``window`` steps, zeros in between and after.
+    """Sends each sample of a file in the first ``timesteps`` of ``window`` steps, zeros in between and after.
+
+    ``encoding`` (an ``InputEncoding``) says what of it at which step.
 
     Sample n of the ``.npy`` file (N, values), in port order, goes to lane n % ``lanes`` in window
     n // ``lanes``. ``shape`` is any that holds ``lanes`` samples.
@@ -83,8 +85,11 @@ class SampleSource(AbstractProcess):  # type: ignore[misc]
         file: Path,
         timesteps: int,
         window: int,
+        encoding: Any,
         lanes: int = 1,
         name: str | None = None,
     ) -> None:
-        super().__init__(shape=shape, file=file, timesteps=timesteps, window=window, lanes=lanes, name=name)
+        super().__init__(
+            shape=shape, file=file, timesteps=timesteps, window=window, encoding=encoding, lanes=lanes, name=name
+        )
         self.s_out = OutPort(shape=shape)

@@ -21,7 +21,7 @@ def _block(random: np.random.Generator) -> Block:
 
 def _drive(weight: Any) -> Drive:
     projection: Any = None
-    return Drive(projection, weight[:, None, :], np.ones((1, 1, _FAN_IN)), 0, 1)
+    return Drive(projection, weight[:, None, :], np.ones((1, 1, _FAN_IN)), 0, 1, (0, 4))
 
 
 def test_weights_on_a_grid_of_their_own_stay_on_it() -> None:

@@ -115,8 +115,8 @@ def test_drives_measure_as_those_of_the_matrices(spiking: SpikingNetwork) -> Non
     activity = {p.name: random.random(p.shape[0]) for p in spiking.populations}
     activity[INPUT] = random.random(spiking.input.shape[0])
     for population in spiking.populations:
-        sparse = drives_of(spiking, population, activity)
-        dense = drives_of(with_matrices(spiking), population, activity)
+        sparse = drives_of(spiking, population, activity, 4)
+        dense = drives_of(with_matrices(spiking), population, activity, 4)
         threshold, exponents = random.uniform(20, 90, population.shape[0]), (1,) * len(sparse)
         assert np.array_equal(largest_weight(sparse[0]), largest_weight(dense[0]))
         errors = []
@@ -180,7 +180,7 @@ def test_rows_are_rounded_to_nearest_and_their_error_is_known() -> None:
     random = np.random.default_rng(3)
     weight, mean, variance = random.normal(size=(3, 4, 5)), random.random((3, 4, 5)), random.random((3, 4, 5))
     projection: Projection = None  # type: ignore[assignment]
-    drive = Drive(projection, weight, np.ones((1, 1, 5)), 0, 1)
+    drive = Drive(projection, weight, np.ones((1, 1, 5)), 0, 1, (0, 4))
     candidates = np.array([[20.0, 30, 40], [25, 35, 45]])
     own = np.array([23.6, 36.7, 43.8])
     for given in (None, own):

@@ -50,6 +50,17 @@ def matrix_of(synapses: Synapses, source: Shape, target: Shape) -> IntArray:
     return matrix.reshape(int(np.prod(target)), int(np.prod(source)))
 
 
+def graded(program: Program, samples: IntArray, t: int) -> IntArray:
+    """What the input sends at step ``t`` of the run; where it is spread, what the steps before leave to be sent."""
+    sample, step = divmod(t, program.timesteps)
+    if not program.input.spread:
+        return samples[sample]
+    parts = [
+        int(v) * (step + 1) // program.timesteps - int(v) * step // program.timesteps for v in samples[sample].flat
+    ]
+    return np.array(parts).reshape(program.input.shape)
+
+
 @dataclass
 class Expected:
     readout: IntArray
@@ -61,7 +72,7 @@ def expect(program: Program, samples: IntArray) -> Expected:
     window, count = program.timesteps, len(samples)
     steps = count * window + program.depth
     silent = np.zeros(int(np.prod(program.input.shape)), dtype=np.int64)
-    sent = {INPUT: [samples[t // window].reshape(-1) if t < count * window else silent for t in range(steps)]}
+    sent = {INPUT: [graded(program, samples, t).reshape(-1) if t < count * window else silent for t in range(steps)]}
     sent |= {p.name: [] for p in program.populations}
     matrices = {
         p.name: matrix_of(p.synapses, program.source_shape(p), program.population(p.target).shape) << p.exponent
@@ -224,11 +235,17 @@ def test_convolutions(stock: bool, fused: bool, timesteps: int, samples: int) ->
 
 
 @pytest.mark.parametrize(
-    ("stock", "fused", "timesteps"),
-    [(False, True, 3), pytest.param(False, False, 3, marks=pytest.mark.slow), (True, False, 4)],
+    ("stock", "fused", "timesteps", "spread"),
+    [
+        (False, True, 3, False),
+        (False, True, 3, True),
+        pytest.param(False, False, 3, True, marks=pytest.mark.slow),
+        (True, False, 4, True),
+    ],
 )
-def test_residual_paths(stock: bool, fused: bool, timesteps: int) -> None:
+def test_residual_paths(stock: bool, fused: bool, timesteps: int, spread: bool) -> None:
     net = residual(timesteps)
+    net.program = replace(net.program, input=replace(net.program.input, spread=spread))
     agree(net.program, net.samples(3), stock=stock, fused=fused)
 
 

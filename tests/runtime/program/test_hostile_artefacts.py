@@ -84,6 +84,8 @@ def edits() -> Iterator[tuple[str, Any, str]]:
     yield "input.step", "0x1p99999", "E611"
     yield "input.maximum", 1 << 40, "E613"
     yield "input.maximum", -1, "E613"
+    yield "input.spread", 1, "E611"
+    yield "input.spread", None, "E611"
     yield "populations", [], "E613"
     yield "populations", {}, "E611"
     yield "populations", 3, "E611"

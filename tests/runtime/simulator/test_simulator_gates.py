@@ -90,7 +90,9 @@ class Growing:
         readout = replace(self.populations[-1], threshold=None, gated=False)
         program = Program(
             "random", "lava", "pipelined", self.timesteps, -(1 << 30), (1 << 30) - 1,
-            InputEncoding((2, 6, 7), (0, 1, 2), (2, 6, 7), 1.0, -largest, largest),
+            InputEncoding(
+                (2, 6, 7), (0, 1, 2), (2, 6, 7), 1.0, -largest, largest, spread=bool(self.random.integers(2))
+            ),
             (*self.populations[:-1], readout), tuple(self.projections),
         )  # fmt: skip
         return with_gates(program)
@@ -248,7 +250,7 @@ def test_populations_run_one_at_a_time_give_what_the_run_gives(gates: str) -> No
     program, samples = random_program(11, GATES[gates]), random_samples(11, 4)
     expected = simulate(program, samples, record=True)
     assert expected.spike_trains is not None
-    sent = {INPUT: encoded_input(samples, program.input.shape, program.timesteps)}
+    sent = {INPUT: encoded_input(program.input, samples, program.timesteps)}
     for population in program.populations[:-1]:
         simulator = PopulationSimulator(program, population)
         sent[population.name] = simulator.fire(simulator.receive(sent, 4), population.initial_potential)
@@ -267,7 +269,7 @@ def test_another_initial_potential_widens_the_numbers_that_hold_it() -> None:
     assert plan_layer(program, first).bounds.state is np.float32
     simulator = PopulationSimulator(program, first)
     samples = random_samples(5, 2)
-    received = simulator.receive({INPUT: encoded_input(samples, program.input.shape, program.timesteps)}, 2)
+    received = simulator.receive({INPUT: encoded_input(program.input, samples, program.timesteps)}, 2)
     moved = replace(program, populations=(replace(first, initial_potential=far), *program.populations[1:]))
     expected = run_reference(moved, samples, record=True).spike_trains
     assert expected is not None

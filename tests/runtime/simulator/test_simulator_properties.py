@@ -77,7 +77,7 @@ def random_program(seed: int, *, narrow_state: bool = False) -> Program:
         timesteps=int(random.integers(1, 6)),
         state_minimum=-bound,
         state_maximum=bound - 1,
-        input=InputEncoding((2, 7, 8), (0, 1, 2), (2, 7, 8), 1.0, -8, 7),
+        input=InputEncoding((2, 7, 8), (0, 1, 2), (2, 7, 8), 1.0, -8, 7, spread=bool(seed % 2)),
         populations=(population("a", maps, 1), population("b", maps, 2), population("c", maps, 3), readout),
         projections=(
             Projection("input-to-a", INPUT, "a", conv(channels, 2, (2, 3), geometry)),
