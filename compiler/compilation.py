@@ -18,7 +18,7 @@ from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
-from ..targets.diagnostic import UnusableInput
+from ..targets.diagnostic import Diagnostic, UnusableInput
 from .analysis.ledger import ledger
 from .checks import check_program
 from .diagnostics.grouping import grouped
@@ -28,6 +28,7 @@ from .ir.spiking import SpikingNetwork
 from .mapping import place
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
+from .outliers import without_outliers
 from .passes.calibration_aim import matching_aim
 from .passes.contract import Context, program_level, spiking_level
 from .passes.recognise_activations import recognised
@@ -59,6 +60,8 @@ class Built:
     model: Model
     context: Context
     pipeline: Pipeline
+    found: tuple[Diagnostic, ...] = ()
+    """What is to be said of the calibration data."""
 
     @property
     def spiking(self) -> SpikingNetwork:
@@ -139,10 +142,11 @@ def build_from(
 ) -> Built:
     """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above."""
     keep_freed_pages()
+    calibration, found = _calibration(options, read.network)
     context = Context(
         target,
         options.timesteps,
-        _calibration(options, read.network),
+        calibration,
         options.weight_bits,
         options.schedule,
         frozenset(options.exact_layers or ()),
@@ -150,7 +154,7 @@ def build_from(
         _aim(options, read.network, readers),
     )
     pipeline = scheduled(read.network, context, options_for_neuron(options), report)
-    return Built(read, context, with_chosen_neuron(pipeline, options))
+    return Built(read, context, with_chosen_neuron(pipeline, options), found)
 
 
 def check_model(
@@ -208,16 +212,18 @@ def usable_target(options: CompileOptions) -> Target:
     return target
 
 
-def _calibration(options: CompileOptions, network: Network) -> Samples | None:
+def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | None, tuple[Diagnostic, ...]]:
     data = options.calibration
     if data is None:
-        return None
+        return None, ()
     classes = int(np.prod(network.shape(network.output)))
     if isinstance(data, Samples):
-        return checked_samples(
+        samples = checked_samples(
             data.inputs, data.labels, network.input_shape, classes=classes, integers=network.integers
         )
-    return load_samples(data, network.input_shape, classes=classes, integers=network.integers)
+    else:
+        samples = load_samples(data, network.input_shape, classes=classes, integers=network.integers)
+    return without_outliers(samples)
 
 
 def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:
@@ -238,7 +244,12 @@ def _report(built: Built, options: CompileOptions) -> Report:
     program, pipeline, target = built.program, built.pipeline, built.context.target
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     placement = place(program, target)
-    found = (*built.model.remarks, *pipeline.diagnostics, *check_program(program, target, placement, origins=origins))
+    found = (
+        *built.model.remarks,
+        *built.found,
+        *pipeline.diagnostics,
+        *check_program(program, target, placement, origins=origins),
+    )
     return build_report(
         built.model.section,
         target,

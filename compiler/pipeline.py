@@ -20,12 +20,14 @@ from .passes.align_delays import AlignDelays
 from .passes.balance_thresholds import BalanceThresholds
 from .passes.calibrate_initial_potential import CalibrateInitialPotential
 from .passes.calibrate_thresholds import CalibrateThresholds
+from .passes.clip_silent_sources import ClipSilentSources
 from .passes.compose_linear_maps import ComposeLinearMaps
 from .passes.contract import Compilation, Context, Pass
 from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
 from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
+from .passes.fold_constants import FoldConstants
 from .passes.fold_integers import FoldIntegers
 from .passes.free_scores import FreeScores
 from .passes.gate_populations import GatePopulations
@@ -43,6 +45,8 @@ PASSES: tuple[type[Pass], ...] = (
     CalibrateThresholds,
     ComposeLinearMaps,
     BalanceThresholds,
+    FoldConstants,
+    ClipSilentSources,
     EncodeInput,
     GatePopulations,
     AlignDelays,

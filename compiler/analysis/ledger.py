@@ -89,6 +89,6 @@ def _rows(pipeline: Pipeline, samples: Samples | None) -> Iterator[LedgerRow]:
         note = "functions that no neuron computes fitted by pieces, float"
         yield row("fitted", of_network("fit-pieces"), note)
     yield row("QC-ANN", of_network("calibrate-thresholds"), "every activation quantised and clipped, float")
-    yield row("folded", of_rates("align-delays"), "batch norm and linear maps folded, float")
+    yield row("folded", of_rates("balance-thresholds"), "batch norm and linear maps folded, float")
     yield row("integer weights", of_rates("quantize-weights"), "weights and input on the chip's grid")
     yield row("spikes", spikes, f"the program itself at T = {program.timesteps}, simulated")

@@ -15,6 +15,8 @@ PASS_NAMES = (
     "calibrate-thresholds",
     "compose-linear-maps",
     "balance-thresholds",
+    "fold-constants",
+    "clip-silent-sources",
     "encode-input",
     "gate-populations",
     "align-delays",

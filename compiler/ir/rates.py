@@ -32,7 +32,7 @@ def evaluate_rates(
     for population in spiking.populations:
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
         for projection in spiking.incoming(population.name):
-            drive = drive + _received(projection, sent[projection.source], population, count)
+            drive = drive + received(projection, sent[projection.source], population, count)
         if population.threshold is None:
             rates[population.name] = drive
             continue
@@ -42,7 +42,8 @@ def evaluate_rates(
     return rates
 
 
-def _received(projection: Projection, messages: AnyFloat, target: Population, count: int | None) -> AnyFloat:
+def received(projection: Projection, messages: AnyFloat, target: Population, count: int | None = None) -> AnyFloat:
+    """What ``target`` (N, *shape) receives through ``projection`` when its source sends ``messages`` (N, *shape)."""
     weight = projection.map.weight.astype(messages.dtype, copy=False)
     if isinstance(projection.map, ConvMap):
         return convolve(messages, weight, projection.map.geometry, count=count)
@@ -55,7 +56,12 @@ def _received(projection: Projection, messages: AnyFloat, target: Population, co
 
 
 def _rate(population: Population, drive: AnyFloat, continuous: bool) -> AnyFloat:
-    if continuous or population.levels is None:
+    return np.clip(drive, 0, 1) if continuous else quantised_rate(population, drive)
+
+
+def quantised_rate(population: Population, drive: AnyFloat) -> AnyFloat:
+    """Rates in 0..1 for ``drive`` in thresholds: q(drive)."""
+    if population.levels is None:
         return np.clip(drive, 0, 1)
     steps = np.floor(drive * population.levels + population.shift)
     return np.asarray(np.clip(steps, 0, population.levels) / population.levels, dtype=drive.dtype)

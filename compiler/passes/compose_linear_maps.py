@@ -185,7 +185,7 @@ def _population(name: str, node: Node, drive: _Affine, timesteps: int, origins: 
         shape=node.shape,
         threshold=np.full(ones, threshold),
         initial_potential=np.full(ones, float(np.clip(initial, 0.0, threshold / 2))),
-        bias=_per_channel_if_possible(drive.constant),
+        bias=per_channel_if_possible(drive.constant),
         spike_value=threshold,
         activation=node.name,
         levels=operator.levels,
@@ -201,14 +201,15 @@ def _readout(name: str, network: Network, scores: _Affine, origins: tuple[Origin
         shape=shape,
         threshold=None,
         initial_potential=np.zeros((1,) * len(shape)),
-        bias=_per_channel_if_possible(scores.constant),
+        bias=per_channel_if_possible(scores.constant),
         spike_value=1.0,
         activation=network.output,
         origins=origins,
     )
 
 
-def _per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
+def per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
+    """``constant`` of a map with one value per channel (C, 1, 1) where these do not vary, else as it is."""
     if constant.ndim != 3:
         return constant
     middle = (constant.min(axis=(1, 2), keepdims=True) + constant.max(axis=(1, 2), keepdims=True)) / 2

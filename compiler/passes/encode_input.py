@@ -92,6 +92,12 @@ def _of_integers(encoding: InputSignal, low: float, high: float) -> InputSignal:
     return replace(encoding, step=step, minimum=bottom)
 
 
+def value_range(signal: InputSignal, context: Context) -> tuple[float, float]:
+    """Smallest and largest value that the input can be, in whatever encoding."""
+    encodings = _encodings(signal, context)
+    return min(e.minimum * e.step for e in encodings), max(e.maximum * e.step for e in encodings)
+
+
 def _range(signal: InputSignal, context: Context) -> tuple[float, float]:
     """Smallest and largest value of the input: of its type, or of the calibration data where that says little."""
     data = None if context.calibration is None else context.calibration.inputs

@@ -79,7 +79,7 @@ def _fitting_rounding(
     population: Population, drives: list[Drive], choice: Choice, blocks: Moments | None, context: Context
 ) -> Rounding:
     """Round at thresholds that keep the ranges afterwards too; few bits of equal sign add up when rounded up."""
-    highest = choice.ceiling.threshold
+    highest = _as_of_driven(choice.ceiling.threshold, population, drives)
     while True:
         rounding = _rounding(population, drives, choice, highest, blocks, context)
         threshold, corrected = rounding.threshold, rounding.corrected(population)
@@ -89,6 +89,15 @@ def _fitting_rounding(
         if not leaves.any():
             return rounding
         highest = np.where(leaves, np.minimum(threshold, highest) * _SMALLER, highest)
+
+
+def _as_of_driven(highest: FloatArray, population: Population, drives: list[Drive]) -> FloatArray:
+    """No channel without input above those with: where thresholds are limited in number, it would set their spacing."""
+    bias = np.broadcast_to(population.bias, population.shape).reshape(population.shape[0], -1)
+    is_driven = bias.any(axis=1)
+    for drive in drives:
+        is_driven = is_driven | drive.weight.any(axis=(1, 2))
+    return np.minimum(highest, highest.max(where=is_driven, initial=1.0)) if is_driven.any() else highest
 
 
 def _rounding(

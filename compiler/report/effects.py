@@ -89,6 +89,23 @@ def _balance_thresholds(effect: Effect) -> str:
     )
 
 
+def _fold_constants(effect: Effect) -> str:
+    channels = effect["channels"]
+    if not channels:
+        return _sentence("no neuron is constant whatever the input")
+    return _sentence(f"{counted(sum(channels.values()), 'constant channel')} folded into biases")
+
+
+def _clip_silent_sources(effect: Effect) -> str:
+    clipped = effect["clipped"]
+    if not clipped:
+        return _sentence("no outsized weights from channels that never change")
+    return _sentence(
+        f"weights of {counted(len(clipped), 'projection')} clipped whose sources never change on calibration data",
+        _range(list(clipped.values()), "{} times too large", "{} to {} times too large"),
+    )
+
+
 def _encode_input(effect: Effect) -> str:
     return _sentence(
         f"input as whole numbers from {effect['minimum']} to {effect['maximum']}",
@@ -179,6 +196,8 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "calibrate-thresholds": _calibrate_thresholds,
     "compose-linear-maps": _compose_linear_maps,
     "balance-thresholds": _balance_thresholds,
+    "fold-constants": _fold_constants,
+    "clip-silent-sources": _clip_silent_sources,
     "encode-input": _encode_input,
     "gate-populations": _gate_populations,
     "align-delays": _align_delays,

@@ -38,6 +38,34 @@ CODES: tuple[Code, ...] = (
         "Lower --weight-bits.",
     ),
     Code(
+        "W214",
+        "input clipped at outliers",
+        "A few values of the calibration data lie far beyond all others, and clipping them loses less than the range "
+        "that they would need.",
+        "The range decides how fine the input's integers are: one value of 1000 among values up to 1 leaves no bit to "
+        "the rest. What lies beyond is clipped, in calibration and when the program runs.",
+        "warning W214: 1 of 256 calibration samples have values beyond 1 that stretch the range of the input",
+        "Remove the outliers from the calibration data, or add more samples like them if they are none.",
+    ),
+    Code(
+        "W215",
+        "weights of silent sources clipped",
+        "Channels kept one value on all calibration data, and weights from them were far above those from all others.",
+        "They would set the layer's scale and leave few bits to the weights that matter; as no proof says that the "
+        "channels never change, the accuracy on other data may differ.",
+        "warning W215: layer 'conv2': channels of 'conv1' never changed on calibration data, and their weights were "
+        "clipped",
+        "Give calibration data in which they change, or remove the channels.",
+    ),
+    Code(
+        "I032",
+        "constant neurons folded",
+        "Interval analysis shows that neurons have one value for every input: most often they never fire, or always.",
+        "Their weights and biases decide nothing, but would set the scales of a layer and of the input.",
+        "info I032: layer 'fc1': neurons have one value whatever the input, and are folded into biases: 3",
+        "Nothing has to be done; prune such neurons to save cores.",
+    ),
+    Code(
         "E221",
         "ReLU without calibration data",
         "A ReLU has no upper bound, so its neurons have no threshold.",

@@ -54,7 +54,7 @@ def graded(program: Program, samples: IntArray, t: int) -> IntArray:
     """What the input sends at step ``t`` of the run; where it is spread, what the steps before leave to be sent."""
     sample, step = divmod(t, program.timesteps)
     if not program.input.spread:
-        return samples[sample]
+        return np.asarray(samples[sample])
     parts = [
         int(v) * (step + 1) // program.timesteps - int(v) * step // program.timesteps for v in samples[sample].flat
     ]

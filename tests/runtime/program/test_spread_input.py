@@ -50,7 +50,7 @@ def two_inputs(timesteps: int, weight: list[int], threshold: int | None) -> Prog
 
 
 def every_pair() -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2)
+    return np.array([(first, second) for first in range(8) for second in range(8)])
 
 
 @pytest.mark.parametrize("timesteps", [1, 3, 4, 5, 9])
