@@ -58,14 +58,6 @@ CODES: tuple[Code, ...] = (
         "Give calibration data in which they change, or remove the channels.",
     ),
     Code(
-        "I032",
-        "constant neurons folded",
-        "Interval analysis shows that neurons have one value for every input: most often they never fire, or always.",
-        "Their weights and biases decide nothing, but would set the scales of a layer and of the input.",
-        "info I032: layer 'fc1': neurons have one value whatever the input, and are folded into biases: 3",
-        "Nothing has to be done; prune such neurons to save cores.",
-    ),
-    Code(
         "E221",
         "ReLU without calibration data",
         "A ReLU has no upper bound, so its neurons have no threshold.",

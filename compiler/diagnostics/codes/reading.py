@@ -235,4 +235,12 @@ CODES: tuple[Code, ...] = (
         "I022 the model has a single score: class 1 where it is above 0, else class 0",
         "Nothing to do for a logit; a score with another threshold needs it subtracted in the last layer's bias.",
     ),
+    Code(
+        "I032",
+        "constant neurons folded",
+        "Interval analysis shows that neurons have one value for every input: most often they never fire, or always.",
+        "Their weights and biases decide nothing, but would set the scales of a layer and of the input.",
+        "info I032: layer 'fc1': neurons have one value whatever the input, and are folded into biases: 3",
+        "Nothing has to be done; prune such neurons to save cores.",
+    ),
 )
