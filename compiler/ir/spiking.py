@@ -71,7 +71,8 @@ class Population:
     ``quantize-weights``, is the threshold on the chip, so one unit of potential is threshold / integer_threshold.
     ``activation`` names the value of level 1 that the population's rate stands for. ``levels`` and ``shift``
     are those of that activation. ``hold``, set by ``gate-populations``, is how many steps of its window pass before
-    the population fires: T where it is gated, else 0.
+    the population fires: T where it is gated, else 0. ``closed`` says that it must be silent in the T steps after its
+    own, in which gated populations fire.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Population:
     integer_threshold: FloatArray | None = None
     depth: int = 0
     hold: int = 0
+    closed: bool = False
     origins: tuple[Origin, ...] = ()
 
 

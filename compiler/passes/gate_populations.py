@@ -33,9 +33,15 @@ class GatePopulations:
 
 
 def with_gated(spiking: SpikingNetwork, context: Context) -> SpikingNetwork:
-    """Set ``hold`` of the populations that the context's schedule gates."""
+    """Set ``hold`` of the populations that the context's schedule gates, and ``closed`` of the others."""
+    gated = frozenset(p.name for p in spiking.populations if _is_gated(spiking, p, context))
+    if not gated:
+        return spiking
     return spiking.with_parts(
-        tuple(replace(p, hold=context.timesteps) if _is_gated(spiking, p, context) else p for p in spiking.populations)
+        tuple(
+            replace(p, hold=context.timesteps) if p.name in gated else replace(p, closed=p.threshold is not None)
+            for p in spiking.populations
+        )
     )
 
 

@@ -6,7 +6,7 @@ integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; 
     weights    |W'| Theta <= maximum 2^e          bias        |b'| Theta <= largest bias
     input      sum |W'| Theta <= input range      threshold   Theta <= largest threshold
     state      |u'| Theta <= state range          for every u' that interval analysis over the window reaches
-    gate       B' Theta <= input range            for the pulse that opens a gated population
+    gate       B' Theta <= input range            for the pulse that opens a gated population, closes another
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...runtime.program.window_range import after_spike_test
 from ...targets import Target
 from ..arithmetic import exp, log, mean, total
 from ..ir.operators import FloatArray
@@ -78,7 +79,7 @@ def _range_rules(
 ) -> dict[str, FloatArray]:
     channels = population.shape[0]
     bias = np.broadcast_to(population.bias, population.shape).reshape(channels, -1)
-    low, high = _input_per_step(drives, channels)
+    low, high = _summed(drives, channels, [(drive.low, drive.high) for drive in drives])
     rules: dict[str, FloatArray] = {}
     if target.neuron.input_bits_maximum is not None:
         input_maximum = (1 << target.neuron.input_bits_maximum.value - 1) - 1
@@ -86,25 +87,41 @@ def _range_rules(
     state = min(target.state_maximum, -target.state_minimum) * margin
     if not population.hold:
         rules["state range"] = _ratio(state, _largest_potential(population, low + bias, high + bias, timesteps))
-        return rules
-    gate, largest = _gated_range(population, low, high, timesteps)
-    rules["state range"] = _ratio(state, largest)
-    if target.neuron.input_bits_maximum is not None:
-        rules["gate range"] = _ratio(input_maximum * margin, gate)
+        pulse = _closing(population, low + bias, high + bias, bias, timesteps) if population.closed else None
+    else:
+        window = _summed(drives, channels, [drive.window for drive in drives])
+        pulse, largest = _gated_range(population, *window, timesteps)
+        rules["state range"] = _ratio(state, largest)
+    if target.neuron.input_bits_maximum is not None and pulse is not None:
+        rules["gate range"] = _ratio(input_maximum * margin, pulse)
     return rules
 
 
 def _gated_range(
     population: Population, low: FloatArray, high: FloatArray, timesteps: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Gate and largest potential of each channel (O,) when nothing may fire in ``timesteps`` steps of input."""
+    """Gate and largest potential of each channel (O,) when nothing may fire while ``low`` to ``high`` come in.
+
+    They bound the input that is summed over the ``timesteps`` of the window.
+    """
     channels = population.shape[0]
     window = np.broadcast_to(population.initial_potential + timesteps * population.bias, population.shape)
     start = window.reshape(channels, -1)
-    needed = np.maximum(start + timesteps * np.maximum(high, 0) - 1, 0)
+    needed = np.maximum(start + np.maximum(high, 0) - 1, 0)
     gate = needed.max(axis=1, keepdims=True) * _GATE_ROUNDING
-    lowest, highest = start - gate + timesteps * np.minimum(low, 0), start + timesteps * high
+    lowest, highest = start - gate + np.minimum(low, 0), start + high
     return gate[:, 0], np.maximum(np.maximum(highest, -lowest), 1).max(axis=1)
+
+
+def _closing(population: Population, low: FloatArray, high: FloatArray, bias: FloatArray, timesteps: int) -> FloatArray:
+    """Pulse of each channel (O,) after which nothing can fire, whatever a window of drives ``low`` to ``high`` left."""
+    initial = np.broadcast_to(population.initial_potential, population.shape).reshape(len(low), -1)
+    start, threshold = np.maximum(initial, 1) + np.zeros_like(low), np.ones(1)
+    v = start, start
+    for _ in range(timesteps):
+        v = after_spike_test((v[0] + low, v[1] + high), threshold, unit=0)
+    needed = v[1] + timesteps * np.maximum(bias, 0) - 1
+    return np.asarray(np.maximum(needed, 0).max(axis=1) * _GATE_ROUNDING)
 
 
 def leaves_ranges(
@@ -133,12 +150,13 @@ def _unit(population: Population, drives: list[Drive]) -> float:
     return max(largest) or 1.0
 
 
-def _input_per_step(drives: list[Drive], channels: int) -> tuple[FloatArray, FloatArray]:
+def _summed(drives: list[Drive], channels: int, bounds: list[tuple[int, int]]) -> tuple[FloatArray, FloatArray]:
+    """Least and largest input (O, R) when each source of a drive sends something within its ``bounds``."""
     low, high = np.zeros((channels, 1)), np.zeros((channels, 1))
-    for drive in drives:
+    for drive, (least, most) in zip(drives, bounds, strict=True):
         excitation = total(np.maximum(drive.weight, 0), axis=2)
         inhibition = total(np.minimum(drive.weight, 0), axis=2)
-        lowest, highest = min(drive.low, 0), max(drive.high, 0)
+        lowest, highest = min(least, 0), max(most, 0)
         low = low + excitation * lowest + inhibition * highest
         high = high + excitation * highest + inhibition * lowest
     return low, high
