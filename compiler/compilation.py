@@ -19,7 +19,7 @@ from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput
-from .analysis.ledger import ledger
+from .analysis.ledger import accuracy_lost, ledger
 from .checks import check_program
 from .diagnostics.grouping import grouped
 from .frontend.model import Model, ModelReader, examine_model, read_model
@@ -244,11 +244,13 @@ def _report(built: Built, options: CompileOptions) -> Report:
     program, pipeline, target = built.program, built.pipeline, built.context.target
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     placement = place(program, target)
+    measured = ledger(pipeline, built.context.calibration)
     found = (
         *built.model.remarks,
         *built.found,
         *pipeline.diagnostics,
         *check_program(program, target, placement, origins=origins),
+        *accuracy_lost(measured.loss, options.max_loss),
     )
     return build_report(
         built.model.section,
@@ -259,7 +261,7 @@ def _report(built: Built, options: CompileOptions) -> Report:
         strict=options.strict,
         origins=origins,
         numbers=_numbers(pipeline),
-        ledger=ledger(pipeline, built.context.calibration),
+        ledger=measured.rows,
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
 

@@ -38,7 +38,8 @@ class CompileOptions:
     the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps
     before the T that count; any but "if" runs pipelined and from potentials that are not calibrated. ``input_shape``
     fixes sizes per sample, without the batch, that the model file leaves open. ``pieces`` 1..32 are the most
-    populations that a function such as a sigmoid or a GELU is fitted by on calibration data.
+    populations that a function such as a sigmoid or a GELU is fitted by on calibration data. ``max_loss`` (0..100) is
+    how many points of accuracy the program may lose on labelled calibration data without a warning.
     """
 
     target: str = "lava"
@@ -60,6 +61,7 @@ class CompileOptions:
     aim: Network | str | Path | None = None
     input_shape: tuple[int, ...] | None = None
     pieces: int = DEFAULT_PIECES
+    max_loss: float = 1.0
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -106,6 +108,7 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             "an aim is given, and nothing is calibrated that could aim at it",
             "give --calibration and leave --no-calibrate away, or leave --aim away",
         ),
+        (0 <= options.max_loss <= 100, f"max loss is {options.max_loss}", "give --max-loss from 0 to 100 points"),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )
     shape = options.input_shape

@@ -109,6 +109,15 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Calibrate initial potentials on the calibration data.",
         ),
         option(
+            "--max-loss",
+            type=float,
+            default=1.0,
+            show_default=True,
+            metavar="POINTS",
+            section=_CALIBRATION,
+            help="Accuracy that may be lost on labelled data without a warning.",
+        ),
+        option(
             "--aim",
             metavar="MODEL",
             type=click.Path(),

@@ -8,12 +8,14 @@ one step differs from the next, so counts depend on its timing; it is taken wher
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...runtime.program.neuron_models import IF
-from ..arithmetic import mean, total
+from ...targets.diagnostic import Diagnostic, Place
+from ..arithmetic import log2, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, InputSignal, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level
@@ -22,6 +24,8 @@ from .exponents import choose_exponents
 from .gate_populations import with_gated
 
 _INPUT_BITS = 8
+_FEW_LEVELS = 63
+"""Six bits: with a sign they are -31..31."""
 _WORTH_SPREADING = 0.7
 """Share of the error that may be left: equal messages need no gate for exact counts, and wait for nothing."""
 
@@ -50,7 +54,24 @@ class EncodeInput:
             "maximum": signal.maximum,
             "spread": signal.spread_over > 1,
         }
-        return Outcome(replace(state, spiking=in_messages(replace(spiking, input=signal))), effect)
+        changed = in_messages(replace(spiking, input=signal))
+        return Outcome(replace(state, spiking=changed), effect, tuple(_remarks(signal)))
+
+
+def _remarks(signal: InputSignal) -> Iterator[Diagnostic]:
+    """W212 where rounding left few levels; integers that are sent as they are have all that there are."""
+    levels = signal.maximum - signal.minimum + 1
+    if levels >= _FEW_LEVELS or (signal.integers is not None and signal.step == 1):
+        return
+    yield Diagnostic(
+        "W212",
+        f"the input has {levels} levels over the window, so that messages, weights and state fit",
+        Place(layer=INPUT),
+        measured=float(f"{float(log2(float(levels))):.2g}"),
+        limit=6,
+        unit="bits",
+        hint="choose a target with a wider state or input range; more --timesteps give a spread input more levels",
+    )
 
 
 def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> InputSignal:

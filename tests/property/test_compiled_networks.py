@@ -134,7 +134,7 @@ def test_every_promise_is_kept(
     for layer, trains in fast.spike_trains.items():
         assert np.array_equal(trains, sent[layer].reshape(trains.shape))
 
-    rows = ledger(pipeline, context.calibration)
+    rows = ledger(pipeline, context.calibration).rows
     has_labels = context.calibration is not None and context.calibration.labels is not None
     assert [row.accuracy is not None for row in rows] == [has_labels] * len(rows)
 

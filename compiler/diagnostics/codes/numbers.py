@@ -38,6 +38,24 @@ CODES: tuple[Code, ...] = (
         "Lower --weight-bits.",
     ),
     Code(
+        "W212",
+        "few bits of input left",
+        "The input's integers have fewer than six bits over the window: more would leave no room for the weights, the "
+        "messages or the membrane potential.",
+        "What the image loses no layer can bring back; the ledger shows how much it costs.",
+        "warning W212: layer 'input': the input has 32 levels over the window, so that messages, weights and state fit",
+        "Choose a target with a wider state or input range, or raise --timesteps, which gives a spread input more.",
+    ),
+    Code(
+        "W213",
+        "more accuracy lost than allowed",
+        "On labelled calibration data the program is right less often than the ANN, by more than --max-loss and more "
+        "than the standard error of the difference.",
+        "A program that fits the chip is of no use if it does not do what the network did.",
+        "warning W213: the program loses 4.3 +- 1.2 points of accuracy against the ANN on 256 calibration samples",
+        "Raise --timesteps, use --schedule exact, or choose a target with wider numbers; the ledger names the stage.",
+    ),
+    Code(
         "W214",
         "input clipped at outliers",
         "A few values of the calibration data lie far beyond all others, and clipping them loses less than the range "

@@ -43,14 +43,19 @@ def program_of(pipeline: Pipeline) -> Program:
 @pytest.mark.parametrize("target", ["loihi1", "loihi2"])
 def test_many_inputs_in_a_narrow_state_are_spread(builder: type[NetworkBuilder], target: str) -> None:
     """The same integers at every step would have two bits."""
-    program = program_of(compiled(wide(builder), target))
+    pipeline = compiled(wide(builder), target)
+    program = program_of(pipeline)
+    (remark,) = [d for d in pipeline.diagnostics if d.code == "W212"]
+    assert remark.message.startswith(f"the input has {program.input.maximum + 1} levels over the window")
     assert program.input.spread
     assert program.input.maximum >= 31
     assert not program.populations[0].gated
 
 
 def test_where_nothing_is_gained_the_same_is_sent_at_every_step(builder: type[NetworkBuilder]) -> None:
-    encoding = program_of(compiled(wide(builder), "lava")).input
+    pipeline = compiled(wide(builder), "lava")
+    assert "W212" not in {d.code for d in pipeline.diagnostics}
+    encoding = program_of(pipeline).input
     assert (encoding.spread, encoding.maximum) == (False, 255)
     assert not program_of(compiled(wide(builder), "loihi2", timesteps=1)).input.spread
 
