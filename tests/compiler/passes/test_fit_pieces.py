@@ -159,4 +159,4 @@ def test_the_whole_way_with_a_row_in_the_ledger(builder: Builder, context: Conte
     pipeline = run_passes(network, given, passes_for(CompileOptions(pieces=3)))
     assert pipeline.state.program is not None
     assert len(pipeline.state.program.populations) == 4
-    assert [row.stage for row in ledger(pipeline, pictures)][:3] == ["ANN", "fitted", "QC-ANN"]
+    assert [row.stage for row in ledger(pipeline, pictures).rows][:3] == ["ANN", "fitted", "QC-ANN"]
