@@ -126,7 +126,9 @@ class _Dropping:
 
     def _turned(self, value: str, end: list[Node]) -> str:
         node = next(node for node in end if isinstance(node.operator, Scale))
-        shape = next(each.shape for each in (*self.added, *self.nodes.values()) if each.name == value)
+        named = (each.shape for each in (*self.added, *self.nodes.values()) if each.name == value)
+        # The input is no node: its shape is that of what reads it.
+        shape = next(named, end[-1].shape)
         return self._add(Node(node.name, Scale(np.array(-1.0)), (value,), shape, node.origins))
 
     def _add(self, node: Node) -> str:

@@ -148,7 +148,7 @@ def _einsum(node: OnnxNode, builder: Builder) -> Value:
         raise Refusal(
             "E102", "Einsum multiplies more than two operands", "multiply the constants with each other first"
         )
-    (place,) = tensors
+    place = tensors[0] if tensors else 0
     tensor = builder.tensor(node, place)
     shapes = [value.shape if isinstance(value, Tensor) else value.array.shape for value in values]
     terms, result = _letters(node, shapes)

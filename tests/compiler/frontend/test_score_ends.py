@@ -142,3 +142,8 @@ def test_a_softmax_of_one_score_is_refused(parsed: Parse, problems: Callable[...
         (problem,) = problems(parsed(f"g = MatMul(x, one) y = {operator}", *FLAT, weights=WEIGHTS))
         assert problem.code == "E102"
         assert "same for every sample" in problem.message
+
+
+def test_an_end_that_reads_the_input_itself(parsed: Parse) -> None:
+    network, _ = read_onnx(parsed("s = Sigmoid(x) y = Neg(s)", "float[N,4] x", "float[N,4] y"))
+    assert [type(node.operator).__name__ for node in network.nodes] == ["Scale"]
