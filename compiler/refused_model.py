@@ -13,6 +13,7 @@ from .diagnostics.grouping import grouped
 from .frontend.builder import Refused
 from .frontend.model import Examined
 from .frontend.reading import checkable
+from .ir.activations import EXPANDED
 from .ir.network import Network, Node
 from .ir.operators import ELEMENTWISE, Clip, Conv, Dense, Floor, QuantizeClip, Relu, Round
 from .options import CompileOptions
@@ -21,7 +22,7 @@ from .passes.contract import Compilation, Context
 from .passes.recognise_activations import recognised
 from .report import ReadLayer, Report, ResourceRow, build_report
 
-_NEURONS = (Relu, Clip, Floor, Round, QuantizeClip)
+_NEURONS = (Relu, Clip, Floor, Round, QuantizeClip, *EXPANDED)
 """Operators of which at least one is in every activation."""
 _CORES = "cores, at least"
 
@@ -119,7 +120,7 @@ def _begins_activation(network: Network, node: Node) -> bool:
         return False
     nodes = {each.name: each for each in network.nodes}
     before = nodes.get(node.inputs[0])
-    while before is not None and isinstance(before.operator, ELEMENTWISE):
+    while before is not None and isinstance(before.operator, (*ELEMENTWISE, *EXPANDED)):
         if isinstance(before.operator, _NEURONS):
             return False
         before = nodes.get(before.inputs[0])

@@ -30,7 +30,7 @@ from ...runtime.simulator.batches import batch_for_memory
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
-from .calibration_aim import names_in_aim
+from .calibration_aim import names_in_aim, with_same_populations
 from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class CalibrateInitialPotential:
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         half = _from_half_threshold(program)
-        aim = _Aim(state.network, context.aim or state.network)
+        given = context.aim
+        aim = _Aim(state.network, state.network if given is None else with_same_populations(given, context))
         candidates = {
             "as compiled": program,
             "half threshold": half,

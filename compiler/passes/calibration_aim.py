@@ -14,6 +14,9 @@ from pathlib import Path
 from ...targets.diagnostic import refuse
 from ..ir.network import Network, Node
 from ..ir.operators import QuantizeClip, Relu, Shape
+from .contract import Compilation, Context
+from .expand_activations import ExpandActivations
+from .free_scores import FreeScores
 from .recognise_activations import recognised
 
 
@@ -31,10 +34,22 @@ def matching_aim(aim: Network, network: Network, file: str | Path | None = None)
     return aim
 
 
+def with_same_populations(aim: Network, context: Context) -> Network:
+    """Return ``aim`` with its activations written as those of the network that is compiled were."""
+    state = Compilation(aim)
+    for step in (FreeScores(), ExpandActivations()):
+        state = step.run(state, context).state
+    return state.network
+
+
 def names_in_aim(network: Network, aim: Network) -> Mapping[str, str]:
-    """Return, for each activation of ``network``, the name of the same one in ``aim``."""
-    pairs = zip(_activations(network), _activations(aim), strict=True)
-    return {mine.name: other.name for mine, other in pairs}
+    """Return, for each activation of ``network``, the name of the same one in ``aim``; E642 where they do not match."""
+    mine, other = _activations(network), _activations(aim)
+    if len(mine) != len(other):
+        message = f"the aim's activations become {len(other)} populations, those of the network {len(mine)}"
+        hint = "leave the aim out: only activations that become the same neurons can be compared"
+        raise refuse("E642", message, hint=hint)
+    return {each.name: that.name for each, that in zip(mine, other, strict=True)}
 
 
 def _activations(network: Network) -> tuple[Node, ...]:

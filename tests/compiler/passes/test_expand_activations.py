@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from spikec.compiler.pipeline import passes_for, run_passes
 from spikec.runtime.encoding import encode
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
+from spikec.targets.diagnostic import UnusableInput
 
 Builder = Callable[..., Any]
 
@@ -129,3 +131,23 @@ def test_a_side_that_data_never_reaches_is_at_least_as_wide_as_the_other(builder
     pipeline = run_passes(net.network(), context, passes_for(CompileOptions()))
     found = next(record.effect for record in pipeline.records if record.name == "calibrate-thresholds")
     assert found["thresholds"]["leaky.off"] >= found["thresholds"]["leaky.on"] > 0
+
+
+@pytest.mark.parametrize(("levels", "code"), [(None, None), (4, "E642")])
+def test_an_aim_becomes_the_same_populations_or_is_refused(
+    builder: Builder, context: Context, levels: int | None, code: str | None
+) -> None:
+    def network(activation: Operator) -> Network:
+        net = builder((2, 9, 9), seed=1)
+        lifted = net.add("lifted", Offset(np.array(1.0)), net.conv("conv", INPUT, 4))
+        net.conv("last", net.add("act", activation, lifted), 2)
+        return net.network()  # type: ignore[no-any-return]
+
+    given = replace(context, aim=network(QuantizeClip(2.0, levels, 0.5)))
+    passes = passes_for(CompileOptions(iterations=1))
+    if code is None:
+        assert run_passes(network(QuantizeClip(2.0, None)), given, passes).state.program is not None
+        return
+    with pytest.raises(UnusableInput) as caught:
+        run_passes(network(QuantizeClip(2.0, None)), given, passes)
+    assert [d.code for d in caught.value.diagnostics] == [code]
