@@ -45,7 +45,7 @@ HANDLERS: dict[str, Handler] = {
 
 _DOMAINS: dict[str, dict[str, Handler]] = {
     "": HANDLERS,
-    "com.microsoft": integer_operators.ONNXRUNTIME,
+    "com.microsoft": {**integer_operators.ONNXRUNTIME, **functions.ONNXRUNTIME},
     **dict.fromkeys(("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"), qonnx.HANDLERS),
 }
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from ...ir.activations import Curve, LeakyRelu
 from ...ir.operators import Clip, Offset
-from ..builder import Builder, Value
+from ..builder import Builder, Value, finite
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from .elementwise import per_sample, scaled
+from .elementwise import per_sample, scaled, shifted
 from .handler import Handler
 
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)
@@ -53,6 +53,18 @@ def _celu(node: OnnxNode, builder: Builder) -> Value:
 def _gelu(node: OnnxNode, builder: Builder) -> Value:
     function = "gelu by tanh" if node.text("approximate", "none") == "tanh" else "gelu"
     return builder.emit(node, Curve(function), builder.tensor(node))
+
+
+def _gelu_with_bias(function: str) -> Handler:
+    """ONNX Runtime's own operators, which may add a constant first."""
+
+    def read(node: OnnxNode, builder: Builder) -> Value:
+        tensor, bias = builder.tensor(node), builder.optional_constant(node, 1, "the bias")
+        if bias is not None:
+            tensor = shifted(node, builder, tensor, finite(bias), part="bias")
+        return builder.emit(node, Curve(function), tensor)
+
+    return read
 
 
 def _power(node: OnnxNode, builder: Builder) -> Value:
@@ -134,3 +146,9 @@ HANDLERS: dict[str, Handler] = {
     "Abs": _abs,
     "HardSigmoid": _hard_sigmoid,
 }
+
+ONNXRUNTIME: dict[str, Handler] = {
+    **_plain({"Gelu": "gelu", "BiasGelu": "gelu", "FastGelu": "gelu by tanh"}, _gelu_with_bias),
+    "QuickGelu": _with_numbers("swish", alpha=1.702),
+}
+"""Those of the domain com.microsoft."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 Parse = Callable[..., bytes]
@@ -100,3 +101,15 @@ def test_slopes_follow_the_layout(parsed: Parse, same_as_runtime: Compare) -> No
     weights = {**WEIGHTS, "last": np.array([0.1, -0.5, 2.0])}
     read = same_as_runtime(parsed(body, "float[N,4,4,3] x", "float[N,M] y", weights=weights), batch=3)
     assert "LeakyRelu" in read.operators
+
+
+@pytest.mark.parametrize("call", ["Gelu(c)", "BiasGelu(f, bias)", "FastGelu(c)", "FastGelu(f, bias)", "QuickGelu(c)"])
+def test_operators_of_onnxruntime(parsed: Parse, same_as_runtime: Compare, call: str) -> None:
+    body = f"c = Conv(x, w) f = Flatten(c) r = com.microsoft.{call} s = Flatten(r) y = MatMul(s, square)"
+    weights = {**WEIGHTS, "bias": np.linspace(-1, 1, 48), "square": np.random.default_rng(2).normal(size=(48, 3))}
+    proto = onnx.load_model_from_string(
+        parsed(body, outputs="float[N,M] y", inputs="float[N,3,4,4] x", weights=weights)
+    )
+    proto.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    read = same_as_runtime(proto.SerializeToString(), samples=SPREAD)
+    assert read.operators.count("Curve") == 1
