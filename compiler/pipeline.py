@@ -29,7 +29,7 @@ from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_constants import FoldConstants
 from .passes.fold_integers import FoldIntegers
-from .passes.free_scores import FreeScores
+from .passes.free_ends import FreeEnds
 from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
@@ -38,7 +38,7 @@ from .probe import checked_function, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
-    FreeScores,
+    FreeEnds,
     ExpandActivations,
     FitPieces,
     FoldBatchNorm,

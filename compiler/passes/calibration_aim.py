@@ -16,7 +16,7 @@ from ..ir.network import Network, Node
 from ..ir.operators import QuantizeClip, Relu, Shape
 from .contract import Compilation, Context
 from .expand_activations import ExpandActivations
-from .free_scores import FreeScores
+from .free_ends import FreeEnds
 from .recognise_activations import recognised
 
 
@@ -37,7 +37,7 @@ def matching_aim(aim: Network, network: Network, file: str | Path | None = None)
 def with_same_populations(aim: Network, context: Context) -> Network:
     """Return ``aim`` with its activations written as those of the network that is compiled were."""
     state = Compilation(aim)
-    for step in (FreeScores(), ExpandActivations()):
+    for step in (FreeEnds(), ExpandActivations()):
         state = step.run(state, context).state
     return state.network
 

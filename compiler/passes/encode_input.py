@@ -89,7 +89,7 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
 
 
 def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
-    low, high = _range(signal, context)
+    low, high = input_range(signal.integers, context)
     # Floats within 0..1 are bytes divided by 255: their grid is kept whatever their largest value happens to be.
     is_unit = low >= 0 and high <= 1
     largest = 1.0 if is_unit else max(abs(low), abs(high))
@@ -119,11 +119,11 @@ def value_range(signal: InputSignal, context: Context) -> tuple[float, float]:
     return min(e.minimum * e.step for e in encodings), max(e.maximum * e.step for e in encodings)
 
 
-def _range(signal: InputSignal, context: Context) -> tuple[float, float]:
+def input_range(integers: tuple[int, int] | None, context: Context) -> tuple[float, float]:
     """Smallest and largest value of the input: of its type, or of the calibration data where that says little."""
     data = None if context.calibration is None else context.calibration.inputs
-    if signal.integers is not None:
-        low, high = signal.integers
+    if integers is not None:
+        low, high = integers
         is_wide = high - low >= 1 << _INPUT_BITS
         return (float(data.min()), float(data.max())) if is_wide and data is not None else (float(low), float(high))
     if data is None or data.dtype == np.uint8:

@@ -28,9 +28,8 @@ def _recognise_activations(effect: Effect) -> str:
     return _sentence(f"{counted(found, 'activation')} found among the elementwise operators")
 
 
-def _free_scores(effect: Effect) -> str:
-    freed = effect["freed"]
-    return _sentence(f"scores read before the quantiser {freed[0]!r}" if freed else "no quantiser at the end left out")
+def _free_ends(effect: Effect) -> str:
+    return _sentence(f"{counted(len(effect['freed']), 'quantiser')} at the ends of the network left out")
 
 
 def _expand_activations(effect: Effect) -> str:
@@ -189,7 +188,7 @@ def _range(values: Collection[float], one: str, two: str) -> str:
 
 WORDS: dict[str, Callable[[Effect], str]] = {
     "recognise-activations": _recognise_activations,
-    "free-scores": _free_scores,
+    "free-ends": _free_ends,
     "expand-activations": _expand_activations,
     "fit-pieces": _fit_pieces,
     "fold-batch-norm": _fold_batch_norm,

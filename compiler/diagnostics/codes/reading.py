@@ -147,10 +147,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         "I031",
-        "quantiser at the end left out",
-        "The network ends with a quantiser on both sides of zero that has more levels than there are time steps.",
-        "Neurons would make scores equal that it tells apart; the read-out has the numbers before it at no cost.",
-        "I031 layer 'scores': the quantiser at the end has more levels than there are steps: scores are ...",
+        "quantiser at an end of the network left out",
+        "The input or the scores are quantised to more levels than there are time steps.",
+        "Neurons would lose what it tells apart; input is sent as integers, and scores are read without spikes.",
+        "I031 layer 'q': a quantiser at an end of the network has more levels than there are steps, and is left out",
         "Nothing to do.",
     ),
     Code(

@@ -1,4 +1,4 @@
-"""A quantiser at the end that T steps cannot hold is left out; one that they hold, or an activation, stays."""
+"""A quantiser at an end that T steps cannot hold is left out; one that they hold, or an activation, stays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikec.compiler.ir.network import INPUT, Network, evaluate
 from spikec.compiler.ir.operators import Clip, Offset, Operator, QuantizeClip, Reshape, Round, Scale
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Compilation, Context
-from spikec.compiler.passes.free_scores import FreeScores
+from spikec.compiler.passes.free_ends import FreeEnds
 from spikec.compiler.passes.recognise_activations import recognised
 from spikec.compiler.pipeline import passes_for, run_passes
 
@@ -36,7 +36,7 @@ FEW = (Scale(np.array(1.0)), Round(), Clip(-2.0, 2.0))
 
 def test_scores_are_what_it_would_round(builder: Builder, context: Context) -> None:
     network = ended(builder, *BYTES, Offset(np.array(3.0)))
-    outcome = FreeScores().run(Compilation(network), context)
+    outcome = FreeEnds().run(Compilation(network), context)
     freed = outcome.state.network
     assert [d.code for d in outcome.diagnostics] == ["I031"]
     assert outcome.diagnostics[0].measured == 255
@@ -50,7 +50,7 @@ def test_what_steps_hold_and_activations_stay(
     builder: Builder, context: Context, end: tuple[Operator, ...], timesteps: int
 ) -> None:
     state = Compilation(ended(builder, *end))
-    outcome = FreeScores().run(state, replace(context, timesteps=timesteps))
+    outcome = FreeEnds().run(state, replace(context, timesteps=timesteps))
     assert outcome.state is state
     assert outcome.diagnostics == ()
 
@@ -58,7 +58,7 @@ def test_what_steps_hold_and_activations_stay(
 def test_the_quantiser_may_be_the_result_itself(builder: Builder, context: Context) -> None:
     network = ended(builder, *BYTES)
     twice = network.with_nodes(network.nodes, network.nodes[-1].inputs[0])
-    outcome = FreeScores().run(Compilation(twice), context)
+    outcome = FreeEnds().run(Compilation(twice), context)
     assert [type(node.operator).__name__ for node in outcome.state.network.nodes].count("QuantizeClip") == 1
 
 
@@ -76,3 +76,28 @@ def test_a_quantiser_of_bytes_gets_a_threshold_from_data(builder: Builder, conte
     assert thresholds[True] == [50.0, 5.0]
     assert thresholds[False][0] < 10
     assert thresholds[False][1] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("quantiser", "is_freed"),
+    [
+        (QuantizeClip(1.0, 255, 0.5), True),
+        (QuantizeClip(2.0, 127, 0.5), True),
+        (QuantizeClip(0.5, 255, 0.5), False),
+        (QuantizeClip(1.0, 15, 0.5), False),
+        (QuantizeClip(1.0, None), False),
+    ],
+)
+def test_the_input_needs_no_neurons_where_nothing_is_clipped(
+    builder: Builder, context: Context, quantiser: QuantizeClip, is_freed: bool
+) -> None:
+    net = builder((2, 9, 9), seed=3)
+    net.conv(
+        "scores", net.add("act", QuantizeClip(1.0, 4, 0.5), net.conv("conv", net.add("q", quantiser, INPUT), 2)), 2
+    )
+    outcome = FreeEnds().run(Compilation(net.network()), context)
+    assert outcome.effect["freed"] == (["q"] if is_freed else [])
+    assert [type(n.operator).__name__ for n in outcome.state.network.nodes].count("QuantizeClip") == 2 - is_freed
+    lifted = builder((2, 9, 9), seed=3)
+    lifted.conv("scores", lifted.add("q", quantiser, lifted.add("up", Offset(np.array(-0.1)), INPUT)), 2)
+    assert FreeEnds().run(Compilation(lifted.network()), context).effect["freed"] == []
