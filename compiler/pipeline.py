@@ -19,6 +19,7 @@ from .options import CompileOptions
 from .passes.align_delays import AlignDelays
 from .passes.balance_thresholds import BalanceThresholds
 from .passes.calibrate_initial_potential import CalibrateInitialPotential
+from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.calibrate_thresholds import CalibrateThresholds
 from .passes.clip_silent_sources import ClipSilentSources
 from .passes.compose_linear_maps import ComposeLinearMaps
@@ -47,6 +48,7 @@ PASSES: tuple[type[Pass], ...] = (
     BalanceThresholds,
     FoldConstants,
     ClipSilentSources,
+    CalibrateStateRange,
     EncodeInput,
     GatePopulations,
     AlignDelays,

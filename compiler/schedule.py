@@ -20,6 +20,7 @@ from .options import CompileOptions
 from .passes.contract import Context, program_level, spiking_level
 from .passes.gate_populations import timing_matters
 from .pipeline import Pipeline, passes_for, run_passes
+from .state_range import with_better_state_range
 
 MEASURED_SAMPLES = 64
 """Calibration samples that misfires are measured on, at most."""
@@ -46,11 +47,13 @@ def scheduled(
     if options.latency_budget is None:
         pipeline = run_passes(network, context, passes, report)
         _require_known_layers(pipeline, context)
-        return pipeline
+        return with_better_state_range(pipeline, network, context, passes)
     assert context.calibration is not None, "the options' rules ask for calibration data with a budget"
     state = run_passes(network, replace(context, schedule="pipelined"), passes).state
     chosen = choose_gates(spiking_level(state), program_level(state), context.calibration, options.latency_budget)
-    return run_passes(network, replace(context, exact_layers=chosen), passes, report)
+    context = replace(context, exact_layers=chosen)
+    pipeline = run_passes(network, context, passes, report)
+    return with_better_state_range(pipeline, network, context, passes)
 
 
 def choose_gates(

@@ -17,6 +17,7 @@ PASS_NAMES = (
     "balance-thresholds",
     "fold-constants",
     "clip-silent-sources",
+    "calibrate-state-range",
     "encode-input",
     "gate-populations",
     "align-delays",

@@ -72,7 +72,8 @@ class Population:
     ``activation`` names the value of level 1 that the population's rate stands for. ``levels`` and ``shift``
     are those of that activation. ``hold``, set by ``gate-populations``, is how many steps of its window pass before
     the population fires: T where it is gated, else 0. ``closed`` says that it must be silent in the T steps after its
-    own, in which gated populations fire.
+    own, in which gated populations fire. ``reach`` (C,) is the largest potential that the state is to hold, where that
+    is not the largest that there can be.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Population:
     depth: int = 0
     hold: int = 0
     closed: bool = False
+    reach: FloatArray | None = None
     origins: tuple[Origin, ...] = ()
 
 
@@ -108,6 +110,11 @@ class InputSignal:
     maximum: int = 0
     integers: tuple[int, int] | None = None
     spread_over: int = 1
+
+    @property
+    def levels(self) -> int:
+        """How many values of a sample's input are told apart."""
+        return self.maximum - self.minimum + 1
 
     @property
     def message_value(self) -> float:

@@ -64,14 +64,14 @@ class CalibrateInitialPotential:
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         half = _from_half_threshold(program)
         given = context.aim
-        aim = _Aim(state.network, state.network if given is None else with_same_populations(given, context))
+        aim = Aim(state.network, state.network if given is None else with_same_populations(given, context))
         candidates = {
             "as compiled": program,
             "half threshold": half,
             "calibrated": self._calibrate(half, aim.mean_rates(spiking, fitted), fitted),
         }
         wanted = aim.log_probabilities(held_out)
-        distances = {n: float(f"{_distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
+        distances = {n: float(f"{distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
         best = min(distances, key=lambda name: distances[name])
         effect = {
             "kept": best == "calibrated",
@@ -138,7 +138,7 @@ def _with_population(program: Program, population: Population) -> Program:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Aim:
+class Aim:
     """What the spikes of the ``compiled`` network should stand for: the values of ``network``."""
 
     compiled: Network
@@ -193,7 +193,7 @@ def _same(received: LayerInput) -> LayerInput:
     return received
 
 
-def _distance(
+def distance(
     program: Program, spiking: level2.SpikingNetwork, wanted: npt.NDArray[np.float64], samples: Samples
 ) -> float:
     """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's."""

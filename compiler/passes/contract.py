@@ -11,6 +11,7 @@ from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..ir.network import Network
+from ..ir.operators import FloatArray
 from ..ir.spiking import SpikingNetwork
 
 
@@ -39,6 +40,9 @@ class Context:
     """Model of the firing neurons that the program will be given."""
     aim: Network | None = None
     """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
+    potentials: dict[str, FloatArray] | None = None
+    """Largest potential of each channel (C,) on calibration data, in the units of its population; None: to be proven.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

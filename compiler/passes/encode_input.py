@@ -2,7 +2,8 @@
 
 The same integer at every step leaves few levels where messages are narrow or the window's sum must fit the state; an
 integer that is spread over the window has T times as many for the same sum (see ``InputEncoding``). What it sends at
-one step differs from the next, so counts depend on its timing; it is taken where it resolves enough more.
+one step differs from the next, so counts depend on its timing; it is taken where equal messages have fewer than six
+bits and it resolves enough more.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class EncodeInput:
 
 def _remarks(signal: InputSignal) -> Iterator[Diagnostic]:
     """W212 where rounding left few levels; integers that are sent as they are have all that there are."""
-    levels = signal.maximum - signal.minimum + 1
+    levels = signal.levels
     if levels >= _FEW_LEVELS or (signal.integers is not None and signal.step == 1):
         return
     yield Diagnostic(
@@ -78,7 +79,7 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
     """Return the encoding whose own rounding and the weights' rounding that it leaves room for add up to least."""
     best, least = None, math.inf
     for spread_over, share in ((1, 1.0), (context.timesteps, _WORTH_SPREADING)):
-        if best is not None and (spread_over == 1 or context.neuron != IF):
+        if best is not None and (spread_over == 1 or context.neuron != IF or best.levels >= _FEW_LEVELS):
             break
         for signal in _encodings(replace(spiking.input, spread_over=spread_over), context):
             error = _first_layer_error(replace(spiking, input=signal), context, activity)

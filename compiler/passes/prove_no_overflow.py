@@ -17,7 +17,9 @@ from ...runtime.program.synapses import summed_input_range
 from ...runtime.program.window_range import window_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
-from .contract import Compilation, Context, Outcome, program_level
+from ..ir.operators import FloatArray
+from .calibrate_state_range import STATE_MARGIN
+from .contract import Compilation, Context, Outcome, program_level, spiking_level
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class ProveNoOverflow:
         """Leave the program as it is; the effect gives each population's reachable range and its share of the width."""
         program = program_level(state)
         effect: dict[str, Any] = {}
-        found = []
+        found, unproven = [], []
         for population in program.populations:
             reach = window_range(program, population)
             lowest, highest = reach.lowest, reach.highest
@@ -42,9 +44,33 @@ class ProveNoOverflow:
                 "width_used": float(f"{used:.4g}"),
                 "proven": bool(used <= 1),
             }
-            found += _overflows(program, population, lowest, highest)
+            if context.potentials is None or population.gated:
+                found += _overflows(program, population, lowest, highest)
+            elif used > 1:
+                unproven.append(population.name)
             found += _input_overflows(context.target, program, population)
+        if unproven and context.potentials is not None:
+            found.append(_calibrated(unproven, state, context.potentials))
         return Outcome(state, {"layers": effect}, tuple(found))
+
+
+def _calibrated(names: list[str], state: Compilation, potentials: dict[str, FloatArray]) -> Diagnostic:
+    """I033: what share of the state data used, and what happens beyond."""
+    program = program_level(state)
+    thresholds = {p.name: p.integer_threshold for p in spiking_level(state).populations}
+    shares = [
+        float((potentials[name] * scale.ravel()).max()) / program.state_maximum
+        for name in names
+        if (scale := thresholds[name]) is not None
+    ]
+    return Diagnostic(
+        "I033",
+        f"the state has room for {STATE_MARGIN:g} times the largest potential on calibration data, not for every "
+        f"input, in {len(names)} layers; beyond it saturates, alike in every backend",
+        measured=float(f"{100 * max(shares):.3g}"),
+        limit=100,
+        unit="% of the state's width on calibration data",
+    )
 
 
 def _overflows(program: Program, population: Population, lowest: IntArray, highest: IntArray) -> list[Diagnostic]:

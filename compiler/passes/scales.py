@@ -29,6 +29,9 @@ _MARGIN_BEFORE_ROUNDING = 0.97
 _MARGIN_AFTER_ROUNDING = 0.985
 """Room for biases and initial potentials, which are rounded last: half a weight unit at each of T steps."""
 
+_LEAST_REACH = 2.0
+"""Thresholds that a state holds at least: twice where calibration may begin."""
+
 _GATE_ROUNDING = 1 + 1 / 32
 """A gate is rounded up to a whole number of its axons' weight steps."""
 
@@ -86,7 +89,10 @@ def _range_rules(
         rules["input range"] = _ratio(input_maximum * margin, np.maximum(high, -low).max(axis=1))
     state = min(target.state_maximum, -target.state_minimum) * margin
     if not population.hold:
-        rules["state range"] = _ratio(state, _largest_potential(population, low + bias, high + bias, timesteps))
+        largest = _largest_potential(population, low + bias, high + bias, timesteps)
+        if population.reach is not None:
+            largest = np.minimum(largest, np.maximum(population.reach, _LEAST_REACH))
+        rules["state range"] = _ratio(state, largest)
         pulse = _closing(population, low + bias, high + bias, bias, timesteps) if population.closed else None
     else:
         window = _summed(drives, channels, [drive.window for drive in drives])

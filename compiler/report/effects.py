@@ -105,6 +105,16 @@ def _clip_silent_sources(effect: Effect) -> str:
     )
 
 
+def _calibrate_state_range(effect: Effect) -> str:
+    if not effect["layers"]:
+        return _sentence("the state has room for every potential that there can be")
+    return _sentence(
+        f"the state has room for {effect['margin']:g} times the largest potential on calibration data"
+        f" in {counted(effect['layers'], 'layer')}",
+        "beyond it saturates",
+    )
+
+
 def _encode_input(effect: Effect) -> str:
     return _sentence(
         f"input as whole numbers from {effect['minimum']} to {effect['maximum']}",
@@ -197,6 +207,7 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "balance-thresholds": _balance_thresholds,
     "fold-constants": _fold_constants,
     "clip-silent-sources": _clip_silent_sources,
+    "calibrate-state-range": _calibrate_state_range,
     "encode-input": _encode_input,
     "gate-populations": _gate_populations,
     "align-delays": _align_delays,

@@ -243,4 +243,14 @@ CODES: tuple[Code, ...] = (
         "info I032: layer 'fc1': neurons have one value whatever the input, and are folded into biases: 3",
         "Nothing has to be done; prune such neurons to save cores.",
     ),
+    Code(
+        "I033",
+        "state range calibrated",
+        "Thresholds leave room for twice the largest membrane potential on calibration data, not for the worst that "
+        "any input could cause: held-out data says that the finer weights are worth more.",
+        "A potential beyond saturates. Reference, simulator and Lava saturate alike, so results stay equal; what would "
+        "wrap on the chip, the summed input of a step, is still proven to fit.",
+        "info I033: the state has room for 2 times the largest potential on calibration data, not for every input",
+        "Nothing has to be done; without calibration data the range is proven.",
+    ),
 )

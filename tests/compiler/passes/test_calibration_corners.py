@@ -84,9 +84,9 @@ def test_potentials_end_at_the_threshold_where_the_aim_cannot_be_reached(
     def always_on(aim: object, spiking: SpikingNetwork, samples: Samples) -> dict[str, Any]:
         return {p.name: np.full(p.shape, 3.0) for p in spiking.populations[:-1]}
 
-    monkeypatch.setattr(calibrate_initial_potential._Aim, "mean_rates", always_on)
+    monkeypatch.setattr(calibrate_initial_potential.Aim, "mean_rates", always_on)
     distances = iter((2.0, 1.0, 0.0))  # the last candidate, which is the calibrated one, is the nearest
-    monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
+    monkeypatch.setattr(calibrate_initial_potential, "distance", lambda *_: next(distances))
     program = compiled(quantised_network, context).state.program
     assert program is not None
     for population in program.populations[:-1]:

@@ -1,0 +1,61 @@
+"""Whether the state has room for every potential there can be, or for those that data causes: what serves better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..runtime.encoding import encode
+from ..runtime.program.neuron_models import IF
+from ..runtime.samples import Samples
+from .ir.network import Network
+from .ir.operators import FloatArray
+from .passes.calibrate_initial_potential import Aim, distance
+from .passes.contract import Context, Pass, program_level, spiking_level
+from .pipeline import Pipeline, run_passes
+
+_FEWEST_SAMPLES = 8
+_HELD_OUT_SHARE = 4
+_STARVED_BITS = 7.0
+
+
+def with_better_state_range(
+    pipeline: Pipeline,
+    network: Network,
+    context: Context,
+    passes: tuple[Pass, ...],
+    report: Callable[[str], None] | None = None,
+) -> Pipeline:
+    """Return ``pipeline``, or where its proven state range starves it and held-out data says so, one with less room."""
+    calibration = context.calibration
+    if calibration is None or len(calibration) < _FEWEST_SAMPLES or context.neuron != IF or not _is_starved(pipeline):
+        return pipeline
+    used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
+    potentials = _potentials(pipeline, calibration.between(0, used))
+    calibrated = run_passes(network, replace(context, potentials=potentials), passes, report)
+    held_out = calibration.between(used, len(calibration))
+    return min((pipeline, calibrated), key=lambda p: _distance(p, context, held_out))
+
+
+def _is_starved(pipeline: Pipeline) -> bool:
+    """Whether the proven state range leaves some layer few bits of weight or input."""
+    (effect,) = [record.effect for record in pipeline.records if record.name == "quantize-weights"]
+    bound = [layer for layer in effect["layers"].values() if "state range" in layer["limited_by"]]
+    few = any(layer["weight_bits"] < _STARVED_BITS for layer in bound)
+    return few or (bool(bound) and any(d.code == "W212" for d in pipeline.diagnostics))
+
+
+def _potentials(pipeline: Pipeline, samples: Samples) -> dict[str, FloatArray]:
+    """Largest potential of each channel on ``samples``, in the units of the population's threshold."""
+    from ..runtime.simulator.potentials import largest_potentials
+
+    program, spiking = program_level(pipeline.state), spiking_level(pipeline.state)
+    found = largest_potentials(program, encode(program.input, samples.inputs)[0])
+    scales = {p.name: p.integer_threshold for p in spiking.populations}
+    return {name: largest / scale.ravel() for name, largest in found.items() if (scale := scales[name]) is not None}
+
+
+def _distance(pipeline: Pipeline, context: Context, held_out: Samples) -> float:
+    network = pipeline.state.network
+    wanted = Aim(network, context.aim or network).log_probabilities(held_out)
+    return distance(program_level(pipeline.state), spiking_level(pipeline.state), wanted, held_out)
