@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
+from spikec.compiler import CompileOptions, compile_model
 from spikec.compiler.outliers import without_outliers
 from spikec.runtime.samples import Samples
 
@@ -64,3 +67,32 @@ def test_integers_stay_integers() -> None:
     assert clipped.inputs.dtype == np.uint16
     assert clipped.inputs.max() < 2000
     assert remark.measured == 65535
+
+
+def test_a_compilation_clips_its_input_and_says_so(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    first, last = (random.normal(size=shape).astype(np.float32) for shape in ((16, 64), (4, 16)))
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Gemm", ["x", "w1"], ["h"], transB=1),
+            onnx.helper.make_node("Relu", ["h"], ["a"]),
+            onnx.helper.make_node("Gemm", ["a", "w2"], ["y"], transB=1),
+        ],
+        "small",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 64])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 4])],
+        [onnx.numpy_helper.from_array(first, "w1"), onnx.numpy_helper.from_array(last, "w2")],
+    )
+    model = tmp_path / "small.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), model)
+    labels = random.integers(0, 4, 60)
+    rows = replace(images(), inputs=images().inputs.reshape(60, 64), labels=labels)
+    stretched = rows.inputs.copy()
+    stretched[7, 21] = 1000
+    plain = compile_model(model, CompileOptions(calibration=rows, timesteps=8, max_loss=100))
+    odd = compile_model(model, CompileOptions(calibration=replace(rows, inputs=stretched), timesteps=8, max_loss=100))
+    assert odd.program.input == plain.program.input
+    assert [d.code for d in odd.report.diagnostics if d.code[0] == "W"] == ["W214"]
+    assert (plain.report.verdict, odd.report.verdict) == ("fits", "fits-with-warnings")
+    first_of = [p.program.projections[0].effective_weight for p in (plain, odd)]
+    assert np.abs(first_of[0] / first_of[0].max() - first_of[1] / first_of[1].max()).max() < 0.05
