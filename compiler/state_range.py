@@ -28,7 +28,10 @@ def with_better_state_range(
 ) -> Pipeline:
     """Return ``pipeline``, or where its proven state range starves it and held-out data says so, one with less room."""
     calibration = context.calibration
-    if calibration is None or len(calibration) < _FEWEST_SAMPLES or context.neuron != IF or not _is_starved(pipeline):
+    if calibration is None or len(calibration) < _FEWEST_SAMPLES or context.neuron != IF:
+        return pipeline
+    # Exact counts and scores are proven ones.
+    if context.schedule == "exact" or not _is_starved(pipeline):
         return pipeline
     used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
     potentials = _potentials(pipeline, calibration.between(0, used))

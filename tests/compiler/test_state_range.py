@@ -134,6 +134,7 @@ def test_a_gated_population_stays_proven() -> None:
     context = Context(targets.load("loihi2"), T, images(), schedule="exact")
     pipeline = scheduled(network(), context, CompileOptions())
     program = program_of(pipeline)
+    assert not [d for d in pipeline.diagnostics if d.code == "I033"]
     for population in spiking_level(pipeline.state).populations:
         if population.hold:
             bounds = window_range(program, program.population(population.name))

@@ -35,7 +35,7 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
     silence = {p.name: np.zeros((count, *p.shape), np.int64) for p in program.populations}
     silence[INPUT] = np.zeros_like(samples)
     sent: dict[str, dict[int, IntArray]] = {name: {} for name in silence}
-    sent[INPUT] = dict.fromkeys(range(1, timesteps + 1), samples)
+    sent[INPUT] = _graded(program, samples)
     potential = {p.name: np.zeros_like(silence[p.name]) for p in program.populations}
     trains = {p.name: np.zeros((count, timesteps, p.neurons), np.int64) for p in program.populations}
     reached: dict[str, list[int]] = {p.name: [] for p in program.populations}
@@ -75,9 +75,18 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
     return Stepped(trains, readout, {name: (min(r), max(r)) for name, r in reached.items()})
 
 
+def _graded(program: Program, samples: IntArray) -> dict[int, IntArray]:
+    """What the input sends at each step from 1: the samples, or parts of them as even as whole numbers can be."""
+    steps = range(1, program.timesteps + 1)
+    if not program.input.spread:
+        return dict.fromkeys(steps, samples)
+    ends = [np.floor_divide(samples * step, program.timesteps) for step in range(program.timesteps + 1)]
+    return {step: ends[step] - ends[step - 1] for step in steps}
+
+
 def quantised_counts(program: Program, samples: IntArray) -> dict[str, IntArray]:
     """Counts of every firing population under the schedule ``exact``, and the scores: sums and one division each."""
-    sent = {INPUT: samples * program.timesteps}
+    sent = {INPUT: np.sum(list(_graded(program, samples).values()), axis=0)}
     for population in program.populations:
         total = np.zeros((len(samples), *population.shape), np.int64)
         total += population.initial_potential + program.timesteps * population.bias
