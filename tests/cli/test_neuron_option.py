@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spikec.compiler.compilation import compile_model
 from spikec.compiler.methods.adaptive_threshold import MSAT
+from spikec.compiler.methods.method import uncalibrated
 from spikec.compiler.methods.offset_spikes import COS
 from spikec.compiler.methods.spike_masking import SRP
 from spikec.compiler.options import CompileOptions
@@ -76,8 +78,9 @@ def test_a_state_too_narrow_for_shifted_potentials_is_named(bench: Path, tmp_pat
         compile_model(bench / "net.onnx", CompileOptions(target=str(target), neuron=neuron, first_pass=400)).report
         for neuron in ("if", "srp")
     )
-    assert plain.verdict == "fits"
-    assert [d.code for d in long.diagnostics] == ["E212"]
+    # The input has few bits in so narrow a state, which is a warning of both.
+    assert {d.code for d in plain.diagnostics} <= {"W212"}
+    assert {d.code for d in long.diagnostics} - {"W212"} == {"E212"}
     assert not long.numbers[0].overflow.proven
 
 
@@ -94,11 +97,14 @@ def test_options_out_of_range(arguments: tuple[object, ...], bench: Path, refuse
 def test_methods_keep_the_potentials_that_were_trained(method: Any, model: NeuronModel, bench: Path) -> None:
     from spikec.compiler.compilation import build_program
 
-    built = build_program(bench / "net.onnx", method.options(CompileOptions(timesteps=2)))
+    options = CompileOptions(timesteps=2)
+    built = build_program(bench / "net.onnx", method.options(options))
+    plain = build_program(bench / "net.onnx", uncalibrated(options)).program
     program = method.finish(built)
     assert program.neuron == model
-    assert built.program.neuron == PLAIN_IF
-    assert program.populations is built.program.populations
+    assert plain.neuron == PLAIN_IF
+    for population, trained in zip(program.populations, plain.populations, strict=True):
+        assert np.array_equal(population.initial_potential, trained.initial_potential)
     assert not method.plain_if
 
 

@@ -183,7 +183,7 @@ def test_potentials_aim_at_another_network(
     options = replace(METHODS["lmpc"].options(CompileOptions(timesteps=_T, calibration=samples)), granularity="neuron")
     clipped = _model(relu.with_name("clipped.onnx"), "a = Clip (h, zero, unit)", unit=1.0)
     distances = iter((3.0, 2.0, 1.0) * 2)
-    monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
+    monkeypatch.setattr(calibrate_initial_potential, "distance", lambda *_: next(distances))
     found = build_program(levels, replace(options, aim=clipped))
     population = found.program.populations[0]
     threshold = population.threshold

@@ -104,7 +104,7 @@ def test_signed_potentials_follow_the_spikes_of_the_layer_before(
 ) -> None:
     fitted = samples.first(len(samples) - len(samples) // 4)
     distances = iter((3.0, 2.0, 1.0))
-    monkeypatch.setattr(calibrate_initial_potential, "_distance", lambda *_: next(distances))
+    monkeypatch.setattr(calibrate_initial_potential, "distance", lambda *_: next(distances))
     options = METHODS["lmpc"].options(CompileOptions(timesteps=_T, calibration=samples))
     program = build_program(model, replace(options, granularity="neuron")).program
     wanted = _activations(model, fitted)
