@@ -10,7 +10,7 @@ from ..runtime.program.neuron_models import IF
 from ..runtime.samples import Samples
 from .ir.network import Network
 from .ir.operators import FloatArray
-from .passes.calibrate_initial_potential import Aim, distance
+from .passes.calibrate_initial_potential import aim_of, distance
 from .passes.contract import Context, Pass, program_level, spiking_level
 from .pipeline import Pipeline, run_passes
 
@@ -59,6 +59,5 @@ def _potentials(pipeline: Pipeline, samples: Samples) -> dict[str, FloatArray]:
 
 
 def _distance(pipeline: Pipeline, context: Context, held_out: Samples) -> float:
-    network = pipeline.state.network
-    wanted = Aim(network, context.aim or network).log_probabilities(held_out)
+    wanted = aim_of(pipeline.state.network, context).log_probabilities(held_out)
     return distance(program_level(pipeline.state), spiking_level(pipeline.state), wanted, held_out)

@@ -63,8 +63,7 @@ class CalibrateInitialPotential:
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         half = _from_half_threshold(program)
-        given = context.aim
-        aim = Aim(state.network, state.network if given is None else with_same_populations(given, context))
+        aim = aim_of(state.network, context)
         candidates = {
             "as compiled": program,
             "half threshold": half,
@@ -161,6 +160,12 @@ class Aim:
         parts = np.split(samples.as_float(), range(_EVALUATED_AT_ONCE, len(samples), _EVALUATED_AT_ONCE))
         scores = [evaluate(self.network, part)[self.network.output].reshape(len(part), -1) for part in parts]
         return _log_softmax(np.concatenate(scores).astype(np.float64))
+
+
+def aim_of(network: Network, context: Context) -> Aim:
+    """The context's aim for the compiled ``network``, or what was compiled itself."""
+    given = context.aim
+    return Aim(network, network if given is None else with_same_populations(given, context))
 
 
 def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[np.float64]:
