@@ -27,7 +27,7 @@ def grid_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: Fl
         return np.full(channels, np.nan)
     largest = np.abs(weight).max(axis=1)
     ratio = np.divide(weight, largest[:, None], out=np.zeros_like(weight), where=largest[:, None] > 0)
-    most = np.floor(largest * highest * (1 + _TOLERANCE))
+    most = np.floor(largest * highest * (1 + 1e-9))
     screened = ratio[:, :: max(1, ratio.shape[1] // _SCREENED)]
     steps = np.zeros(channels)
     for count in range(1, min(_MOST_STEPS, int(most.max())) + 1):
