@@ -26,6 +26,7 @@ from .frontend.model import Model, ModelReader, examine_model, read_model
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
 from .mapping import place
+from .maxima_choice import with_chosen_maxima
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
 from .outliers import without_outliers
@@ -44,7 +45,6 @@ from .report import (
     build_report,
     effect_in_words,
 )
-from .schedule import scheduled
 
 if TYPE_CHECKING:
     from ..runtime.agreement import Agreement
@@ -153,7 +153,7 @@ def build_from(
         options.neuron,
         _aim(options, read.network, readers),
     )
-    pipeline = scheduled(read.network, context, options_for_neuron(options), report)
+    pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options), found)
 
 

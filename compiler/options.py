@@ -18,6 +18,7 @@ from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
+MAXIMA = ("exact", "average", "measured")
 SCHEDULES = ("pipelined", "exact", "mixed")
 
 
@@ -40,6 +41,9 @@ class CompileOptions:
     fixes sizes per sample, without the batch, that the model file leaves open. ``pieces`` 1..32 are the most
     populations that a function such as a sigmoid or a GELU is fitted by on calibration data. ``max_loss`` (0..100) is
     how many points of accuracy the program may lose on labelled calibration data without a warning.
+    ``maxima`` "exact" computes max pooling
+    by neurons of its own, "average" replaces it, with a warning, by average pooling, "measured" takes what agrees with
+    the model more often on held-out calibration data.
     """
 
     target: str = "lava"
@@ -62,6 +66,7 @@ class CompileOptions:
     input_shape: tuple[int, ...] | None = None
     pieces: int = DEFAULT_PIECES
     max_loss: float = 1.0
+    maxima: str = "exact"
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -76,6 +81,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             options.schedule in SCHEDULES,
             f"the schedule '{options.schedule}' is not known",
             known_names(options.schedule, SCHEDULES, "give --schedule"),
+        ),
+        (
+            options.maxima in MAXIMA,
+            f"the policy '{options.maxima}' for maxima is not known",
+            known_names(options.maxima, MAXIMA, "give --maxima"),
         ),
         (
             options.weight_bits is None or 2 <= options.weight_bits <= 16,

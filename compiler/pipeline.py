@@ -17,6 +17,7 @@ from .ir.text import print_network, print_program, print_spiking
 from .ir.verify import network_faults, overflowed_nodes, overflowed_populations, spiking_faults
 from .options import CompileOptions
 from .passes.align_delays import AlignDelays
+from .passes.average_maxima import AverageMaxima
 from .passes.balance_thresholds import BalanceThresholds
 from .passes.calibrate_initial_potential import CalibrateInitialPotential
 from .passes.calibrate_state_range import CalibrateStateRange
@@ -26,6 +27,7 @@ from .passes.compose_linear_maps import ComposeLinearMaps
 from .passes.contract import Compilation, Context, Pass
 from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
+from .passes.expand_maxima import ExpandMaxima
 from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_constants import FoldConstants
@@ -42,8 +44,10 @@ PASSES: tuple[type[Pass], ...] = (
     FreeEnds,
     ExpandActivations,
     FitPieces,
+    AverageMaxima,
     FoldBatchNorm,
     CalibrateThresholds,
+    ExpandMaxima,
     ComposeLinearMaps,
     BalanceThresholds,
     FoldConstants,
@@ -93,7 +97,9 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     """Instantiate ``PASSES`` with the user's options."""
     configured: dict[type[Pass], Pass] = {
         FitPieces: FitPieces(options.pieces),
+        AverageMaxima: AverageMaxima(options.maxima),
         CalibrateThresholds: CalibrateThresholds(options.threshold_method, options.percentile),
+        ExpandMaxima: ExpandMaxima(options.threshold_method, options.percentile),
         CalibrateInitialPotential: CalibrateInitialPotential(options.granularity, options.iterations),
     }
     left_out = () if options.calibrate else (CalibrateInitialPotential,)

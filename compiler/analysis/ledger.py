@@ -129,7 +129,11 @@ def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, 
     yield "ANN", of_network("recognise-activations"), "the model as given, float"
     if stages["fit-pieces"] is not stages["expand-activations"]:
         yield "fitted", of_network("fit-pieces"), "functions that no neuron computes fitted by pieces, float"
+    if stages["average-maxima"] is not stages["fit-pieces"]:
+        yield "averaged", of_network("average-maxima"), "every maximum replaced by an average, float"
     yield "QC-ANN", of_network("calibrate-thresholds"), "every activation quantised and clipped, float"
+    if stages["expand-maxima"] is not stages["calibrate-thresholds"]:
+        yield "maxima", of_network("expand-maxima"), "every maximum computed by neurons, float"
     yield "folded", of_rates("balance-thresholds"), "batch norm and linear maps folded, float"
     yield "integer weights", of_rates("quantize-weights"), "weights and input on the chip's grid"
     yield "spikes", spikes, f"the program itself at T = {program.timesteps}, simulated"

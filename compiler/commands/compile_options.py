@@ -14,6 +14,7 @@ from ...targets.terminal.help_page import option
 
 # The names again, so that neither help nor completion imports the compiler; a test compares.
 SCHEDULE_NAMES = ("pipelined", "exact", "mixed")
+MAXIMA_NAMES = ("exact", "average", "measured")
 THRESHOLD_METHODS = ("mse", "percentile")
 GRANULARITIES = ("neuron", "channel", "layer")
 
@@ -160,6 +161,16 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             section=_MODEL,
             help="Steps that measure (--neuron srp, cos).",
+        ),
+        option(
+            "--maxima",
+            default="exact",
+            show_default=True,
+            metavar="NAME",
+            shell_complete=one_of(lambda: MAXIMA_NAMES),
+            section=_MODEL,
+            help="What max pooling becomes: exact (neurons that compute it), average (another network) or measured "
+            "(what agrees more on held-out calibration data).",
         ),
         INPUT_SHAPE,
         option(

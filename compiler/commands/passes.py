@@ -11,8 +11,13 @@ from ...targets.terminal.streams import tell, tell_json
 
 PASS_NAMES = (
     "recognise-activations",
+    "free-scores",
+    "expand-activations",
+    "fit-pieces",
+    "average-maxima",
     "fold-batch-norm",
     "calibrate-thresholds",
+    "expand-maxima",
     "compose-linear-maps",
     "balance-thresholds",
     "fold-constants",

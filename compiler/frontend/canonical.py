@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.activations import EXPANDED
+from ..ir.maxima import Maximum
 from ..ir.network import INPUT, Network, Node, Origin, needed
 from ..ir.operators import (
     ELEMENTWISE,
@@ -197,7 +198,7 @@ class _Layout:
             inner = views[0].window_on_base(operator)
             if inner is not None:
                 return self._below(node, inner, views)
-        if isinstance(operator, Add) and all(_sinks(v) and _same_layout(v, views[0]) for v in views):
+        if isinstance(operator, Add | Maximum) and all(_sinks(v) and _same_layout(v, views[0]) for v in views):
             return self._below(node, operator, views)
         return self._keep(node)
 

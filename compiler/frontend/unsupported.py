@@ -18,7 +18,7 @@ _NO_CLASSICAL = "only convolutional and dense networks can be compiled: do this 
 _OPTIMISED = "give the model as it was before onnxruntime's optimiser fused its operators"
 
 _HINTS: dict[str, str] = {
-    **dict.fromkeys(("MaxPool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "MaxRoiPool", "ReduceMax"), _AVERAGE),
+    **dict.fromkeys(("LpPool", "GlobalLpPool", "MaxRoiPool"), _AVERAGE),
     "Shrink": _FUNCTION,
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), _FEED_FORWARD),
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"), _BATCH_NORM),

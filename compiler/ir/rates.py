@@ -32,7 +32,10 @@ def evaluate_rates(
     for population in spiking.populations:
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
         for projection in spiking.incoming(population.name):
-            drive = drive + received(projection, sent[projection.source], population, count)
+            if population.takes_largest:
+                drive = np.maximum(drive, _largest_received(projection, sent[projection.source], population))
+            else:
+                drive = drive + received(projection, sent[projection.source], population, count)
         if population.threshold is None:
             rates[population.name] = drive
             continue
@@ -53,6 +56,19 @@ def received(projection: Projection, messages: AnyFloat, target: Population, cou
         return entries.multiply(flat).reshape(len(messages), *target.shape)
     flat = matmul(flat, weight.T, count=count)
     return flat.reshape(len(messages), *target.shape)
+
+
+def _largest_received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
+    """Largest of what each synapse delivers; none is below zero, and each channel reads one."""
+    linear = projection.map
+    assert isinstance(linear, ConvMap), "a maximum of spikes keeps the channels of its source"
+    largest = np.zeros((len(messages), *target.shape), dtype=messages.dtype)
+    for row, column in np.ndindex(*linear.weight.shape[2:]):
+        single = np.zeros_like(linear.weight)
+        single[:, :, row, column] = linear.weight[:, :, row, column]
+        weight = single.astype(messages.dtype, copy=False)
+        largest = np.maximum(largest, convolve(messages, weight, linear.geometry))
+    return largest
 
 
 def _rate(population: Population, drive: AnyFloat, continuous: bool) -> AnyFloat:

@@ -73,7 +73,8 @@ class Population:
     are those of that activation. ``hold``, set by ``gate-populations``, is how many steps of its window pass before
     the population fires: T where it is gated, else 0. ``closed`` says that it must be silent in the T steps after its
     own, in which gated populations fire. ``reach`` (C,) is the largest potential that the state is to hold, where that
-    is not the largest that there can be.
+    is not the largest that there can be. One that ``takes_largest`` stands for the largest of what it
+    receives and not for the sum: its neurons fire where any source does, and its window is one step.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Population:
     closed: bool = False
     reach: FloatArray | None = None
     origins: tuple[Origin, ...] = ()
+    takes_largest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

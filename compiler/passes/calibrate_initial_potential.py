@@ -91,11 +91,12 @@ class CalibrateInitialPotential:
         sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
         for population in program.populations[:-1]:
-            wanted = _averaged(rates[population.name], self.granularity)
             simulator = PopulationSimulator(program, population)
             chunks = _chunked_input(program, population, simulator, sent, len(encoded))
-            for _ in range(0 if population.gated else self.iterations):
-                population = self._moved(program, population, simulator, chunks, wanted)
+            if population.name in rates and not population.gated:
+                wanted = _averaged(rates[population.name], self.granularity)
+                for _ in range(self.iterations):
+                    population = self._moved(program, population, simulator, chunks, wanted)
             program = _with_population(program, population)
             sent[population.name] = joined([simulator.fire(c(), population.initial_potential) for c in chunks])
             for source in [s for s, target in last_reader.items() if target == population.name]:
@@ -144,9 +145,9 @@ class Aim:
     network: Network
 
     def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
-        """Mean activations in units of the clipping threshold: the rate that each neuron should have."""
+        """Mean activations in units of the clipping threshold: the rate that each activation should have."""
         names = names_in_aim(self.compiled, self.network)
-        firing = {p: names[p.activation] for p in spiking.populations[:-1]}
+        firing = {p: names[p.activation] for p in spiking.populations[:-1] if p.activation in names}
         totals = {p.name: np.zeros(p.shape) for p in firing}
         inputs = samples.as_float()
         for first in range(0, len(inputs), _EVALUATED_AT_ONCE):

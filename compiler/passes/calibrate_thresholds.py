@@ -94,6 +94,14 @@ class CalibrateThresholds:
         at = float(np.percentile(values, self.percentile))
         return at if at > 0 else largest
 
+    def of_rectifiers(
+        self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int
+    ) -> dict[str, float]:
+        """Threshold of each of ``nodes`` that is ever above zero on calibration data, and finite there."""
+        values, largest = _sampled_activations(network, nodes, calibration)
+        known = [n.name for n in nodes if 0 < largest[n.name] < np.inf]
+        return {name: self._threshold(values[name], largest[name], timesteps) for name in known}
+
 
 def _width(network: Network, silent: Node, largest: dict[str, float]) -> float:
     """Threshold of an activation that calibration data never reaches: where it clips, or that of a pair's other side.

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ...targets.diagnostic import refuse
+from ..ir.maxima import MaximumNeuron
 from ..ir.network import Network, Node
 from ..ir.operators import QuantizeClip, Relu, Shape
 from .contract import Compilation, Context
@@ -53,7 +54,9 @@ def names_in_aim(network: Network, aim: Network) -> Mapping[str, str]:
 
 
 def _activations(network: Network) -> tuple[Node, ...]:
-    return tuple(node for node in network.nodes if isinstance(node.operator, QuantizeClip | Relu))
+    """Those of the model itself: neurons that a maximum became have a value in no other network."""
+    own = (node for node in network.nodes if not isinstance(node.operator, MaximumNeuron))
+    return tuple(node for node in own if isinstance(node.operator, QuantizeClip | Relu))
 
 
 def _shapes(network: Network) -> tuple[Shape, ...]:

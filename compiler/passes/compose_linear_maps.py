@@ -36,6 +36,7 @@ from ..ir.composition import (
     then_sparse,
     transposed,
 )
+from ..ir.maxima import AnySpike, Taps
 from ..ir.network import Network, Node, Origin
 from ..ir.sparse_maps import TooLargeMap, refuse_too_many, sum_of_sparse
 from ..ir.sparse_operator import SparseLinear
@@ -83,7 +84,7 @@ class ComposeLinearMaps:
             if node.name in values:
                 continue
             if isinstance(node.operator, op.QuantizeClip):
-                drive = values[node.inputs[0]]
+                drive = _drive(node, [values[name] for name in node.inputs])
                 name = _unused_name(drive.layer or node.name, node.name, populations)
                 populations.append(_population(name, node, drive, context.timesteps, origins.until(node.name)))
                 values[node.name] = _source(name, node.shape)
@@ -140,6 +141,17 @@ def _source(name: str, shape: op.Shape) -> _Affine:
     return _Affine((identity(name, shape),), np.zeros(shape))
 
 
+def _drive(node: Node, inputs: list[_Affine]) -> _Affine:
+    """What the neurons of an activation integrate: its input, or the sum of what a neuron for maxima compares."""
+    if not isinstance(node.operator, AnySpike):
+        return inputs[0]
+    if node.operator.pool is not None:
+        _, *size = inputs[0].constant.shape
+        taps = node.operator.pool.summed((size[0], size[1]))
+        inputs = [_apply(replace(node, operator=taps), (value,)) for value in inputs]
+    return _apply(replace(node, operator=op.Add()), tuple(inputs))
+
+
 def _unused_name(wanted: str, otherwise: str, populations: list[Population]) -> str:
     taken = {INPUT, *(p.name for p in populations)}
     candidates = (wanted, otherwise, *(f"{otherwise}.{n}" for n in range(2, len(taken) + 2)))
@@ -190,6 +202,7 @@ def _population(name: str, node: Node, drive: _Affine, timesteps: int, origins: 
         activation=node.name,
         levels=operator.levels,
         shift=operator.shift,
+        takes_largest=isinstance(operator, AnySpike),
         origins=origins,
     )
 
@@ -254,7 +267,7 @@ def _sum_of_one_form(linear: LinearMap, other: LinearMap, sources: int) -> Linea
 
 def _apply(node: Node, inputs: tuple[_Affine, ...]) -> _Affine:
     operator = node.operator
-    if not isinstance(operator, (*op.LINEAR, SparseLinear)):
+    if not isinstance(operator, (*op.LINEAR, SparseLinear, Taps)):
         raise _neither_linear_nor_activation(node)
     constant = operator.evaluate(tuple(a.constant[None] for a in inputs))[0]
     layer = next((a.layer for a in inputs if a.layer is not None), None)
@@ -297,6 +310,10 @@ def _map_term(node: Node, term: MappedValue) -> MappedValue:
             return term
         case op.AveragePool():
             return _average(operator, term, node.shape)
+        case Taps():
+            kernel = np.broadcast_to(operator.kernel(), (term.shape[0], 1, *operator.kernel().shape))
+            geometry = replace(operator.geometry((term.shape[1], term.shape[2])), groups=term.shape[0])
+            return then_conv(term, ConvMap(kernel, geometry), node.shape)
         case op.Pad():
             return _select(term, node.shape, tuple(-b for b in operator.before), (1,) * len(node.shape))
         case op.Slice():

@@ -12,6 +12,7 @@ from ..ir.network import Network, Node, unused_name
 from ..ir.operators import BatchNorm, Operator, QuantizeClip, Relu, Scale
 from .activation_chain import AFFINE, NONLINEAR, Chain, Neuron, Reason, chains
 from .contract import Compilation, Context, Outcome
+from .move_maxima import before_linear_maps, behind_activations
 
 _LONGEST = 64
 """Operators in one chain; an activation has about ten at most."""
@@ -50,7 +51,14 @@ class RecogniseActivations:
 
 
 def recognised(network: Network) -> Network:
-    """Network with its activations recognised; the same object where there was nothing to do. Errors: see above."""
+    """Network with its activations recognised; the same object where there was nothing to do. Errors: see above.
+
+    Maxima come to stand directly behind activations, which give them bounds and levels.
+    """
+    return before_linear_maps(_recognised(behind_activations(network)))
+
+
+def _recognised(network: Network) -> Network:
     readers = _reader_counts(network)
     runs = _runs(network, readers)
     rewriting = _Rewriting({node.name for node in network.nodes})

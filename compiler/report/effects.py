@@ -48,6 +48,11 @@ def _fit_pieces(effect: Effect) -> str:
     )
 
 
+def _average_maxima(effect: Effect) -> str:
+    averaged = effect["averaged"]
+    return _sentence(f"{counted(len(averaged), 'maximum', 'maxima')} replaced by an average")
+
+
 def _fold_batch_norm(effect: Effect) -> str:
     kept = effect["kept_as_scale"]
     return _sentence(
@@ -69,6 +74,18 @@ def _calibrate_thresholds(effect: Effect) -> str:
     return _sentence(
         f"{counted(len(thresholds), 'activation')} given a threshold {way}",
         _range(thresholds, "of {}", "between {} and {}"),
+    )
+
+
+def _expand_maxima(effect: Effect) -> str:
+    maxima = effect["maxima"].values()
+    if not maxima:
+        return _sentence("there is no maximum to compute")
+    inexact = sum(not maximum["exact"] for maximum in maxima)
+    return _sentence(
+        f"{counted(len(maxima), 'maximum', 'maxima')} computed by {sum(m['neurons'] for m in maxima)} neurons",
+        _range([m["depth"] for m in maxima], "each {} deep", "each {} to {} deep"),
+        f"{inexact} of them not exactly" if inexact else "nothing lost",
     )
 
 
@@ -201,8 +218,10 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "free-ends": _free_ends,
     "expand-activations": _expand_activations,
     "fit-pieces": _fit_pieces,
+    "average-maxima": _average_maxima,
     "fold-batch-norm": _fold_batch_norm,
     "calibrate-thresholds": _calibrate_thresholds,
+    "expand-maxima": _expand_maxima,
     "compose-linear-maps": _compose_linear_maps,
     "balance-thresholds": _balance_thresholds,
     "fold-constants": _fold_constants,

@@ -116,6 +116,11 @@ def _refuse_impossible(checkpoint: Checkpoint, images: Tensor, options: WeightCa
             f"{len(images)} images are too few to calibrate weights",
             f"give at least {HELD_OUT_SHARE}, better 1024",
         ),
+        (
+            checkpoint.network.pooling == "average",
+            "networks with max pooling are not run over their spikes in training, and so not calibrated",
+            "choose a network with average pooling; the compiler calibrates initial potentials of both",
+        ),
         (options.timesteps >= 1, f"timesteps is {options.timesteps}", usual),
         (options.epochs >= 0, f"epochs is {options.epochs}", usual),
         (options.batch_size >= 1, f"batch size is {options.batch_size}", usual),

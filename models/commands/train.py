@@ -21,6 +21,7 @@ NOISES = ("none", "gap", "local")
 PRECISIONS = ("float32", "bfloat16")
 THRESHOLD_RULES = ("mmse", "percentile")
 SHORTCUTS = ("projection", "identity")
+POOLINGS = ("average", "max")
 
 
 _NETWORK, _ROUNDS, _SPIKES, _STEPS, _RESULTS = "Network and data", "Rounds", "Noise and spikes", "Optimiser", "Results"
@@ -78,6 +79,14 @@ def _round_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     section=_NETWORK,
     help="How resnet20 leads past a block that halves its maps.",
+)
+@option(
+    "--pooling",
+    type=click.Choice(POOLINGS),
+    default="average",
+    show_default=True,
+    section=_NETWORK,
+    help="What halves the maps of convnet and vgg16.",
 )
 @option("--dataset", type=click.Choice(DATASETS), required=True, section=_NETWORK, help="What it is trained on.")
 @option(

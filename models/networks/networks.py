@@ -1,7 +1,8 @@
 """Networks that are trained as ReLU or quantise-and-clip networks: a small conv net, ResNet-20 and VGG-16.
 
 All take float images (N, channels, size, size) in 0..1 (= byte / 255) and return logits (N, classes). They use only
-what composes with integrate-and-fire neurons: convolution, batch norm, average pooling, sums, one activation per layer.
+what composes with integrate-and-fire neurons: convolution, batch norm, average pooling, sums, one activation per layer;
+and, where it is asked for, max pooling, which the compiler computes by further neurons.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...targets.diagnostic import Diagnostic
 ActivationFactory = Callable[[], nn.Module]
 NetworkName = Literal["convnet", "resnet20", "vgg16"]
 Shortcut = Literal["projection", "identity"]
+Pooling = Literal["average", "max"]
 
 DEFAULT_WIDTH: dict[str, int] = {"convnet": 16, "resnet20": 16, "vgg16": 64}
 SMALLEST_SIZE: dict[str, int] = {"convnet": 8, "resnet20": 8, "vgg16": 1}
@@ -29,7 +31,8 @@ class NetworkSpec:
 
     ``width`` is the number of channels of the first convolution (0: 16, and 64 for VGG-16), ``shortcut`` how a
     ResNet-20 passes a change of shape: a 1x1 convolution with batch norm, or the identity, subsampled and with zero
-    channels added on both sides (option A of He et al. 2016).
+    channels added on both sides (option A of He et al. 2016). ``pooling`` is what halves the maps of a conv net and of
+    a VGG-16; with "max" a network cannot be trained over its spikes.
     """
 
     name: NetworkName
@@ -38,6 +41,7 @@ class NetworkSpec:
     classes: int
     width: int = 0
     shortcut: Shortcut = "projection"
+    pooling: Pooling = "average"
 
     def problems(self) -> tuple[Diagnostic, ...]:
         """Everything that keeps the network from being built, as E705."""
@@ -70,16 +74,24 @@ class NetworkSpec:
             found.append(
                 Diagnostic("E705", f"there is no shortcut '{self.shortcut}'", hint="choose projection or identity")
             )
+        if self.pooling not in ("average", "max"):
+            found.append(Diagnostic("E705", f"there is no pooling '{self.pooling}'", hint="choose average or max"))
+        if self.pooling == "max" and self.name == "resnet20":
+            found.append(Diagnostic("E705", "resnet20 has no maps that are pooled to half", hint="leave pooling away"))
         return tuple(found)
 
     def build(self, activation: ActivationFactory) -> nn.Module:
         """Build the network with fresh weights from torch's global generator."""
         width = self.width or DEFAULT_WIDTH[self.name]
         if self.name == "convnet":
-            return ConvNet(self.channels, self.size, self.classes, width, activation)
+            return ConvNet(self.channels, self.size, self.classes, width, activation, self.pooling)
         if self.name == "resnet20":
             return ResNet20(self.channels, self.size, self.classes, width, self.shortcut, activation)
-        return vgg16(self.channels, self.size, self.classes, width, activation)
+        return vgg16(self.channels, self.size, self.classes, width, activation, self.pooling)
+
+
+def _pool(pooling: Pooling) -> nn.Module:
+    return nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
 
 
 def _conv_norm_activation(
@@ -90,21 +102,29 @@ def _conv_norm_activation(
 
 
 class ConvNet(nn.Sequential):
-    """Five 3x3 convolutions (w, 2w stride 2, 2w, 4w, 4w), two 2x2 average pools, one hidden layer of 8w, one head.
+    """Five 3x3 convolutions (w, 2w stride 2, 2w, 4w, 4w), two 2x2 pools, one hidden layer of 8w, one head.
 
     At width 16 and 1x28x28: 145 k weights, 5.6 M multiply-accumulates.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, width: int, activation: ActivationFactory) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        width: int,
+        activation: ActivationFactory,
+        pooling: Pooling = "average",
+    ) -> None:
         final = (size + 1) // 2 // 2 // 2
         super().__init__(
             *_conv_norm_activation(channels, width, activation),
             *_conv_norm_activation(width, 2 * width, activation, stride=2),
             *_conv_norm_activation(2 * width, 2 * width, activation),
-            nn.AvgPool2d(2),
+            _pool(pooling),
             *_conv_norm_activation(2 * width, 4 * width, activation),
             *_conv_norm_activation(4 * width, 4 * width, activation),
-            nn.AvgPool2d(2),
+            _pool(pooling),
             nn.Flatten(),
             nn.Linear(4 * width * final * final, 8 * width),
             activation(),
@@ -181,11 +201,13 @@ class ResNet20(nn.Sequential):
 
 
 VGG16_STAGES = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
-"""Channels of the 13 convolutions in multiples of the width; an average pool ends each stage."""
+"""Channels of the 13 convolutions in multiples of the width; a pool ends each stage."""
 
 
-def vgg16(channels: int, size: int, classes: int, width: int, activation: ActivationFactory) -> nn.Sequential:
-    """VGG-16 with batch norm, average pools and ONE fully connected layer, as Li et al. 2021 (SNN Calibration) use it.
+def vgg16(
+    channels: int, size: int, classes: int, width: int, activation: ActivationFactory, pooling: Pooling = "average"
+) -> nn.Sequential:
+    """VGG-16 with batch norm, five pools and ONE fully connected layer, as Li et al. 2021 (SNN Calibration) use it.
 
     Images below 32x32 are centred in 32x32 by zero padding. At width 64 and 3x32x32: 14.7 M weights, 313 M
     multiply-accumulates.
@@ -198,6 +220,6 @@ def vgg16(channels: int, size: int, classes: int, width: int, activation: Activa
         for multiple in stage:
             layers += _conv_norm_activation(inputs, multiple * width, activation, bias=True)
             inputs = multiple * width
-        layers.append(nn.AvgPool2d(2))
+        layers.append(_pool(pooling))
     final = max(32, size) // 32
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * final * final, classes))

@@ -9,7 +9,7 @@ from typing import Literal
 from ...targets.diagnostic import Diagnostic
 from ..datasets.images import DataSet
 from ..networks.activation import SHIFT, Activation
-from ..networks.networks import NetworkName, NetworkSpec, Shortcut
+from ..networks.networks import NetworkName, NetworkSpec, Pooling, Shortcut
 from .noise import NOISES, NoiseKind
 from .thresholds import RULES, ThresholdRule
 
@@ -53,6 +53,7 @@ class TrainingOptions:
     levels: int = 4
     width: int = 0
     shortcut: Shortcut = "projection"
+    pooling: Pooling = "average"
     epochs_relu: int = 20
     epochs_qc: int = 15
     epochs_noise: int = 15
@@ -77,7 +78,8 @@ class TrainingOptions:
 
     def network_spec(self, data: DataSet) -> NetworkSpec:
         """Return the network for images of this data set."""
-        return NetworkSpec(self.network, data.channels, data.size, len(data.classes), self.width, self.shortcut)
+        classes = len(data.classes)
+        return NetworkSpec(self.network, data.channels, data.size, classes, self.width, self.shortcut, self.pooling)
 
     def rounds(self) -> tuple[Round, ...]:
         """Return the rounds that the options ask for, in order; the first is always that of the ReLU network."""
@@ -124,6 +126,9 @@ class TrainingOptions:
             hint = "choose the activation floor or round, or leave noise and deployment timesteps away"
             message = f"networks with the activation '{self.activation}' have no neurons to train with"
             found.append(Diagnostic("E705", message, hint=hint))
+        if self.pooling == "max" and (self.noise != "none" or self.deploy_timesteps):
+            hint = "choose average pooling, or leave noise and deployment timesteps away"
+            found.append(Diagnostic("E705", "networks with max pooling are not trained over their spikes", hint=hint))
         if not 0 < self.held_out < 1 or not 1 <= self.held_out_images(data) < len(data.train):
             found.append(
                 Diagnostic(

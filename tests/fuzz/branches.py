@@ -89,6 +89,12 @@ def total(draft: Draft, values: list[Value]) -> Value:
     return Value(draft.add(choices.pick(("Sum", "Sum", "Mean")), *names), shape)
 
 
+def extreme(draft: Draft, values: list[Value]) -> Value:
+    """Largest or smallest of values of one shape, entry by entry."""
+    draft.compares = True
+    return Value(draft.add(draft.choices.pick(("Max", "Min")), *(v.name for v in values)), values[0].shape)
+
+
 def doubled(draft: Draft, value: Value) -> Value:
     """A value added to itself, once or several times over."""
     for _ in range(draft.choices.whole(1, 3)):
@@ -120,7 +126,7 @@ def residual(draft: Draft, value: Value, activate: Activate) -> Value:
     values = [branch, beside] if choices.chance(0.5) else [beside, branch]
     if choices.chance(0.1):
         values.append(values[-1])
-    joined = total(draft, values)
+    joined = extreme(draft, values) if choices.chance(0.15) else total(draft, values)
     return activate(draft, joined) if choices.chance(0.8) else joined
 
 

@@ -35,6 +35,8 @@ class Draft:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
+        self.compares = False
+        """Whether values are compared with each other, of which only data may tell how large they are."""
         self._pattern = choices.pick(_NAMES)
         self._nameless = choices.chance(0.1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import onnx.reference
 from onnx.reference.op_run import OpRun
 
 from .choices import Array
+
+_Places = tuple[slice | int, ...]
+_ALL_MAPS: _Places = (slice(None), slice(None))
 
 
 def by_runtime(model: bytes, samples: Array) -> Array | None:
@@ -66,6 +70,23 @@ class AveragePool(OpRun):
         return (_means(data, bool(ceil_mode), bool(count_include_pad), **others),)
 
 
+class MaxPool(OpRun):
+    """The same windows; padding never wins. The evaluator's own operator lets it, in one dimension."""
+
+    def _run(self, data: Array, ceil_mode: int = 0, storage_order: int = 0, **others: Any) -> tuple[Array]:
+        name = others.pop("auto_pad", None) or "NOTSET"
+        if name != "NOTSET":
+            others["pads"] = _pads_by_name(name, data.shape[2:], **others)
+        pads = others.get("pads") or [0] * 2 * (data.ndim - 2)
+        values = np.pad(data, [(0, 0), (0, 0), *_edges(pads)], constant_values=-np.inf)
+        starts, windows = _windows(data.shape[2:], bool(ceil_mode), **others)
+        result = np.empty((*data.shape[:2], *map(len, starts)), data.dtype)
+        for place, window in windows:
+            inside, target = (_ALL_MAPS + part for part in (window, place))
+            result[target] = values[inside].max(axis=tuple(range(2, data.ndim)))
+        return (result,)
+
+
 def _pads_by_name(name: str, sizes: tuple[int, ...], **attributes: Any) -> list[int]:
     rank = len(sizes)
     if name == "VALID":
@@ -78,28 +99,39 @@ def _pads_by_name(name: str, sizes: tuple[int, ...], **attributes: Any) -> list[
 
 
 def _means(data: Array, ceil: bool, count: bool, **attributes: Any) -> Array:
-    kernel, rank = attributes["kernel_shape"], data.ndim - 2
-    strides, dilations = (attributes.get(name) or [1] * rank for name in ("strides", "dilations"))
-    pads = attributes.get("pads") or [0] * 2 * rank
+    pads = attributes.get("pads") or [0] * 2 * (data.ndim - 2)
     counted = np.pad(np.ones(data.shape[2:]), _edges(pads), constant_values=float(count))
     values = np.pad(data, [(0, 0), (0, 0), *_edges(pads)])
+    starts, windows = _windows(data.shape[2:], ceil, **attributes)
+    result = np.empty((*data.shape[:2], *map(len, starts)), data.dtype)
+    for place, window in windows:
+        inside, target = (_ALL_MAPS + part for part in (window, place))
+        result[target] = values[inside].sum(axis=tuple(range(2, data.ndim))) / counted[window].sum()
+    return result
+
+
+def _windows(
+    sizes: tuple[int, ...], ceil: bool, **attributes: Any
+) -> tuple[list[list[int]], Iterator[tuple[_Places, _Places]]]:
+    """Where windows start on the padded map, along each axis, and for each result its place and its window."""
+    kernel, rank = attributes["kernel_shape"], len(sizes)
+    strides, dilations = (attributes.get(name) or [1] * rank for name in ("strides", "dilations"))
+    pads = attributes.get("pads") or [0] * 2 * rank
+    padded = [n + pads[a] + pads[a + rank] for a, n in enumerate(sizes)]
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    steps = [(n - span + (s - 1) * ceil) // s for n, span, s in zip(counted.shape, spans, strides, strict=True)]
+    steps = [(n - span + (s - 1) * ceil) // s for n, span, s in zip(padded, spans, strides, strict=True)]
     # With ceil_mode, no window begins in the padding at the end.
     starts = [
         [k * s for k in range(step + 1) if not ceil or k * s < n + before]
-        for step, s, n, before in zip(steps, strides, data.shape[2:], pads, strict=False)
+        for step, s, n, before in zip(steps, strides, sizes, pads, strict=False)
     ]
-    result = np.empty((*data.shape[:2], *map(len, starts)), data.dtype)
-    all_maps = (slice(None), slice(None))
-    for place in np.ndindex(*result.shape[2:]):
+
+    def window_at(place: tuple[int, ...]) -> _Places:
         # A slice ends with the padded map, and so does the window.
         begins = [starts[axis][index] for axis, index in enumerate(place)]
-        window = tuple(slice(b, b + span, d) for b, span, d in zip(begins, spans, dilations, strict=True))
-        inside: tuple[slice | int, ...] = (*all_maps, *window)
-        target: tuple[slice | int, ...] = (*all_maps, *place)
-        result[target] = values[inside].sum(axis=tuple(range(2, data.ndim))) / counted[window].sum()
-    return result
+        return tuple(slice(b, b + span, d) for b, span, d in zip(begins, spans, dilations, strict=True))
+
+    return starts, ((place, window_at(place)) for place in np.ndindex(*map(len, starts)))
 
 
 def _edges(pads: list[int]) -> list[tuple[int, int]]:
@@ -127,7 +159,7 @@ def by_evaluator(model: bytes, samples: Array) -> Array | None:
     given = {t.name for t in proto.graph.initializer}
     name = next(v.name for v in proto.graph.input if v.name not in given)
     pairs = [QuantizeLinear, DequantizeLinear] if _opset(proto) < 19 else []
-    ours = [AveragePool, BatchNormalization, *pairs, *([Pad] if _pads_with_zeros(proto) else [])]
+    ours = [AveragePool, MaxPool, BatchNormalization, *pairs, *([Pad] if _pads_with_zeros(proto) else [])]
     try:
         with np.errstate(all="ignore"):
             (result,) = onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples})

@@ -139,6 +139,38 @@ def average_pool(draft: Draft, value: Value) -> Value:
     return draft.back(name, (value.shape[0], *outputs))
 
 
+def max_pool(draft: Draft, value: Value) -> Value:
+    """MaxPool with any windows; every one of them covers at least one real entry."""
+    choices, sizes = draft.choices, value.shape[1:]
+    kernel, strides, dilations, pads, mode = _extents(draft, sizes)
+    if draft.opset < 10 or mode.startswith("SAME"):
+        dilations = (1,) * len(sizes)
+    # Pads below the kernel's size, as ONNX Runtime asks for, and none where entries lie apart.
+    largest = [min(k, n) - 1 if d == 1 else 0 for k, n, d in zip(kernel, sizes, dilations, strict=True)]
+    pads = tuple(min(p, largest[a % len(sizes)]) for a, p in enumerate(pads))
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    fits = all(s <= n + pads[a] + pads[a + len(sizes)] for a, (s, n) in enumerate(zip(spans, sizes, strict=True)))
+    if not fits and not mode.startswith("SAME"):
+        kernel, dilations, pads = (1,) * len(sizes), (1,) * len(sizes), (0, 0) * len(sizes)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    attributes: dict[str, object] = {"kernel_shape": list(kernel), "strides": list(strides)}
+    if mode != "NOTSET":
+        attributes["auto_pad"] = mode
+    elif any(pads) or choices.chance(0.3):
+        attributes["pads"] = list(pads)
+    if dilations != (1,) * len(sizes):
+        attributes["dilations"] = list(dilations)
+    outputs = _outputs(sizes, kernel, strides, dilations, pads, mode)
+    if draft.opset >= 10 and mode == "NOTSET" and choices.chance(0.4):
+        attributes["ceil_mode"] = 1
+        outputs = tuple(
+            _ceil_windows(n, spans[a], strides[a], pads[a], pads[a + len(sizes)]) for a, n in enumerate(sizes)
+        )
+    draft.compares = True
+    name = draft.add("MaxPool", draft.channels_first(value), **attributes)
+    return draft.back(name, (value.shape[0], *outputs))
+
+
 def _ceil_windows(size: int, kernel: int, stride: int, before: int, after: int) -> int:
     windows = -(-(size + before + after - kernel) // stride) + 1
     return windows - 1 if (windows - 1) * stride >= size + before else windows
@@ -146,19 +178,28 @@ def _ceil_windows(size: int, kernel: int, stride: int, before: int, after: int) 
 
 def global_mean(draft: Draft, value: Value) -> Value:
     """GlobalAveragePool or ReduceMean over the map, then one value per channel."""
+    return _over_map(draft, value, "GlobalAveragePool", "ReduceMean")
+
+
+def global_max(draft: Draft, value: Value) -> Value:
+    """GlobalMaxPool, ReduceMax or ReduceMin over the map, then one value per channel."""
+    draft.compares = True
+    return _over_map(draft, value, "GlobalMaxPool", draft.choices.pick(("ReduceMax", "ReduceMax", "ReduceMin")))
+
+
+def _over_map(draft: Draft, value: Value, pool: str, reduction: str) -> Value:
     choices, rank = draft.choices, len(value.shape)
     if choices.chance(0.5):
-        pooled = draft.back(
-            draft.add("GlobalAveragePool", draft.channels_first(value)), (value.shape[0],) + (1,) * (rank - 1)
-        )
+        pooled = draft.back(draft.add(pool, draft.channels_first(value)), (value.shape[0],) + (1,) * (rank - 1))
         return flat(draft, pooled)
     axes = [draft.axis(a, value) for a in range(1, rank)]
-    axes = [a - rank - 1 for a in axes] if choices.chance(0.3) else axes
+    if draft.opset >= 11 or reduction == "ReduceMean":
+        axes = [a - rank - 1 for a in axes] if choices.chance(0.3) else axes
     keep = choices.whole(0, 1)
     if draft.opset < 18:
-        name = draft.add("ReduceMean", value.name, axes=axes, keepdims=keep)
+        name = draft.add(reduction, value.name, axes=axes, keepdims=keep)
     else:
-        name = draft.add("ReduceMean", value.name, draft.integers(*axes), keepdims=keep)
+        name = draft.add(reduction, value.name, draft.integers(*axes), keepdims=keep)
     shape = (value.shape[0],) + (1,) * (rank - 1) * keep
     return flat(draft, Value(name, shape)) if keep else Value(name, shape)
 

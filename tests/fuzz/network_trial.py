@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -117,6 +118,7 @@ def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
         path = Path(folder, "net.onnx")
         path.write_bytes(drawn.model)
         built = build_program(path, options)
+    _compare_maxima(built, drawn.samples.astype(np.float64))
     _compare_rates(built, drawn.samples.astype(np.float64))
     encoded, _ = encode(built.program.input, drawn.samples)
     _compare_spikes(built, encoded, lava=lava)
@@ -185,13 +187,30 @@ def _compare_recognised(network: Network, samples: Array) -> None:
 def _compare_rates(built: Built, samples: Array) -> None:
     """The spiking network's rates, still in floats, against the level that it was made from."""
     stages = built.pipeline.stages
-    network, spiking = stages["calibrate-thresholds"].network, stages["balance-thresholds"].spiking
+    network, spiking = stages["expand-maxima"].network, stages["balance-thresholds"].spiking
     assert spiking is not None
     found = evaluate_rates(spiking, samples)[spiking.readout.name]
     expected = evaluate(network, samples)[network.output]
     error = differs(found, expected, 1e-5)
     if error and not _flips(network, samples, error, found):
         raise DisagreementError(f"rates of the spiking network are off by {error:.2g} of the range")
+
+
+def _compare_maxima(built: Built, samples: Array) -> None:
+    """Neurons that compute maxima without loss against the maxima themselves, in floats."""
+    stages = built.pipeline.stages
+    if not all(maximum["exact"] for maximum in _maxima(built)):
+        return
+    before, after = stages["calibrate-thresholds"].network, stages["expand-maxima"].network
+    found, expected = (evaluate(n, samples)[n.output] for n in (after, before))
+    error = differs(found, expected, 1e-6)
+    if error and not _flips(before, samples, error, found):
+        raise DisagreementError(f"maxima are off by {error:.2g} of the range")
+
+
+def _maxima(built: Built) -> list[dict[str, Any]]:
+    effect = next(record.effect for record in built.pipeline.records if record.name == "expand-maxima")
+    return list(effect["maxima"].values())
 
 
 def _compare_spikes(built: Built, encoded: IntArray, *, lava: bool) -> None:
@@ -211,7 +230,27 @@ def _compare_spikes(built: Built, encoded: IntArray, *, lava: bool) -> None:
             spiked = stepped.trains[layer].sum(axis=1) if layer in stepped.trains else stepped.readout
             if not np.array_equal(spiked, counts.reshape(spiked.shape)):
                 raise DisagreementError(f"exact counts of '{layer}' are not those of the integer network")
+        _compare_counted_maxima(built, stepped.trains, len(encoded))
     _compare_proofs(built, stepped.extremes)
+
+
+def _compare_counted_maxima(built: Built, trains: dict[str, IntArray], samples: int) -> None:
+    """The counts behind each maximum that loses nothing against the maximum of the counts in front of it."""
+    network, timesteps = built.pipeline.state.network, built.program.timesteps
+    values: dict[str, Array] = {}
+    for population in built.spiking.populations[:-1]:
+        counts = trains[population.name].sum(axis=1).reshape(-1, *population.shape)
+        values[population.activation] = counts * (population.spike_value / timesteps)
+    values["input"] = np.zeros((samples, *network.input_shape))
+    for node in network.nodes:
+        if node.name not in values:
+            values[node.name] = np.asarray(node.operator.evaluate(tuple(values[name] for name in node.inputs)))
+    effect = next(record.effect for record in built.pipeline.records if record.name == "expand-maxima")
+    for name, maximum in effect["maxima"].items():
+        node = built.pipeline.stages["calibrate-thresholds"].network.node(name)
+        expected = node.operator.evaluate(tuple(values[value] for value in node.inputs))
+        if maximum["exact"] and differs(values[name], np.asarray(expected), 1e-9):
+            raise DisagreementError(f"counts behind '{name}' are not the maximum of those in front of it")
 
 
 def _compare_proofs(built: Built, extremes: dict[str, tuple[int, int]]) -> None:

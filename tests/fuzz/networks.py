@@ -71,7 +71,12 @@ def drawn_network(number: int, settings: NetworkSettings, replayed: Sequence[int
     samples = _samples(choices, (batch or 3, *draft.stored_shape(shape)))
     content = model.SerializeToString(deterministic=True)
     return DrawnNetwork(
-        content, samples.astype(draft.dtype), opset, growth.relu, not growth.strange, tuple(choices.taken)
+        content,
+        samples.astype(draft.dtype),
+        opset,
+        growth.relu or draft.compares,
+        not growth.strange,
+        tuple(choices.taken),
     )
 
 
@@ -137,6 +142,7 @@ class _Growth:
             *(self._convolution,) * 5,
             *anywhere,
             lambda v: layers.average_pool(draft, v),
+            *(lambda v: layers.max_pool(draft, v),) * 2,
             lambda v: branches.pad(draft, v),
             lambda v: branches.moved(draft, v),
             *(lambda v: sparse_layers.write_sparse(draft, v),) * 5,
@@ -164,7 +170,9 @@ class _Growth:
         """Scores of a few classes, or what is there."""
         draft, choices = self.draft, self.draft.choices
         if len(value.shape) > 1:
-            value = choices.pick((layers.flat, layers.flat, layers.global_mean, _as_it_is))(draft, value)
+            value = choices.pick((layers.flat, layers.flat, layers.global_mean, layers.global_max, _as_it_is))(
+                draft, value
+            )
         if len(value.shape) > 1 or choices.chance(0.15):
             # A map with channels last has another order than the neurons, which no weights behind it put right.
             self.strange = self.strange or draft.last

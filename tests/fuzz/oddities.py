@@ -51,14 +51,13 @@ def _pool(draft: Draft, value: Value) -> Value:
     kernel = [1] * (len(value.shape) - 1)
     kernel[0] = min(2, value.shape[1])
     strides = [1] * len(kernel)
-    name = draft.add("MaxPool", draft.channels_first(value), kernel_shape=kernel, strides=strides)
+    name = draft.add("LpPool", draft.channels_first(value), kernel_shape=kernel, strides=strides)
     return draft.back(name, (value.shape[0], value.shape[1] - kernel[0] + 1, *value.shape[2:]))
 
 
 def _product(draft: Draft, value: Value) -> Value:
-    """Two signals multiplied, divided or compared."""
-    operators = ("Mul", "Max", "Min") if draft.opset >= 8 else ("Mul",)
-    return Value(draft.add(draft.choices.pick(operators), value.name, value.name), value.shape)
+    """Two signals multiplied."""
+    return Value(draft.add("Mul", value.name, value.name), value.shape)
 
 
 def _constant_bounds(draft: Draft, value: Value) -> Value:

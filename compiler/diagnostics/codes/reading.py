@@ -253,4 +253,20 @@ CODES: tuple[Code, ...] = (
         "info I033: the state has room for 2 times the largest potential on calibration data, not for every input",
         "Nothing has to be done; without calibration data the range is proven.",
     ),
+    Code(
+        "I030",
+        "maximum computed by neurons",
+        "A max pooling, or a Max of values, became populations that compute max(a, b) = a + relu(b - a).",
+        "Neurons add and compare with a threshold, and of these two a maximum can be built without loss.",
+        "I030 layer 'pool1': the maximum became 6144 neurons, 2 populations deep, and loses nothing",
+        "Nothing needs to be done; --maxima average replaces it by average pooling, which takes no neurons.",
+    ),
+    Code(
+        "W031",
+        "maximum replaced by an average",
+        "As --maxima average asks, max pooling became average pooling, so that the program is that of another network.",
+        "An average is linear and costs no neuron, but it is not what was trained.",
+        "W031 layer 'pool1': the maximum is replaced by an average, as --maxima average asks",
+        "Read in the report's ledger what it costs; without the option the maximum is computed.",
+    ),
 )

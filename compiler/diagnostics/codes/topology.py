@@ -96,4 +96,20 @@ CODES: tuple[Code, ...] = (
         "E112 activation act1 (Scale -> Floor): act1_div is read elsewhere too, in the middle of the chain",
         "Read the activation's input or its result, not a value in between.",
     ),
+    Code(
+        "E114",
+        "maximum of padding alone",
+        "A window of a max pooling covers no entry of the map, so it has no largest one.",
+        "Padding stands for minus infinity, which is no value that a neuron could send.",
+        "E114 net.onnx: onnx /pool/MaxPool: MaxPool has a window that covers padding alone",
+        "Make padding smaller than the window, as the frameworks ask for.",
+    ),
+    Code(
+        "E115",
+        "nothing to pad a maximum with",
+        "A max pooling pads values that have no lowest one: the network's input, or linear functions of it.",
+        "Neurons send nothing where there is padding, and nothing must not be larger than any value.",
+        "E115 layer 'pool': a padded maximum reads values without a lowest one, so nothing is low enough to pad with",
+        "Give calibration data, put the activation in front of the pooling, or leave the padding away.",
+    ),
 )

@@ -14,6 +14,7 @@ from ..graph import OnnxNode
 from ..refusal import Refusal
 from .elementwise import per_sample
 from .handler import Handler
+from .maxima import largest_of, smallest_of
 
 _NEGATIVE = Scale(np.array(-1.0))
 
@@ -63,13 +64,12 @@ def _clipped(node: OnnxNode, builder: Builder, tensor: Tensor, low: float, high:
 def _extreme(node: OnnxNode, builder: Builder) -> Value:
     values = builder.operands(node)
     tensors = list(dict.fromkeys(value for value in values if isinstance(value, Tensor)))
-    if len(tensors) != 1:
-        hint = "integrate-and-fire neurons only add: replace it by a sum or a concatenation, then retrain"
-        raise Refusal("E103", f"{node.operator} compares values that depend on the network's input", hint)
-    (tensor,) = tensors
     if any(isinstance(value, Constant) and value.array.size == 0 for value in values):
         hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} has a constant without any entry", hint)
+    part = "of_values" if len(tensors) < len(values) else ""
+    pick = largest_of if node.operator == "Max" else smallest_of
+    tensor = pick(node, builder, tensors, part=part)
     constants = [per_sample(_bounds(v), tensor, node, builder) for v in values if isinstance(v, Constant)]
     if not constants:
         return tensor

@@ -61,6 +61,12 @@ def _as_large_as(node: OnnxNode, builder: Builder, tensor: Tensor, constant: Flo
 
 def joined(node: OnnxNode, builder: Builder, tensors: list[Tensor]) -> Tensor:
     """Sum of branches, each repeated along the axes where another one is longer."""
+    full = of_one_shape(node, builder, tensors)
+    return full[0] if len(full) == 1 else builder.emit(node, Add(), *full)
+
+
+def of_one_shape(node: OnnxNode, builder: Builder, tensors: list[Tensor]) -> list[Tensor]:
+    """Branches, each repeated along the axes where another one is longer."""
     if len({len(tensor.shape) for tensor in tensors}) > 1:
         shapes = ", ".join(str(tensor.shape) for tensor in tensors)
         builder.require_batch_first(False, node, f"joins values of shapes {shapes}, whose batches do not meet")
@@ -70,8 +76,7 @@ def joined(node: OnnxNode, builder: Builder, tensors: list[Tensor]) -> Tensor:
         shapes = ", ".join(str(tensor.sample) for tensor in tensors)
         hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} joins branches of different shapes {shapes}", hint) from None
-    full = [expanded(node, builder, tensor, sample) if tensor.sample != sample else tensor for tensor in tensors]
-    return full[0] if len(full) == 1 else builder.emit(node, Add(), *full)
+    return [expanded(node, builder, tensor, sample) if tensor.sample != sample else tensor for tensor in tensors]
 
 
 def _add(node: OnnxNode, builder: Builder) -> Value:

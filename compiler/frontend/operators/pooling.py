@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from ...ir.operators import AveragePool
+from ...ir.operators import AveragePool, Operator
 from ..builder import Builder, Tensor, Value
 from ..graph import OnnxNode
 from ..refusal import Refusal
@@ -37,7 +38,20 @@ def _global_average_pool(node: OnnxNode, builder: Builder) -> Value:
 
 
 def averaged(node: OnnxNode, builder: Builder, tensor: Tensor, axes: tuple[int, ...], *, keep: bool) -> Tensor:
-    """Mean over ``axes`` of the sample: the other axes become channels of a map that one window covers."""
+    """Mean over ``axes`` of the sample."""
+    return over_axes(node, builder, tensor, axes, keep=keep, pool=lambda size: AveragePool(size, (1, 1)))
+
+
+def over_axes(
+    node: OnnxNode,
+    builder: Builder,
+    tensor: Tensor,
+    axes: tuple[int, ...],
+    *,
+    keep: bool,
+    pool: Callable[[tuple[int, int]], Operator],
+) -> Tensor:
+    """Pool over ``axes`` of the sample: the other axes become channels of a map that one window covers."""
     shape = tensor.sample
     kept = tuple(axis for axis in range(len(shape)) if axis not in axes)
     final = tuple(1 if axis in axes else n for axis, n in enumerate(shape)) if keep else tuple(shape[a] for a in kept)
@@ -48,8 +62,8 @@ def averaged(node: OnnxNode, builder: Builder, tensor: Tensor, axes: tuple[int, 
     rows = math.prod(shape[axis] for axis in axes[:-1])
     as_image = (math.prod(shape[axis] for axis in kept), rows, columns)
     image = builder.reshaped(node, channels_first, as_image, part="map")
-    mean = builder.emit(node, AveragePool((rows, columns), (1, 1)), image)
-    return builder.reshaped(node, mean, final, part="shape")
+    pooled = builder.emit(node, pool((rows, columns)), image)
+    return builder.reshaped(node, pooled, final, part="shape")
 
 
 HANDLERS: dict[str, Handler] = {

@@ -15,28 +15,28 @@ from .handler import Handler
 from .pooling import averaged
 
 
-def _reduced_axes(node: OnnxNode, builder: Builder, tensor: Tensor) -> tuple[int, ...]:
-    """Axes of the sample that are summed; none where the node says that it leaves its input alone."""
+def reduced_axes(node: OnnxNode, builder: Builder, tensor: Tensor) -> tuple[int, ...]:
+    """Axes of the sample that are reduced; none where the node says that it leaves its input alone."""
     rank = len(tensor.shape)
     axes = node.integers("axes") or builder.integers(node, 1, "the axes")
     if not axes and node.integer("noop_with_empty_axes", 0):
         return ()
     reduced = {axis_of(axis, rank, node) for axis in axes} if axes else set(range(rank))
-    what = "averages over" if node.operator == "ReduceMean" else "sums"
+    what = {"ReduceMean": "averages over", "ReduceSum": "sums"}.get(node.operator, "compares the samples of")
     builder.require_batch_first(0 not in reduced, node, f"{what} the batch")
     return tuple(sorted(axis - 1 for axis in reduced))
 
 
 def _reduce_mean(node: OnnxNode, builder: Builder) -> Value:
     tensor = builder.tensor(node)
-    axes = _reduced_axes(node, builder, tensor)
+    axes = reduced_axes(node, builder, tensor)
     return averaged(node, builder, tensor, axes, keep=bool(node.integer("keepdims", 1))) if axes else tensor
 
 
 def _reduce_sum(node: OnnxNode, builder: Builder) -> Value:
     """A mean times the number of its terms, so that a sum of a map is a pool like any other."""
     tensor = builder.tensor(node)
-    axes = _reduced_axes(node, builder, tensor)
+    axes = reduced_axes(node, builder, tensor)
     if not axes:
         return tensor
     mean = averaged(node, builder, tensor, axes, keep=bool(node.integer("keepdims", 1)))

@@ -20,7 +20,7 @@ def places(found: list[Any]) -> set[tuple[str, tuple[str, ...]]]:
 
 
 def test_size_opset_and_inputs_are_told_with_the_operators(parsed: Parse, problems: Codes) -> None:
-    body = "a = MaxPool <kernel_shape = [2, 2]> (x) b = Sin(a) y = Softmax(b) z = Relu(y)"
+    body = "a = LpPool <kernel_shape = [2, 2]> (x) b = Sin(a) y = Softmax(b) z = Relu(y)"
     unsupported = {("E101", ("a",)), ("E101", ("b",))}
     assert places(problems(parsed(body, "float[N,3,H,W] x", "float[N,C,H,W] z"))) == {
         *unsupported,
@@ -30,7 +30,7 @@ def test_size_opset_and_inputs_are_told_with_the_operators(parsed: Parse, proble
     assert places(problems(parsed(body, "float x", "float[N,C,H,W] z"))) == {*unsupported, ("E008", ())}
     assert places(problems(parsed(body, opset=6, outputs="float[N,C,H,W] z"))) == {*unsupported, ("E009", ())}
     assert places(problems(parsed(body, outputs="float[N,C,H,W] z"), output="w")) >= {*unsupported, ("E007", ())}
-    two = "a = MaxPool <kernel_shape = [2, 2]> (x) b = Sin(u) y = Add(a, b)"
+    two = "a = LpPool <kernel_shape = [2, 2]> (x) b = Sin(u) y = Add(a, b)"
     inputs = "float[N,3,6,6] x, float[N,3,5,5] u"
     assert places(problems(parsed(two, inputs, "float[N,C,H,W] y"))) == {*unsupported, ("E006", ())}
 
@@ -58,7 +58,7 @@ def test_missing_weights_do_not_hide_operators(parsed: Parse, problems: Codes) -
 @pytest.mark.parametrize(
     ("refused", "shape"),
     [
-        ("h = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x)", "float[N,3,6,6] x"),
+        ("h = LpPool <kernel_shape = [2, 2], strides = [2, 2]> (x)", "float[N,3,6,6] x"),
         ("h = Conv(x, nan)", "float[N,3,5,5] x"),
         ('h = Conv <auto_pad = "odd"> (x, w)', "float[N,3,5,5] x"),
         ("g = GlobalAveragePool(x) h = Mul(x, g)", "float[N,3,3,3] x"),
@@ -101,11 +101,11 @@ def test_no_size_is_blamed_that_another_input_would_not_have(parsed: Parse, prob
 
 
 def test_what_was_understood_of_a_refused_model(parsed: Parse) -> None:
-    body = "c = Conv(x, w) r = Relu(c) m = MaxPool <kernel_shape = [2, 2]> (r) d = Conv(m, v) y = Relu(d)"
+    body = "c = Conv(x, w) r = Relu(c) m = LpPool <kernel_shape = [2, 2]> (r) d = Conv(m, v) y = Relu(d)"
     weights = {"w": np.ones((2, 3, 3, 3), np.float32), "v": np.ones((4, 2, 1, 1), np.float32)}
     reading = examine_onnx(parsed(body, weights=weights))
     assert reading.network is None
-    assert (reading.operators, reading.parameters) == ({"Conv": 2, "MaxPool": 1, "Relu": 2}, 54 + 8)
+    assert (reading.operators, reading.parameters) == ({"Conv": 2, "LpPool": 1, "Relu": 2}, 54 + 8)
     assert reading.partial is not None
     shapes = {node.name: node.shape for node in reading.partial.nodes}
     assert shapes == {"c": (2, 4, 4), "r": (2, 4, 4), "m": (2, 3, 3), "d": (4, 3, 3), "y": (4, 3, 3)}

@@ -116,6 +116,12 @@ def test_everything_impossible_is_told_at_once() -> None:
     assert {problem.code for problem in caught.value.diagnostics} == {"E705"}
 
 
+def test_networks_with_max_pooling_are_refused() -> None:
+    given = checkpoint(replace(CONVNET, pooling="max"), "round")
+    with pytest.raises(UnusableInput, match="E705 networks with max pooling"):
+        calibrate_weights(given, IMAGES, OPTIONS)
+
+
 @pytest.mark.parametrize("kind", ["relu", "clip"])
 def test_a_network_without_levels_becomes_one_with_t_levels(kind: str) -> None:
     given = checkpoint(CONVNET, kind)

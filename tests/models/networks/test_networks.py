@@ -28,6 +28,9 @@ def test_shapes_sizes_and_layers(spec: NetworkSpec, weights: int, activations: i
     assert sum(parameter.numel() for parameter in network.parameters()) == weights
 
 
+MAX_CONVNET = NetworkSpec("convnet", 1, 8, 10, width=2, pooling="max")
+
+
 def test_relu_twin_lacks_exactly_the_thresholds() -> None:
     spec = NetworkSpec("resnet20", 1, 8, 10, width=2)
     relu, quantised = spec.build(Activation("relu")), spec.build(Activation("floor", 4))
@@ -45,11 +48,15 @@ def test_padded_identity_takes_every_second_pixel_and_adds_zero_channels() -> No
     assert not y[:, 6:].any()
 
 
-def test_networks_pool_by_averages_only() -> None:
+def test_networks_pool_by_averages_unless_maxima_are_asked_for() -> None:
     for spec in (NetworkSpec("vgg16", 3, 32, 10, width=2), NetworkSpec("resnet20", 3, 32, 10, width=2)):
         kinds = {type(module) for module in spec.build(nn.ReLU).modules()}
         assert nn.AvgPool2d in kinds
         assert nn.MaxPool2d not in kinds
+    for spec, pools in ((NetworkSpec("vgg16", 3, 32, 10, width=2, pooling="max"), 5), (MAX_CONVNET, 2)):
+        kinds_of_all = [type(module) for module in spec.build(nn.ReLU).modules()]
+        assert kinds_of_all.count(nn.MaxPool2d) == pools
+        assert nn.AvgPool2d not in kinds_of_all
 
 
 def test_every_wrong_choice_is_named() -> None:
@@ -60,5 +67,9 @@ def test_every_wrong_choice_is_named() -> None:
     assert (small.measured, small.limit, small.unit) == (4, 8, "pixels")
     (none,) = NetworkSpec("convnet", 1, 28, 10, shortcut="identity").problems()
     assert "convnet has no shortcuts" in none.message
+    (no_pool,) = NetworkSpec("resnet20", 1, 28, 10, pooling="max").problems()
+    assert "no maps that are pooled" in no_pool.message
+    (strange,) = NetworkSpec("convnet", 1, 28, 10, pooling="median").problems()  # type: ignore[arg-type]
+    assert "median" in strange.message
     (unknown,) = NetworkSpec("alexnet", 1, 32, 10).problems()  # type: ignore[arg-type]
     assert "alexnet" in unknown.message

@@ -258,6 +258,7 @@ def test_checkpoints_of_other_data_or_without_a_record(digits: DataSet, qc: Chec
         (replace(DEPLOY, learning_rate_deploy=0.0), "a learning rate is not positive"),
         (replace(NOISE, activation="relu"), "activation 'relu' have no neurons"),
         (replace(QC, activation="clip", deploy_timesteps=2), "activation 'clip' have no neurons"),
+        (replace(DEPLOY, pooling="max"), "networks with max pooling are not trained over their spikes"),
     ],
 )
 def test_impossible_rounds(digits: DataSet, tmp_path: Path, options: TrainingOptions, reason: str) -> None:

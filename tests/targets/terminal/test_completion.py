@@ -11,12 +11,12 @@ import pytest
 from click.shell_completion import BashComplete
 
 from spikec.__main__ import spikec as command_line
-from spikec.compiler.commands.compile_options import GRANULARITIES, SCHEDULE_NAMES, THRESHOLD_METHODS
+from spikec.compiler.commands.compile_options import GRANULARITIES, MAXIMA_NAMES, SCHEDULE_NAMES, THRESHOLD_METHODS
 from spikec.compiler.commands.measure import ALL, DEFAULT_NAMES, METHOD_NAMES
 from spikec.compiler.commands.passes import PASS_NAMES
 from spikec.compiler.evaluation import evaluation
 from spikec.compiler.methods.table import DEFAULT_METHODS, METHODS
-from spikec.compiler.options import SCHEDULES, Granularity, ThresholdMethod
+from spikec.compiler.options import MAXIMA, SCHEDULES, Granularity, ThresholdMethod
 from spikec.compiler.pipeline import PASSES
 from spikec.runtime.backends import BACKENDS
 from spikec.runtime.commands.run import BACKEND_NAMES
@@ -32,6 +32,7 @@ def test_names_are_those_of_the_compiler() -> None:
     assert tuple(METHODS) == METHOD_NAMES
     assert (DEFAULT_METHODS, evaluation.ALL) == (DEFAULT_NAMES, ALL)
     assert SCHEDULES == SCHEDULE_NAMES
+    assert MAXIMA == MAXIMA_NAMES
     assert tuple(BACKENDS) == BACKEND_NAMES
     assert tuple(kind().name for kind in PASSES) == PASS_NAMES
     assert get_args(Granularity) == GRANULARITIES

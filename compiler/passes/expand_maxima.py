@@ -1,0 +1,166 @@
+"""Compute maxima by neurons: max(a, b) = a + relu(b - a).
+
+Behind quantise-and-clip activations of one threshold and levels, b - a lies on their grid, and the rectifier is an
+activation of that threshold and those levels, shifted by half a level so that no last digit matters: as floats, and as
+counts under any schedule that keeps counts exact, nothing is lost. Where the values reach over several thresholds (a
+sum of activations) or lie closer (an average of them), as many neurons share the range:
+
+    relu(d) = sum_j clip(d - j theta, 0, theta)
+
+Values without a common grid are compared in T levels of their range, as any ReLU is. In a window of one step a
+maximum of spikes is one neuron that fires where any source does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...runtime.samples import Samples
+from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ..ir.maxima import MaximumNeuron, MaxPool
+from ..ir.network import INPUT, Network, Node
+from ..ir.operators import AveragePool, Conv, Operator, Pad, QuantizeClip
+from .calibrate_thresholds import CalibrateThresholds
+from .contract import Compilation, Context, Outcome
+from .maximum_neurons import Expanded, Rectifier, compared_values, compared_windows, spikes_joined
+from .move_maxima import MAXIMA, before_linear_maps
+from .value_ranges import UNKNOWN, Range, value_ranges
+
+
+@dataclass(frozen=True)
+class ExpandMaxima:
+    """max(a, b) becomes a + relu(b - a)."""
+
+    threshold_method: str = "mse"
+    percentile: float = 99.9
+    name: str = "expand-maxima"
+    preserves: bool = False
+    """Where values share a grid the function stays; elsewhere it is that of T levels."""
+
+    def run(self, state: Compilation, context: Context) -> Outcome:
+        """Expand every maximum; ``maxima`` tells neurons, depth and whether nothing is lost."""
+        # Activations that have become sums of neurons since maxima were moved are sums of rising terms.
+        network = before_linear_maps(state.network)
+        maxima = [node for node in network.nodes if isinstance(node.operator, MAXIMA)]
+        if not maxima:
+            return Outcome(state, {"maxima": {}})
+        ranges = value_ranges(network, _input_range(context.calibration))
+        refused = [_without_floor(node) for node in maxima if _lacks_floor(node, ranges[node.inputs[0]], network)]
+        if refused:
+            raise UnusableInput(refused)
+        taken = {node.name for node in network.nodes}
+        expanded = {node.name: _expanded(network, node, ranges, context.timesteps, taken) for node in maxima}
+        nodes = [
+            new for node in network.nodes for new in (expanded[node.name].nodes if node.name in expanded else (node,))
+        ]
+        result = self._with_thresholds(network.with_nodes(tuple(nodes)), context)
+        effects = {name: _effect(each) for name, each in expanded.items()}
+        found = tuple(_finding(node, effects[node.name]) for node in maxima)
+        return Outcome(replace(state, network=result), {"maxima": effects}, found)
+
+    def _with_thresholds(self, network: Network, context: Context) -> Network:
+        """Give every rectifier of a difference without a grid its threshold: by calibration data, within its range."""
+        rectifiers = {n.name: n.operator for n in network.nodes if isinstance(n.operator, Rectifier)}
+        if not rectifiers:
+            return network
+        open_nodes = [network.node(name) for name in rectifiers]
+        measured: dict[str, float] = {}
+        if context.calibration is not None:
+            by = CalibrateThresholds(self.threshold_method, self.percentile)
+            measured = by.of_rectifiers(network, open_nodes, context.calibration, context.timesteps)
+        limits = {name: min(r.bound, measured.get(name, math.inf)) for name, r in rectifiers.items()}
+        unbounded = [node for node in open_nodes if not math.isfinite(limits[node.name])]
+        if unbounded:
+            raise UnusableInput(_without_bounds(node) for node in unbounded)
+        neurons = {name: MaximumNeuron(limit, context.timesteps, 0.5) for name, limit in limits.items()}
+        return network.with_nodes(tuple(replace(n, operator=neurons.get(n.name, n.operator)) for n in network.nodes))
+
+
+def _input_range(calibration: Samples | None) -> Range:
+    if calibration is None:
+        return UNKNOWN
+    inputs = calibration.as_float()
+    return Range(float(inputs.min()), float(inputs.max()))
+
+
+def _expanded(network: Network, node: Node, ranges: dict[str, Range], timesteps: int, taken: set[str]) -> Expanded:
+    sources = [None if value == INPUT else network.node(value).operator for value in node.inputs]
+    firing = [source for source in sources if isinstance(source, QuantizeClip)]
+    alike = len(firing) == len(sources) and len({(s.threshold, s.levels) for s in firing}) == 1
+    if timesteps == 1 and alike and len(node.shape) == 3:
+        return spikes_joined(node, firing[0])
+    inputs = [ranges[value] for value in node.inputs]
+    if isinstance(node.operator, MaxPool):
+        is_padded = _is_padded_behind(network, node.name)
+        return compared_windows(node, network.shape(node.inputs[0]), inputs[0], taken, is_padded_behind=is_padded)
+    return compared_values(node, inputs, taken)
+
+
+def _is_padded_behind(network: Network, value: str) -> bool:
+    """Whether a layer pads ``value``, or a linear function of it."""
+    pending, seen = [value], set[str]()
+    while pending:
+        for reader in network.consumers(pending.pop()):
+            operator = reader.operator
+            if reader.name in seen or isinstance(operator, QuantizeClip):
+                continue
+            seen.add(reader.name)
+            pending.append(reader.name)
+            if any(amount > 0 for amount in _padding(operator)):
+                return True
+    return False
+
+
+def _padding(operator: Operator) -> tuple[int, ...]:
+    match operator:
+        case Conv():
+            return operator.geometry.padding
+        case AveragePool() | MaxPool():
+            return (*operator.padding, int(operator.ceil))
+        case Pad():
+            return (*operator.before[1:], *operator.after[1:])
+        case _:
+            return ()
+
+
+def _lacks_floor(node: Node, values: Range, network: Network) -> bool:
+    operator = node.operator
+    if not isinstance(operator, MaxPool) or math.isfinite(values.low):
+        return False
+    _, *size = network.shape(node.inputs[0])
+    return any(amount > 0 for amount in operator.geometry((size[0], size[1])).padding)
+
+
+def _without_floor(node: Node) -> Diagnostic:
+    return Diagnostic(
+        "E115",
+        "a padded maximum reads values without a lowest one, so nothing is low enough to pad with",
+        Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+        hint="give --calibration FILE.npz, put the activation in front of the maximum, or leave the padding away",
+    )
+
+
+def _without_bounds(node: Node) -> Diagnostic:
+    return Diagnostic(
+        "E221",
+        "a maximum compares values without bounds, and there is no calibration data to find them",
+        Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+        hint="give --calibration FILE.npz with a few hundred training inputs",
+    )
+
+
+def _effect(expanded: Expanded) -> dict[str, Any]:
+    return {"neurons": expanded.neurons, "depth": expanded.depth, "exact": expanded.is_exact}
+
+
+def _finding(node: Node, effect: dict[str, Any]) -> Diagnostic:
+    way = "and loses nothing" if effect["exact"] else "and compares in T levels of a range, so it is not exact"
+    deep = f"{effect['depth']} {'population' if effect['depth'] == 1 else 'populations'} deep"
+    return Diagnostic(
+        "I030",
+        f"the maximum became {effect['neurons']} neurons, {deep}, {way}",
+        Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+        hint="--maxima average takes none, where the accuracy that the ledger shows for it is enough",
+    )

@@ -1,0 +1,188 @@
+"""Maxima become neurons: exactly on a grid, in T levels elsewhere, and not at all without bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikec.compiler.ir.maxima import AnySpike, Maximum, MaximumNeuron, MaxPool
+from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
+from spikec.compiler.ir.operators import Add, AveragePool, Offset, Operator, QuantizeClip, Reshape, Scale, Shape
+from spikec.compiler.ir.text import print_network
+from spikec.compiler.passes.contract import Compilation, Context
+from spikec.compiler.passes.expand_maxima import ExpandMaxima
+from spikec.compiler.report import effect_in_words
+from spikec.runtime.samples import Samples
+from spikec.targets import load
+from spikec.targets.diagnostic import UnusableInput
+
+POOL = MaxPool((2, 2), (2, 2))
+PADDED = MaxPool((2, 2), (1, 1), (1, 1, 0, 0))
+UNEVEN = Offset(np.random.default_rng(2).normal(size=(2, 4, 4)))
+"""Keeps two activations from rising with one and the same value."""
+
+
+def network(*steps: tuple[str, Operator, tuple[str, ...]], shape: Shape = (2, 4, 4)) -> Network:
+    shapes: dict[str, Shape] = {INPUT: shape}
+    nodes = []
+    for name, operator, inputs in steps:
+        shapes[name] = operator.result_shape(tuple(shapes[value] for value in inputs))
+        nodes.append(Node(name, operator, inputs, shapes[name]))
+    return Network("net", shape, tuple(nodes), nodes[-1].name)
+
+
+def expanded(net: Network, timesteps: int = 4, calibration: Samples | None = None) -> tuple[Network, dict[str, Any]]:
+    outcome = ExpandMaxima().run(Compilation(net), Context(load("lava"), timesteps, calibration))
+    return outcome.state.network, outcome.effect["maxima"]
+
+
+def off_by(net: Network, changed: Network) -> float:
+    samples = np.random.default_rng(0).uniform(-1, 2, (8, *net.input_shape))
+    found, wanted = (evaluate(n, samples)[n.output] for n in (changed, net))
+    return float(np.abs(found - wanted).max())
+
+
+def quantiser(threshold: float = 1.0, levels: int = 4) -> QuantizeClip:
+    return QuantizeClip(threshold, levels, 0.5)
+
+
+def test_a_pool_of_two_by_two(golden: Any) -> None:
+    net = network(("a", quantiser(), (INPUT,)), ("pool", POOL, ("a",)))
+    changed, effect = expanded(net)
+    golden("pool.txt", print_network(changed))
+    assert effect == {"pool": {"neurons": 2 * (4 * 2 + 2 * 2), "depth": 2, "exact": True}}
+    assert off_by(net, changed) < 1e-12
+
+
+def test_a_network_without_maxima_is_left_alone() -> None:
+    net = network(("a", quantiser(), (INPUT,)))
+    assert expanded(net)[0] is net
+
+
+ON_A_GRID = {
+    "values of one activation": (("a", quantiser(), (INPUT,)), ("pool", PADDED, ("a",))),
+    "negative values, padded": (
+        ("a", quantiser(), (INPUT,)),
+        ("n", Scale(np.array(-2.0)), ("a",)),
+        ("pool", PADDED, ("n",)),
+    ),
+    "shifted values, padded": (
+        ("a", quantiser(), (INPUT,)),
+        ("n", Offset(np.array(-0.7)), ("a",)),
+        ("pool", PADDED, ("n",)),
+    ),
+    "a sum of activations": (
+        ("a", quantiser(), (INPUT,)),
+        ("h", UNEVEN, (INPUT,)),
+        ("b", quantiser(), ("h",)),
+        ("s", Add(), ("a", "b")),
+        ("pool", PADDED, ("s",)),
+    ),
+    "thresholds of which one is a multiple": (
+        ("a", quantiser(), (INPUT,)),
+        ("h", UNEVEN, (INPUT,)),
+        ("b", quantiser(2.0), ("h",)),
+        ("s", Add(), ("a", "b")),
+        ("pool", POOL, ("s",)),
+    ),
+    "an average": (("a", quantiser(), (INPUT,)), ("m", AveragePool((2, 2), (1, 1)), ("a",)), ("pool", POOL, ("m",))),
+    "several values": (
+        ("a", quantiser(), (INPUT,)),
+        ("h", Scale(np.array(-0.5)), (INPUT,)),
+        ("b", quantiser(), ("h",)),
+        ("i", Offset(np.array(-0.4)), (INPUT,)),
+        ("c", quantiser(), ("i",)),
+        ("larger", Maximum(), ("a", "b", "c")),
+    ),
+    "values below zero": (
+        ("a", quantiser(), (INPUT,)),
+        ("n", Scale(np.array(-1.0)), ("a",)),
+        ("h", Scale(np.array(0.5)), (INPUT,)),
+        ("b", quantiser(), ("h",)),
+        ("larger", Maximum(), ("n", "b")),
+    ),
+    "features": (
+        ("f", Reshape((32,)), (INPUT,)),
+        ("a", quantiser(), ("f",)),
+        ("h", Scale(np.array(0.5)), ("f",)),
+        ("b", quantiser(), ("h",)),
+        ("larger", Maximum(), ("a", "b")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ON_A_GRID)
+def test_on_a_grid_nothing_is_lost(name: str) -> None:
+    net = network(*ON_A_GRID[name])
+    changed, effect = expanded(net)
+    assert [each["exact"] for each in effect.values()] == [True]
+    assert off_by(net, changed) < 1e-9
+    assert not any(isinstance(node.operator, MaxPool | Maximum) for node in changed.nodes)
+
+
+def test_a_sum_takes_a_neuron_for_each_threshold_of_its_range() -> None:
+    one, two = (expanded(network(*ON_A_GRID[name]))[1]["pool"]["neurons"] for name in ON_A_GRID if name in (
+        "values of one activation", "a sum of activations"))  # fmt: skip
+    assert two == 2 * one
+
+
+def test_without_a_grid_differences_have_as_many_levels_as_steps() -> None:
+    steps = (
+        ("a", quantiser(1.0), (INPUT,)),
+        ("b", quantiser(0.7), (INPUT,)),
+        ("larger", Maximum(), ("b", "a")),
+    )
+    net = network(*steps)
+    errors = []
+    for timesteps in (4, 64):
+        changed, effect = expanded(net, timesteps)
+        assert not effect["larger"]["exact"]
+        errors.append(off_by(net, changed))
+    assert 0 < errors[1] <= 1 / 128 < errors[0] <= 1 / 8
+
+
+def test_at_one_step_one_neuron_takes_the_largest() -> None:
+    net = network(("a", quantiser(), (INPUT,)), ("pool", PADDED, ("a",)))
+    changed, effect = expanded(net, timesteps=1)
+    assert effect == {"pool": {"neurons": 2 * 4 * 4, "depth": 1, "exact": True}}
+    assert isinstance(changed.node("pool").operator, AnySpike)
+    assert off_by(net, changed) == 0
+
+
+def test_a_maximum_of_the_input_needs_data() -> None:
+    with pytest.raises(UnusableInput) as caught:
+        expanded(network(("pool", POOL, (INPUT,))))
+    assert {problem.code for problem in caught.value.diagnostics} == {"E221"}
+    with pytest.raises(UnusableInput) as caught:
+        expanded(network(("pool", PADDED, (INPUT,))))
+    assert [problem.code for problem in caught.value.diagnostics] == ["E115"]
+
+
+@pytest.mark.parametrize("pool", [POOL, PADDED])
+def test_a_maximum_of_the_input_is_compared_in_the_range_of_the_data(pool: MaxPool) -> None:
+    net = network(("pool", pool, (INPUT,)))
+    inputs = np.random.default_rng(0).uniform(-1, 2, (8, 2, 4, 4)).astype(np.float32)
+    changed, effect = expanded(net, 64, Samples(inputs, None))
+    assert not effect["pool"]["exact"]
+    assert all(n.operator.threshold <= 3 for n in changed.nodes if isinstance(n.operator, MaximumNeuron))
+    assert off_by(net, changed) < 0.15
+
+
+def test_values_that_are_always_alike_take_no_neuron() -> None:
+    net = network(("pool", POOL, (INPUT,)))
+    changed, effect = expanded(net, 4, Samples(np.zeros((4, 2, 4, 4), np.float32), None))
+    assert effect["pool"]["neurons"] == 0
+    assert not any(isinstance(node.operator, QuantizeClip) for node in changed.nodes)
+
+
+def test_findings_tell_neurons_and_depth() -> None:
+    net = network(("a", quantiser(), (INPUT,)), ("pool", POOL, ("a",)))
+    outcome = ExpandMaxima().run(Compilation(net), Context(load("lava"), 4))
+    (found,) = outcome.diagnostics
+    assert (found.code, found.place.layer) == ("I030", "pool")
+    assert found.message == "the maximum became 24 neurons, 2 populations deep, and loses nothing"
+    assert effect_in_words("expand-maxima", outcome.effect) == (
+        "1 maximum computed by 24 neurons, each 2 deep, nothing lost."
+    )
