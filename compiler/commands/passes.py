@@ -11,7 +11,7 @@ from ...targets.terminal.streams import tell, tell_json
 
 PASS_NAMES = (
     "recognise-activations",
-    "free-scores",
+    "free-ends",
     "expand-activations",
     "fit-pieces",
     "average-maxima",
