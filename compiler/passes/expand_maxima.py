@@ -73,7 +73,8 @@ class ExpandMaxima:
         limits = {name: min(r.bound, measured.get(name, math.inf)) for name, r in rectifiers.items()}
         unbounded = [node for node in open_nodes if not math.isfinite(limits[node.name])]
         if unbounded:
-            raise UnusableInput(_without_bounds(node) for node in unbounded)
+            tell = _without_bounds if context.calibration is None else _never_larger
+            raise UnusableInput(tell(node) for node in unbounded)
         neurons = {name: MaximumNeuron(limit, context.timesteps, 0.5) for name, limit in limits.items()}
         return network.with_nodes(tuple(replace(n, operator=neurons.get(n.name, n.operator)) for n in network.nodes))
 
@@ -148,6 +149,15 @@ def _without_bounds(node: Node) -> Diagnostic:
         "a maximum compares values without bounds, and there is no calibration data to find them",
         Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
         hint="give --calibration FILE.npz with a few hundred training inputs",
+    )
+
+
+def _never_larger(node: Node) -> Diagnostic:
+    return Diagnostic(
+        "E222",
+        "a maximum compares values without bounds, of which one is never larger on calibration data",
+        Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
+        hint="give calibration data from the training set, or take the value that is always larger",
     )
 
 

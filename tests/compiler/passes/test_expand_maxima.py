@@ -11,8 +11,10 @@ from spikec.compiler.ir.maxima import AnySpike, Maximum, MaximumNeuron, MaxPool
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import Add, AveragePool, Offset, Operator, QuantizeClip, Reshape, Scale, Shape
 from spikec.compiler.ir.text import print_network
+from spikec.compiler.passes import expand_maxima
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.expand_maxima import ExpandMaxima
+from spikec.compiler.passes.value_ranges import UNKNOWN
 from spikec.compiler.report import effect_in_words
 from spikec.runtime.samples import Samples
 from spikec.targets import load
@@ -168,6 +170,15 @@ def test_a_maximum_of_the_input_is_compared_in_the_range_of_the_data(pool: MaxPo
     assert not effect["pool"]["exact"]
     assert all(n.operator.threshold <= 3 for n in changed.nodes if isinstance(n.operator, MaximumNeuron))
     assert off_by(net, changed) < 0.15
+
+
+def test_a_value_without_bounds_that_is_never_larger_has_no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expand_maxima, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
+    falling = -np.add.outer(np.arange(4.0), np.arange(4.0))
+    inputs = np.broadcast_to(falling, (4, 2, 4, 4)).astype(np.float32)
+    with pytest.raises(UnusableInput) as caught:
+        expanded(network(("pool", POOL, (INPUT,))), 4, Samples(inputs, None))
+    assert {problem.code for problem in caught.value.diagnostics} == {"E222"}
 
 
 def test_values_that_are_always_alike_take_no_neuron() -> None:
