@@ -135,7 +135,8 @@ def input_range(integers: tuple[int, int] | None, context: Context) -> tuple[flo
 def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:
     scaled = with_gated(in_messages(spiking), context)
     error = 0.0
-    for name in sorted({p.target for p in spiking.projections if p.source == INPUT}):
+    # A layer that hears nothing of the input needs none of its bits.
+    for name in sorted({p.target for p in spiking.projections if p.source == INPUT and p.map.weight.any()}):
         population = scaled.population(name)
         drives = drives_of(scaled, population, activity, context.timesteps)
         error += choose_exponents(population, drives, context).error

@@ -292,7 +292,7 @@ def test_faults_of_our_own_end_as_one_line(
     def broken(*arguments: Any) -> Any:
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr(compilation, "scheduled", broken)
+    monkeypatch.setattr(compilation, "with_chosen_maxima", broken)
     code, out, err = cli("compile", bench / "net.onnx", "-o", tmp_path / "out")
     assert (code, out) == (2, "")
     assert err.startswith("error E902: ZeroDivisionError: two lines; hint: set SPIKEC_TRACEBACK=1")

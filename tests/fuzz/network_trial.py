@@ -16,6 +16,7 @@ from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import Network, evaluate
 from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.options import CompileOptions
+from spikec.compiler.passes.move_maxima import before_linear_maps
 from spikec.compiler.passes.recognise_activations import recognised
 from spikec.runtime.agreement import compare
 from spikec.runtime.encoding import encode
@@ -246,8 +247,9 @@ def _compare_counted_maxima(built: Built, trains: dict[str, IntArray], samples: 
         if node.name not in values:
             values[node.name] = np.asarray(node.operator.evaluate(tuple(values[name] for name in node.inputs)))
     effect = next(record.effect for record in built.pipeline.records if record.name == "expand-maxima")
+    moved = before_linear_maps(built.pipeline.stages["calibrate-thresholds"].network)
     for name, maximum in effect["maxima"].items():
-        node = built.pipeline.stages["calibrate-thresholds"].network.node(name)
+        node = moved.node(name)
         expected = node.operator.evaluate(tuple(values[value] for value in node.inputs))
         if maximum["exact"] and differs(values[name], np.asarray(expected), 1e-9):
             raise DisagreementError(f"counts behind '{name}' are not the maximum of those in front of it")
