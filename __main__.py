@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -25,6 +26,8 @@ from .targets.terminal.listing import CommandGroup
 from .targets.terminal.watched import WatchedStream, watched_stdout
 
 _INTERRUPTED = 130
+_COLLECTED_AFTER = 100_000
+"""New objects after which Python looks for garbage; it would after 700."""
 _COMPLETE = "_SPIKEC_COMPLETE"
 """Environment variable in which a shell asks for completions; click's name for it."""
 _EPILOG = "'spikec COMMAND --help' says more of a command, 'spikec explain CODE' of a message."
@@ -79,6 +82,8 @@ def _invoke(arguments: list[str]) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(spikec, {"obj": MODEL_READERS}, "spikec", _COMPLETE, instruction)
+    # Importing makes many objects and no garbage.
+    gc.set_threshold(_COLLECTED_AFTER, 20, 20)
     with spikec.make_context("spikec", arguments or ["--help"], obj=MODEL_READERS) as context:
         result = spikec.invoke(context)
     return result if isinstance(result, int) else 0

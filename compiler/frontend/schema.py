@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import onnx
 
 from .graph import WELL_FORMED, OnnxNode
@@ -15,7 +17,7 @@ def require_schema(node: OnnxNode, opset: int | None) -> None:
 
     Where the operator set is not known only one input and one output are asked for, because sets differ.
     """
-    schema = _schema(node, opset)
+    schema = None if opset is None else _schema(node.operator, node.domain, opset)
     if schema is None:
         least = 0 if node.operator == "Constant" else 1
         _require_count(node, "input", len(tuple(filter(None, node.inputs))), least, len(node.inputs))
@@ -28,13 +30,12 @@ def require_schema(node: OnnxNode, opset: int | None) -> None:
             raise Refusal("E005", f"{node.operator} leaves out its input {formal.name}", WELL_FORMED)
 
 
-def _schema(node: OnnxNode, opset: int | None) -> onnx.defs.OpSchema | None:
+@functools.cache
+def _schema(operator: str, domain: str, opset: int) -> onnx.defs.OpSchema | None:
     """The operator as ``opset`` has it; as the newest set has it where the file uses it too early."""
-    if opset is None:
-        return None
     for version in (opset, onnx.defs.onnx_opset_version()):
-        if onnx.defs.has(node.operator, version, node.domain):
-            return onnx.defs.get_schema(node.operator, version, node.domain)
+        if onnx.defs.has(operator, version, domain):
+            return onnx.defs.get_schema(operator, version, domain)
     return None
 
 

@@ -29,6 +29,10 @@ from .encode_input import value_range
 _SAME_DRIVE = 1e-9
 """Drives in thresholds that count as one: sums of the same terms in another order."""
 
+_SLICES = 2
+_OFF_BY = 2.0**-42
+"""Share of the largest weight and the largest message by which two slices of each may be off, per product."""
+
 Mask = npt.NDArray[np.bool_]
 Bounds = tuple[FloatArray, FloatArray]
 """Least and largest rate of each source neuron, or value of the input, (1, *shape)."""
@@ -102,8 +106,8 @@ class _Folding:
             least, most = self.bounds[projection.source]
             up = replace(projection, map=replace(projection.map, weight=np.maximum(projection.map.weight, 0)))
             down = replace(projection, map=replace(projection.map, weight=np.minimum(projection.map.weight, 0)))
-            low = low + received(up, least, population) + received(down, most, population)
-            high = high + received(up, most, population) + received(down, least, population)
+            low = low + _received(up, least, population, -1) + _received(down, most, population, -1)
+            high = high + _received(up, most, population, 1) + _received(down, least, population, 1)
         return low, high
 
     def _silence(self, population: Population, mask: Mask, incoming: list[Projection]) -> None:
@@ -119,6 +123,17 @@ class _Folding:
             tuple(self.populations.get(p.name, p) for p in self.spiking.populations),
             tuple(self.projections.get(p.name, p) for p in self.spiking.projections),
         )
+
+
+def _received(projection: Projection, messages: FloatArray, target: Population, side: int) -> FloatArray:
+    """What ``target`` receives, in two slices, moved to one ``side`` by what they may be off."""
+    weight, result = projection.map.weight, received(projection, messages, target, _SLICES)
+    if isinstance(projection.map, SparseMap):
+        return np.asarray(result)
+    rows = np.abs(weight.reshape(len(weight), -1))
+    off = _OFF_BY * rows.shape[1] * float(np.abs(messages).max(initial=0)) * rows.max(axis=1)
+    shape = target.shape if isinstance(projection.map, DenseMap) else (-1, 1, 1)
+    return np.asarray(result + side * off.reshape(shape))
 
 
 def _constant_channels(low: FloatArray, high: FloatArray) -> Mask:
