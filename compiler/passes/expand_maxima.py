@@ -47,9 +47,6 @@ class ExpandMaxima:
         if not maxima:
             return Outcome(state, {"maxima": {}})
         ranges = value_ranges(network, _input_range(context.calibration))
-        refused = [_without_floor(node) for node in maxima if _lacks_floor(node, ranges[node.inputs[0]], network)]
-        if refused:
-            raise UnusableInput(refused)
         taken = {node.name for node in network.nodes}
         expanded = {node.name: _expanded(network, node, ranges, context.timesteps, taken) for node in maxima}
         nodes = [
@@ -124,23 +121,6 @@ def _padding(operator: Operator) -> tuple[int, ...]:
             return (*operator.before[1:], *operator.after[1:])
         case _:
             return ()
-
-
-def _lacks_floor(node: Node, values: Range, network: Network) -> bool:
-    operator = node.operator
-    if not isinstance(operator, MaxPool) or math.isfinite(values.low):
-        return False
-    _, *size = network.shape(node.inputs[0])
-    return any(amount > 0 for amount in operator.geometry((size[0], size[1])).padding)
-
-
-def _without_floor(node: Node) -> Diagnostic:
-    return Diagnostic(
-        "E115",
-        "a padded maximum reads values without a lowest one, so nothing is low enough to pad with",
-        Place(layer=node.name, nodes=tuple(o.node for o in node.origins)),
-        hint="give --calibration FILE.npz, put the activation in front of the maximum, or leave the padding away",
-    )
 
 
 def _without_bounds(node: Node) -> Diagnostic:

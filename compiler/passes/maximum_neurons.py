@@ -10,7 +10,7 @@ import numpy as np
 from ..ir.maxima import AnySpike, MaximumNeuron, MaxPool, Taps
 from ..ir.network import Node, unused_name
 from ..ir.operators import Add, Offset, Operator, QuantizeClip, Relu, Scale, Shape
-from .maximum_windows import Axis, Form, planned
+from .maximum_windows import Axis, Form, continued, planned
 from .value_ranges import Range, covering
 
 MOST_NEURONS = 4
@@ -61,17 +61,21 @@ def compared_windows(node: Node, shape: Shape, values: Range, taken: set[str], *
     """Comparisons along both axes of the windows of a map of ``shape``.
 
     Where a layer behind pads, and the sum of entries and comparisons could not be composed with it into convolutions,
-    the sum becomes a population of its own.
+    the sum becomes a population of its own. Padding stands for the lowest of ``values``, or where there is none for
+    entries of the map.
     """
     assert isinstance(node.operator, MaxPool)
     building = _Building(node, taken)
+    pool, source = node.operator, node.inputs[0]
+    is_padded = _pads(pool, shape)
+    if is_padded and not math.isfinite(values.low):
+        edges, pool = continued(pool, shape)
+        source, shape, is_padded = building.add("edges", edges, (source,), edges.shape), edges.shape, False
     size = (shape[1], shape[2])
-    plan = planned(node.operator, size)
-    # Nothing that is padded with may be larger than a value.
-    is_padded = any(amount > 0 for amount in node.operator.geometry(size).padding)
+    plan = planned(pool, size)
     is_kept = plan.is_open and is_padded_behind and values.amplitude is not None and _shares(values, values.width) == 1
+    # Nothing that is padded with may be larger than a value.
     low = values.low if is_padded or is_kept else 0.0
-    source = node.inputs[0]
     if low:
         source = building.add("from_zero", Offset(np.array(-low)), (source,), shape)
     sources = [_Source(source, Axis(0, 1, size[0]), Axis(0, 1, size[1]), 0)]
@@ -87,6 +91,10 @@ def compared_windows(node: Node, shape: Shape, values: Range, taken: set[str], *
         terms = (building.kept(building.added(terms, "sum"), values),)
     building.finish(terms, low)
     return building.result(depth + is_kept)
+
+
+def _pads(pool: MaxPool, shape: Shape) -> bool:
+    return any(amount > 0 for amount in pool.geometry((shape[1], shape[2])).padding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ first along one axis, then along the other. A comparison is computed only at the
 of a window are disjoint, w - 1 comparisons per place, or, where windows overlap and that takes fewer, powers of two:
 max over w = max over P at the first and at the last place where P entries fit, so that neighbours share comparisons.
 
-Places are coordinates on the map, so those of padding are negative or beyond its size; there every value is zero.
+Places are coordinates on the map, so those of padding are negative or beyond its size; there every value is zero. Where
+zero could win, the map is first continued by entries that its windows have anyway.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+import numpy as np
+
 from ..ir.maxima import MaxPool
+from ..ir.operators import Shape
+from ..ir.sparse_operator import AxisMap, SparseLinear, along_axes, picking
 
 Form = dict[int, dict[tuple[int, int], float]]
 """A value at coordinate (r, c): the sum over sources k and (dr, dc) of factor times source k at (r + dr, c + dc)."""
@@ -88,6 +93,26 @@ def planned(pool: MaxPool, size: tuple[int, int]) -> Plan:
     """Plan with the fewest comparisons, along the rows first or along the columns."""
     plans = [_Planner(pool, size).along(first, 1 - first) for first in (1, 0)]
     return min(plans, key=lambda plan: (plan.is_open, plan.places))
+
+
+def continued(pool: MaxPool, shape: Shape) -> tuple[SparseLinear, MaxPool]:
+    """A map of ``shape`` continued where ``pool`` pads, and the pool without padding of that map: the same maxima.
+
+    What stands for padding is the nearest entry of the map that every window over it reads too, so no window becomes
+    larger by it, whatever the values are.
+    """
+    size = (shape[1], shape[2])
+    padding = pool.geometry(size).padding
+    maps = {a + 1: _continued_axis(size[a], padding[a], max(0, padding[a + 2]), pool.dilation[a]) for a in (0, 1)}
+    return along_axes(shape, maps), MaxPool(pool.kernel, pool.stride, dilation=pool.dilation)
+
+
+def _continued_axis(size: int, before: int, behind: int, dilation: int) -> AxisMap:
+    places = np.arange(-before, size + behind)
+    # A window reads coordinates ``dilation`` apart, so it has the first on the map of those that far from padding.
+    places = np.where(places < 0, places % dilation, places)
+    places = np.where(places >= size, places - dilation * -(-(places - size + 1) // dilation), places)
+    return picking(places, size)
 
 
 @dataclass(slots=True)

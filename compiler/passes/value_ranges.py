@@ -8,6 +8,7 @@ from functools import reduce
 
 import numpy as np
 
+from ...runtime.simulator.sparse import SparseMatrix
 from ..arithmetic import total
 from ..ir.maxima import AnySpike, Maximum, MaxPool
 from ..ir.network import INPUT, Network, Node
@@ -27,6 +28,7 @@ from ..ir.operators import (
     Slice,
     Transpose,
 )
+from ..ir.sparse_operator import SparseLinear
 
 _FUZZ = 1e-9
 
@@ -128,6 +130,8 @@ def _range(node: Node, inputs: list[Range]) -> Range:
             return reduce(_sum, inputs)
         case AveragePool():
             return _averaged(inputs[0], operator, node)
+        case SparseLinear():
+            return _gathered(inputs[0], operator)
         case Conv() | Dense():
             return _mixed(inputs[0], operator)
         case _:
@@ -181,3 +185,22 @@ def _mixed(values: Range, operator: Conv | Dense) -> Range:
     rising, falling = (np.asarray(total(np.maximum(sign * rows, 0.0), axis=1)) for sign in (1.0, -1.0))
     lowest, highest = rising * low - falling * high + operator.bias, rising * high - falling * low + operator.bias
     return Range(float(lowest.min()), float(highest.max()))
+
+
+def _gathered(values: Range, operator: SparseLinear) -> Range:
+    """Range of sums of few entries: that of an entry times the factor, where each is one and all factors are alike."""
+    fan_in = np.bincount(operator.target, minlength=math.prod(operator.shape))
+    factor = operator.weight[:1]
+    if len(factor) and fan_in.max() == 1 and bool((operator.weight == factor).all()):
+        one = values.scaled(float(factor[0]))
+        return one if fan_in.min() == 1 else _with_zero(one)
+    if not (math.isfinite(values.low) and math.isfinite(values.high)):
+        return UNKNOWN
+    rising, falling = (_summed(operator, np.maximum(sign * operator.weight, 0.0)) for sign in (1.0, -1.0))
+    lowest, highest = rising * values.low - falling * values.high, rising * values.high - falling * values.low
+    return Range(float(lowest.min()), float(highest.max()))
+
+
+def _summed(operator: SparseLinear, weight: FloatArray) -> FloatArray:
+    ones = np.ones((1, math.prod(operator.before)))
+    return SparseMatrix(weight, operator.source, operator.target, math.prod(operator.shape)).multiply(ones)

@@ -104,12 +104,4 @@ CODES: tuple[Code, ...] = (
         "E114 net.onnx: onnx /pool/MaxPool: MaxPool has a window that covers padding alone",
         "Make padding smaller than the window, as the frameworks ask for.",
     ),
-    Code(
-        "E115",
-        "nothing to pad a maximum with",
-        "A max pooling pads values that have no lowest one: the network's input, or linear functions of it.",
-        "Neurons send nothing where there is padding, and nothing must not be larger than any value.",
-        "E115 layer 'pool': a padded maximum reads values without a lowest one, so nothing is low enough to pad with",
-        "Give calibration data, put the activation in front of the pooling, or leave the padding away.",
-    ),
 )

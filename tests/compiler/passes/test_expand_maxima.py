@@ -10,6 +10,7 @@ import pytest
 from spikec.compiler.ir.maxima import AnySpike, Maximum, MaximumNeuron, MaxPool
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import Add, AveragePool, Offset, Operator, QuantizeClip, Reshape, Scale, Shape
+from spikec.compiler.ir.sparse_operator import along_axes, picking
 from spikec.compiler.ir.text import print_network
 from spikec.compiler.passes import expand_maxima
 from spikec.compiler.passes.contract import Compilation, Context
@@ -154,12 +155,10 @@ def test_at_one_step_one_neuron_takes_the_largest() -> None:
 
 
 def test_a_maximum_of_the_input_needs_data() -> None:
-    with pytest.raises(UnusableInput) as caught:
-        expanded(network(("pool", POOL, (INPUT,))))
-    assert {problem.code for problem in caught.value.diagnostics} == {"E221"}
-    with pytest.raises(UnusableInput) as caught:
-        expanded(network(("pool", PADDED, (INPUT,))))
-    assert [problem.code for problem in caught.value.diagnostics] == ["E115"]
+    for pool in (POOL, PADDED):
+        with pytest.raises(UnusableInput) as caught:
+            expanded(network(("pool", pool, (INPUT,))))
+        assert {problem.code for problem in caught.value.diagnostics} == {"E221"}
 
 
 @pytest.mark.parametrize("pool", [POOL, PADDED])
@@ -170,6 +169,35 @@ def test_a_maximum_of_the_input_is_compared_in_the_range_of_the_data(pool: MaxPo
     assert not effect["pool"]["exact"]
     assert all(n.operator.threshold <= 3 for n in changed.nodes if isinstance(n.operator, MaximumNeuron))
     assert off_by(net, changed) < 0.15
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        PADDED,
+        MaxPool((3, 2), (2, 3), (2, 1, 1, 1)),
+        MaxPool((3, 3), (3, 3), (1, 1, 1, 0), ceil=True),
+        MaxPool((2, 3), (1, 1), (1, 2, 1, 3), dilation=(2, 2)),
+        MaxPool((3, 3), (1, 1), (2, 2, 2, 2), dilation=(2, 1)),
+    ],
+)
+def test_padding_wins_against_no_value_even_where_none_is_the_lowest(
+    pool: MaxPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expand_maxima, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
+    net = network(("pool", pool, (INPUT,)))
+    inputs = np.random.default_rng(0).uniform(-3, -1, (64, 2, 4, 4)).astype(np.float32)
+    changed, _ = expanded(net, 1024, Samples(inputs, None))
+    found, wanted = (evaluate(n, inputs[:8].astype(np.float64))[n.output] for n in (changed, net))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.1)
+
+
+def test_entries_that_are_repeated_or_left_out_keep_their_grid() -> None:
+    picked = along_axes((2, 4, 4), {2: picking(np.array([0, 0, 2, 3, 3]), 4)})
+    net = network(("a", quantiser(), (INPUT,)), ("picked", picked, ("a",)), ("pool", PADDED, ("picked",)))
+    changed, effect = expanded(net)
+    assert effect["pool"]["exact"]
+    assert off_by(net, changed) < 1e-9
 
 
 def test_a_value_without_bounds_that_is_never_larger_has_no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
