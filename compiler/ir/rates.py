@@ -33,7 +33,7 @@ def evaluate_rates(
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
         for projection in spiking.incoming(population.name):
             if population.takes_largest:
-                drive = np.maximum(drive, _largest_received(projection, sent[projection.source], population))
+                drive = np.maximum(drive, largest_received(projection, sent[projection.source], population))
             else:
                 drive = drive + received(projection, sent[projection.source], population, count)
         if population.threshold is None:
@@ -58,7 +58,7 @@ def received(projection: Projection, messages: AnyFloat, target: Population, cou
     return flat.reshape(len(messages), *target.shape)
 
 
-def _largest_received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
+def largest_received(projection: Projection, messages: AnyFloat, target: Population) -> AnyFloat:
     """Largest of what each synapse delivers; none is below zero, and each channel reads one."""
     linear = projection.map
     assert isinstance(linear, ConvMap), "a maximum of spikes keeps the channels of its source"

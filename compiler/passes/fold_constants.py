@@ -4,10 +4,13 @@ Whatever the input, a neuron's drive lies in
 
     z_i in [b_i + sum_j min(w_ij r_j), b_i + sum_j max(w_ij r_j)],   r_j in [low_j, high_j]
 
-with the input in its range and every other source's rate between the least and the largest that it can have. A neuron
-with z <= 0 is always silent, with z >= theta it always fires, and one that nothing reaches has one rate. Its weights
-and bias decide nothing, and its rate times its weights is a bias of its readers, position by position where a padded
-map ends. In a map a channel is folded where all its neurons are constant.
+with the input in its range and every other source's rate between the least and the largest that it can have, on its
+own levels or counted in T steps: where all that it can be lies within one level, there may still be two counts. A
+neuron with z <= 0 is always silent, with z >= theta it always fires, and one that nothing reaches has one rate. Its
+weights and bias decide nothing, and its rate times its weights is a bias of its readers, position by position where a
+padded map ends. In a map a channel is folded where all its neurons are constant.
+
+What takes the largest of its synapses has the largest of the terms in place of their sum.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import numpy.typing as npt
 
 from ...targets.diagnostic import Diagnostic, Place
 from ..ir.operators import FloatArray
-from ..ir.rates import quantised_rate, received
+from ..ir.rates import largest_received, quantised_rate, received
 from ..ir.spiking import INPUT, ConvMap, DenseMap, LinearMap, Population, Projection, SparseMap, SpikingNetwork
 from .compose_linear_maps import per_channel_if_possible
 from .contract import Compilation, Context, Outcome, spiking_level
@@ -50,7 +53,7 @@ class FoldConstants:
         spiking = spiking_level(state)
         low, high = value_range(spiking.input, context)
         everywhere = np.ones((1, *spiking.input.shape))
-        folding = _Folding(spiking, {INPUT: (low * everywhere, high * everywhere)}, {}, {}, {})
+        folding = _Folding(spiking, context.timesteps, {INPUT: (low * everywhere, high * everywhere)}, {}, {}, {})
         for population in spiking.populations:
             folding.fold(population)
         counts = {name: int(np.count_nonzero(mask)) for name, mask in folding.constant.items()}
@@ -65,6 +68,7 @@ class _Folding:
     """What is known of the populations that were looked at, in order: bounds, constant channels (C,) and changes."""
 
     spiking: SpikingNetwork
+    timesteps: int
     bounds: dict[str, Bounds]
     constant: dict[str, Mask]
     populations: dict[str, Population]
@@ -75,14 +79,15 @@ class _Folding:
         bias = population.bias
         for _, given in incoming:
             if given is not None:
-                bias = per_channel_if_possible(np.broadcast_to(bias, population.shape) + given[0])
+                combined = np.maximum if population.takes_largest else np.add
+                bias = per_channel_if_possible(combined(np.broadcast_to(bias, population.shape), given[0]))
         if bias is not population.bias:
             population = self.populations[population.name] = replace(population, bias=bias)
         if population.threshold is None:
             return
         low, high = self._drive([p for p, _ in incoming], population)
         mask = _constant_channels(low, high)
-        self.bounds[population.name] = quantised_rate(population, low), quantised_rate(population, high)
+        self.bounds[population.name] = self._rates(population, low, high, mask)
         if mask.any():
             self.constant[population.name] = mask
             self._silence(population, mask, [p for p, _ in incoming])
@@ -94,7 +99,8 @@ class _Folding:
             return projection, None
         low, _ = self.bounds[projection.source]
         sent = low * mask.reshape(-1, *(1,) * (low.ndim - 2))
-        given = received(projection, sent, self.spiking.population(projection.target))
+        target = self.spiking.population(projection.target)
+        given = (largest_received if target.takes_largest else received)(projection, sent, target)
         shape = self.spiking.source_shape(projection)
         changed = replace(projection, map=without_sources(projection.map, mask, shape))
         self.projections[projection.name] = changed
@@ -104,11 +110,26 @@ class _Folding:
         low = high = np.broadcast_to(population.bias, (1, *population.shape))
         for projection in incoming:
             least, most = self.bounds[projection.source]
+            if population.takes_largest:
+                low = np.maximum(low, largest_received(projection, least, population))
+                high = np.maximum(high, largest_received(projection, most, population))
+                continue
             up = replace(projection, map=replace(projection.map, weight=np.maximum(projection.map.weight, 0)))
             down = replace(projection, map=replace(projection.map, weight=np.minimum(projection.map.weight, 0)))
             low = low + _received(up, least, population, -1) + _received(down, most, population, -1)
             high = high + _received(up, most, population, 1) + _received(down, least, population, 1)
         return low, high
+
+    def _rates(self, population: Population, low: FloatArray, high: FloatArray, mask: Mask) -> Bounds:
+        """Rates for drives from ``low`` to ``high``: one of a channel in ``mask``, else by levels and by counts."""
+        least, most = quantised_rate(population, low), quantised_rate(population, high)
+        fewest = np.floor(np.clip(low, 0, 1) * self.timesteps + _SAME_DRIVE) / self.timesteps
+        highest = np.ceil(np.clip(high, 0, 1) * self.timesteps - _SAME_DRIVE) / self.timesteps
+        is_constant = mask.reshape(-1, *(1,) * (low.ndim - 2))
+        return (
+            np.where(is_constant, least, np.minimum(least, fewest)),
+            np.where(is_constant, least, np.maximum(most, highest)),
+        )
 
     def _silence(self, population: Population, mask: Mask, incoming: list[Projection]) -> None:
         by_channel = mask.reshape(-1, *(1,) * (len(population.shape) - 1))

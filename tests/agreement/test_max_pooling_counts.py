@@ -174,6 +174,18 @@ def test_counts_are_the_maximum_of_counts(name: str, levels: int | None, target:
     assert_maxima(pipeline, simulate(program, samples, record=True))
 
 
+def test_counts_within_one_level_are_compared_too() -> None:
+    """Activations that are 0 by their one level, whatever the input, and count up to three of eight steps."""
+    net = Builder((2, 6, 6), 1)
+    net.add("less", Scale(np.array(0.4)), net.activation("a1", net.conv("c1", INPUT, 3)))
+    net.add("p1", MaxPool((2, 2), (2, 2)), net.activation("a2", "less"))
+    pipeline, images = compiled(net.finish("p1"), "lava", 8, "exact")
+    program = pipeline.state.program
+    assert program is not None
+    assert all(maximum["exact"] for maximum in effects(pipeline))
+    assert_maxima(pipeline, simulate(program, encode(program.input, images.inputs[:4])[0], record=True))
+
+
 @needs_lava
 @pytest.mark.parametrize("timesteps", [1, 4])
 def test_backends_agree_on_maxima(timesteps: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikec import targets
+from spikec.compiler.ir.maxima import MaxPool
 from spikec.compiler.ir.network import INPUT, Network, evaluate
 from spikec.compiler.ir.operators import BatchNorm, Conv, Dense, QuantizeClip
 from spikec.compiler.ir.rates import evaluate_rates
@@ -180,3 +181,38 @@ def test_without_calibration_data_nothing_is_clipped(builder: type[NetworkBuilde
     assert "W215" not in {d.code for d in pipeline.diagnostics}
     state = pipeline.stages["clip-silent-sources"]
     assert state is pipeline.stages["fold-constants"]
+
+
+@pytest.mark.parametrize("timesteps", [1, 8])
+def test_what_counts_within_one_level_is_not_constant(builder: type[NetworkBuilder], timesteps: int) -> None:
+    """A rate of 0.4 is 0 on the only level, but may be three or four spikes of eight."""
+    net = builder((20,))
+    net.dense("fc1", INPUT, 16)
+    net.add("act1", QuantizeClip(THETA, 1, 0.5), "fc1")
+    net.add("fc2", Dense(0.4 * np.eye(16), np.zeros(16)), "act1")
+    net.add("act2", QuantizeClip(THETA, 1, 0.5), "fc2")
+    net.dense("fc3", "act2", 4)
+    net.add("act3", QuantizeClip(THETA, 1, 0.5), "fc3")
+    net.dense("fc4", "act3", 5)
+    assert folded(compiled(net.network(), "lava", timesteps=timesteps)) == {}
+
+
+def test_the_largest_of_constants_is_no_sum(builder: type[NetworkBuilder]) -> None:
+    """Four rates of a half have a half as their maximum; as a sum they would always fire."""
+    net = builder((2, 4, 4))
+    bias = np.array([THETA / 2, 0.0, 0.0])
+    net.add("conv1", Conv(np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1) * np.ones((1, 2, 1, 1)), bias), INPUT)
+    net.add("act1", QuantizeClip(THETA, 2, 0.5), "conv1")
+    net.add("pool", MaxPool((2, 2), (2, 2)), "act1")
+    net.conv("conv2", "pool", 2)
+    network = net.network()
+    pipeline = compiled(network, "lava", timesteps=1)
+    assert folded(pipeline) == {"conv1": 1, "pool": 1}
+    state = pipeline.stages["fold-constants"]
+    assert state.spiking is not None
+    samples = np.random.default_rng(1).random((10, 2, 4, 4))
+    np.testing.assert_allclose(
+        evaluate_rates(state.spiking, samples)[state.spiking.readout.name],
+        evaluate(network, samples)[network.output],
+        atol=1e-9,
+    )
