@@ -82,7 +82,7 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
         if best is not None and (spread_over == 1 or context.neuron != IF or best.levels >= _FEW_LEVELS):
             break
         for signal in _encodings(replace(spiking.input, spread_over=spread_over), context):
-            error = _first_layer_error(replace(spiking, input=signal), context, activity)
+            error = _first_layer_error(replace(spiking, input=signal), context, activity, share * least)
             if best is None or error < share * least:
                 best, least, share = signal, error, 1.0
     assert best is not None, "there is an encoding with one bit"
@@ -132,18 +132,24 @@ def input_range(integers: tuple[int, int] | None, context: Context) -> tuple[flo
     return float(data.min()), float(data.max())
 
 
-def _first_layer_error(spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray]) -> float:
+def _first_layer_error(
+    spiking: SpikingNetwork, context: Context, activity: dict[str, FloatArray], bound: float
+) -> float:
+    """Error of the encoding, and unless that alone reaches ``bound``, of the weights that it leaves room for."""
     scaled = with_gated(in_messages(spiking), context)
-    error = 0.0
     # A layer that hears nothing of the input needs none of its bits.
-    for name in sorted({p.target for p in spiking.projections if p.source == INPUT and p.map.weight.any()}):
-        population = scaled.population(name)
-        drives = drives_of(scaled, population, activity, context.timesteps)
-        error += choose_exponents(population, drives, context).error
-        for drive in drives:
-            if drive.projection.source == INPUT:
-                error += _encoding_error(drive, spiking.input.spread_over, timing_counts=not population.hold)
-    return error
+    names = sorted({p.target for p in spiking.projections if p.source == INPUT and p.map.weight.any()})
+    populations = [scaled.population(name) for name in names]
+    seen = [(p, drives_of(scaled, p, activity, context.timesteps)) for p in populations]
+    error = sum(
+        _encoding_error(drive, spiking.input.spread_over, timing_counts=not population.hold)
+        for population, drives in seen
+        for drive in drives
+        if drive.projection.source == INPUT
+    )
+    if error >= bound:
+        return error
+    return error + sum(choose_exponents(population, drives, context).error for population, drives in seen)
 
 
 def _encoding_error(drive: Drive, spread_over: int, *, timing_counts: bool) -> float:

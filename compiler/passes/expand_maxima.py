@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
@@ -24,9 +24,12 @@ from ..ir.network import INPUT, Network, Node
 from ..ir.operators import AveragePool, Conv, Operator, Pad, QuantizeClip
 from .calibrate_thresholds import CalibrateThresholds
 from .contract import Compilation, Context, Outcome
-from .maximum_neurons import Expanded, Rectifier, compared_values, compared_windows, spikes_joined
 from .move_maxima import MAXIMA, before_linear_maps
-from .value_ranges import UNKNOWN, Range, value_ranges
+
+# What only networks with maxima need is loaded for them alone.
+if TYPE_CHECKING:
+    from .maximum_neurons import Expanded
+    from .value_ranges import Range
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class ExpandMaxima:
         maxima = [node for node in network.nodes if isinstance(node.operator, MAXIMA)]
         if not maxima:
             return Outcome(state, {"maxima": {}})
+        from .value_ranges import value_ranges
+
         ranges = value_ranges(network, _input_range(context.calibration))
         taken = {node.name for node in network.nodes}
         expanded = {node.name: _expanded(network, node, ranges, context.timesteps, taken) for node in maxima}
@@ -59,6 +64,8 @@ class ExpandMaxima:
 
     def _with_thresholds(self, network: Network, context: Context) -> Network:
         """Give every rectifier of a difference without a grid its threshold: by calibration data, within its range."""
+        from .maximum_neurons import Rectifier
+
         rectifiers = {n.name: n.operator for n in network.nodes if isinstance(n.operator, Rectifier)}
         if not rectifiers:
             return network
@@ -77,6 +84,8 @@ class ExpandMaxima:
 
 
 def _input_range(calibration: Samples | None) -> Range:
+    from .value_ranges import UNKNOWN, Range
+
     if calibration is None:
         return UNKNOWN
     inputs = calibration.as_float()
@@ -84,6 +93,8 @@ def _input_range(calibration: Samples | None) -> Range:
 
 
 def _expanded(network: Network, node: Node, ranges: dict[str, Range], timesteps: int, taken: set[str]) -> Expanded:
+    from .maximum_neurons import compared_values, compared_windows, spikes_joined
+
     sources = [None if value == INPUT else network.node(value).operator for value in node.inputs]
     firing = [source for source in sources if isinstance(source, QuantizeClip)]
     alike = len(firing) == len(sources) and len({(s.threshold, s.levels) for s in firing}) == 1
