@@ -12,7 +12,7 @@ from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import Add, AveragePool, Offset, Operator, QuantizeClip, Reshape, Scale, Shape
 from spikec.compiler.ir.sparse_operator import along_axes, picking
 from spikec.compiler.ir.text import print_network
-from spikec.compiler.passes import expand_maxima
+from spikec.compiler.passes import value_ranges
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.expand_maxima import ExpandMaxima
 from spikec.compiler.passes.value_ranges import UNKNOWN
@@ -184,7 +184,7 @@ def test_a_maximum_of_the_input_is_compared_in_the_range_of_the_data(pool: MaxPo
 def test_padding_wins_against_no_value_even_where_none_is_the_lowest(
     pool: MaxPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expand_maxima, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
+    monkeypatch.setattr(value_ranges, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
     net = network(("pool", pool, (INPUT,)))
     inputs = np.random.default_rng(0).uniform(-3, -1, (64, 2, 4, 4)).astype(np.float32)
     changed, _ = expanded(net, 1024, Samples(inputs, None))
@@ -201,7 +201,7 @@ def test_entries_that_are_repeated_or_left_out_keep_their_grid() -> None:
 
 
 def test_a_value_without_bounds_that_is_never_larger_has_no_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expand_maxima, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
+    monkeypatch.setattr(value_ranges, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], UNKNOWN))
     falling = -np.add.outer(np.arange(4.0), np.arange(4.0))
     inputs = np.broadcast_to(falling, (4, 2, 4, 4)).astype(np.float32)
     with pytest.raises(UnusableInput) as caught:
