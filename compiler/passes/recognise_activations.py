@@ -281,6 +281,9 @@ def _widened(run: tuple[Node, ...], core: _Match, first: int) -> _Match:
         return core
     starts = [start for start in _affine_before(run, core.start) if start >= first]
     stops = _affine_behind(run, core.stop)
+    widest = _match(run, starts[-1], stops[-1])
+    if isinstance(widest, _Match) and all(widest.rank[:-1]):
+        return widest
     found = (match for start in starts for match in _matches(run, start, stops))
     return max((match for match in found if isinstance(match, _Match)), key=lambda match: match.rank, default=core)
 
