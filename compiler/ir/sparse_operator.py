@@ -75,12 +75,6 @@ def picking(indices: IntArray, before: int) -> AxisMap:
     return AxisMap(np.ones(len(there)), np.asarray(indices, np.int64)[there], there, before, len(indices))
 
 
-def from_matrix(matrix: FloatArray) -> AxisMap:
-    """The map of a matrix (entries of the result, entries of the axis)."""
-    target, source = np.nonzero(matrix)
-    return AxisMap(matrix[target, source], source, target, matrix.shape[1], matrix.shape[0])
-
-
 def along_axes(before: Shape, maps: Mapping[int, AxisMap]) -> SparseLinear:
     """The operator that applies ``maps[axis]`` along each axis that has one."""
     axes = [maps.get(axis) or picking(np.arange(size), size) for axis, size in enumerate(before)]

@@ -27,33 +27,28 @@ POOLINGS = ("average", "max")
 _NETWORK, _ROUNDS, _SPIKES, _STEPS, _RESULTS = "Network and data", "Rounds", "Noise and spikes", "Optimiser", "Results"
 
 
+_TRAINED_ROUNDS = (
+    ("relu", "ReLU", 20, 0.1),
+    ("qc", "quantise-and-clip", 15, 0.01),
+    ("noise", "noise", 15, 0.01),
+    ("deploy", "deployment", 5, 0.01),
+)
+"""Key, name, epochs and learning rate of each."""
+
+
 def _round_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--epochs-ROUND`` and ``--learning-rate-ROUND`` of every round."""
-    epochs = {"relu": 20, "qc": 15, "noise": 15, "deploy": 5}
-    rates = {"relu": 0.1, "qc": 0.01, "noise": 0.01, "deploy": 0.01}
-    named = {"relu": "ReLU", "qc": "quantise-and-clip", "noise": "noise", "deploy": "deployment"}
-    options = [
-        *(
-            option(
-                f"--epochs-{key}", type=int, default=n, show_default=True, section=_ROUNDS, help=f"Of the {text} round."
-            )
-            for (key, n), text in zip(epochs.items(), named.values(), strict=True)
-        ),
-        *(
-            option(
-                f"--learning-rate-{key}",
-                type=float,
-                default=rate,
-                show_default=True,
-                section=_ROUNDS,
-                help=f"Of the first steps of the {named[key]} round.",
-            )
-            for key, rate in rates.items()
-        ),
-    ]
-    for decorate in reversed(options):
-        command = decorate(command)
+    for key, name, _, rate in reversed(_TRAINED_ROUNDS):
+        told = f"Of the first steps of the {name} round."
+        command = _round_option(command, f"--learning-rate-{key}", float, rate, told)
+    for key, name, epochs, _ in reversed(_TRAINED_ROUNDS):
+        command = _round_option(command, f"--epochs-{key}", int, epochs, f"Of the {name} round.")
     return command
+
+
+def _round_option(command: Callable[..., Any], name: str, kind: type, default: float, told: str) -> Callable[..., Any]:
+    decorate = option(name, type=kind, default=default, show_default=True, section=_ROUNDS, help=told)
+    return decorate(command)
 
 
 @command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import Any
 
 import click
@@ -29,16 +28,6 @@ def several_of(names: Callable[[], Iterable[str]]) -> Complete:
         return [f"{before}{comma}{name}" for name in names() if name.startswith(last) and name not in given]
 
     return complete
-
-
-def names_in(module: str, attribute: str) -> Callable[[], Iterable[str]]:
-    """The names in ``attribute`` of ``module``, which is imported when the shell asks."""
-
-    def names() -> Iterable[str]:
-        found: Iterable[str] = getattr(import_module(module), attribute)
-        return found
-
-    return names
 
 
 def name_or_file(names: Callable[[], Iterable[str]]) -> Complete:

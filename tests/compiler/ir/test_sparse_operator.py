@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikec.compiler.ir.sparse_maps import to_matrix
-from spikec.compiler.ir.sparse_operator import AxisMap, SparseLinear, along_axes, from_matrix, picking, sparse_linear
+from spikec.compiler.ir.operators import FloatArray
+from spikec.compiler.ir.sparse_maps import sparse_from_matrix, to_matrix
+from spikec.compiler.ir.sparse_operator import AxisMap, SparseLinear, along_axes, picking, sparse_linear
 
 RNG = np.random.default_rng(5)
+
+
+def from_matrix(matrix: FloatArray) -> AxisMap:
+    """The map of a matrix (entries of the result, entries of the axis)."""
+    entries = sparse_from_matrix(matrix)
+    return AxisMap(entries.weight, entries.source, entries.target, matrix.shape[1], matrix.shape[0])
 
 
 def matrix_of(operator: SparseLinear) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -7,17 +7,18 @@ import pytest
 
 from spikec.compiler.ir.network import INPUT, Network, Node
 from spikec.compiler.ir.operators import FloatArray
-from spikec.compiler.ir.sparse_operator import from_matrix, sparse_linear
+from spikec.compiler.ir.sparse_maps import sparse_from_matrix
+from spikec.compiler.ir.sparse_operator import sparse_linear
 from spikec.compiler.passes.value_ranges import UNKNOWN, Range, value_ranges
 
 GRID = Range(-1.0, 2.0, 1.0, 4)
 
 
 def range_behind(matrix: FloatArray, given: Range) -> Range:
-    entries = from_matrix(matrix)
-    operator = sparse_linear(entries.weight, entries.source, entries.target, (entries.before,), (entries.size,))
-    node = Node("sparse", operator, (INPUT,), (entries.size,))
-    return value_ranges(Network("net", (entries.before,), (node,), "sparse"), given)["sparse"]
+    entries, (size, before) = sparse_from_matrix(matrix), matrix.shape
+    operator = sparse_linear(entries.weight, entries.source, entries.target, (before,), (size,))
+    node = Node("sparse", operator, (INPUT,), (size,))
+    return value_ranges(Network("net", (before,), (node,), "sparse"), given)["sparse"]
 
 
 @pytest.mark.parametrize(
