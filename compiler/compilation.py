@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.records import dataclass
 from .analysis.ledger import accuracy_lost, ledger
 from .checks import check_program
 from .diagnostics.grouping import grouped

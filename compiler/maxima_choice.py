@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..runtime.encoding import encode
 from ..runtime.program import IntArray
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, refuse
+from ..targets.records import dataclass
 from .analysis.ledger import predictions_of
 from .ir.network import Network
 from .options import CompileOptions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ from ..runtime.program.neuron_models import IF
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.records import dataclass
 from ..targets.schema import NEURON_MODELS
 from ..targets.suggestion import known_names
 from .ir.network import Network

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..runtime.program.rules import problems
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.records import dataclass
 from .ir.network import Network
-from .ir.operators import AnyFloat
 from .ir.text import print_network, print_program, print_spiking
 from .ir.verify import network_faults, overflowed_nodes, overflowed_populations, spiking_faults
 from .options import CompileOptions
@@ -37,7 +37,7 @@ from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
 from .passes.recognise_activations import RecogniseActivations
-from .probe import checked_function, overflow, same_function
+from .probe import check_kept, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
@@ -117,24 +117,40 @@ def run_passes(
     """
     state = Compilation(network)
     _verify("read-onnx", None, state)
-    known: AnyFloat | None = None
     records: list[PassRecord] = []
     diagnostics: list[Diagnostic] = []
     stages = {"read-onnx": state}
+    first, kept = state, list[tuple[str, Compilation]]()
     for step in passes:
         if report is not None:
             report(step.name)
         started = time.perf_counter()
-        outcome = step.run(state, context)
-        seconds = time.perf_counter() - started
-        if outcome.state is not state:
-            _verify(step.name, state, outcome.state)
-            if not same_function(state, outcome.state):
-                known = checked_function(step, known, state, outcome.state) if step.preserves else None
+        with _function_kept(first, kept):
+            outcome = step.run(state, context)
+            seconds = time.perf_counter() - started
+            if outcome.state is not state:
+                _verify(step.name, state, outcome.state)
+        if not same_function(state, outcome.state):
+            if step.preserves:
+                kept.append((step.name, outcome.state))
+            else:
+                check_kept(first, kept)
+                first, kept = outcome.state, []
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
+    check_kept(first, kept)
     return Pipeline(state, tuple(records), tuple(diagnostics), stages)
+
+
+@contextlib.contextmanager
+def _function_kept(first: Compilation, kept: list[tuple[str, Compilation]]) -> Iterator[None]:
+    """Where a pass fails, ask first whether those before it, not checked yet, left it what they promise."""
+    try:
+        yield
+    except Exception:
+        check_kept(first, kept)
+        raise
 
 
 def _verify(name: str, before: Compilation | None, after: Compilation) -> None:

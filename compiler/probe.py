@@ -1,10 +1,12 @@
 """Whether a pass kept the network's function: scores of a fixed sample before and after, with nothing rounded.
 
-Every pass that promises so is asked. Activations only clip there, so a value beside the edge of a level moves nothing.
+Passes that promise so are asked, those in a row at once. Activations only clip there, so a value beside the edge of a
+level moves nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,7 @@ from .ir.network import Network, evaluate
 from .ir.operators import AnyFloat, QuantizeClip
 from .ir.rates import evaluate_rates
 from .ir.verify import numbers_of
-from .passes.contract import Compilation, Pass
+from .passes.contract import Compilation
 
 _SAMPLES = 1
 # The probe runs in doubles without levels, so only reordered sums can differ.
@@ -42,23 +44,28 @@ def same_function(before: Compilation, after: Compilation) -> bool:
     )
 
 
-def checked_function(step: Pass, known: AnyFloat | None, before: Compilation, after: Compilation) -> AnyFloat:
-    """What the probe gives of ``after``; ``known`` is what it gives of ``before``, where that was computed already.
+def check_kept(first: Compilation, kept: Sequence[tuple[str, Compilation]]) -> None:
+    """Check that passes kept the function of ``first``; ``kept`` holds the name and the state of each, in order.
 
-    Raises UnusableInput with E901 where the two differ by more than rounding explains, E227 where a
-    float overflows, E228 where its digits do not reach from the largest constant to a usual one.
+    Raises UnusableInput, naming the pass, with E901 where the function changed by more than rounding explains,
+    E227 where a float overflows, E228 where its digits do not reach from the largest constant to a usual one.
     """
-    expected = _probe(before, _FEW_SLICES) if known is None else known
-    found = _probe(after, _FEW_SLICES)
-    if not _error(expected, found) <= _TOLERANCE:
-        expected, found = _probe(before, None), _probe(after, None)
-    error = _error(expected, found)
-    if error <= _TOLERANCE:
-        return found
-    raise UnusableInput([_difference(step.name, error, _spread(before.network))])
+    if not kept or _difference(first, kept[-1][1], _FEW_SLICES) <= _TOLERANCE:
+        return
+    before = first
+    for name, after in kept:
+        error = _difference(before, after, None)
+        if not error <= _TOLERANCE:
+            raise UnusableInput([_explained(name, error, _spread(before.network))])
+        before = after
 
 
-def _difference(step: str, error: float, spread: float) -> Diagnostic:
+def _difference(before: Compilation, after: Compilation, slices: int | None) -> float:
+    expected, found = _probe(before, slices), _probe(after, slices)
+    return float(np.abs(expected - found).max()) / (float(np.abs(expected).max()) or 1.0)
+
+
+def _explained(step: str, error: float, spread: float) -> Diagnostic:
     if not np.isfinite(error):
         return overflow(step, None)
     if spread > _WIDEST_SPREAD:
@@ -75,14 +82,6 @@ def overflow(step: str, layer: str | None) -> Diagnostic:
     """E227: numbers of ``layer``, or those on the way to the result, grow beyond what a float holds in ``step``."""
     message = f"the constants multiply to more than a float holds, as {step} shows"
     return Diagnostic("E227", message, Place(layer=layer), hint=_ABSURD)
-
-
-def _error(expected: AnyFloat, found: AnyFloat) -> float:
-    return float(np.abs(expected - found).max()) / _scale(expected)
-
-
-def _scale(expected: AnyFloat) -> float:
-    return float(np.abs(expected).max()) or 1.0
 
 
 def _spread(network: Network) -> float:

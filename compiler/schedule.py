@@ -8,11 +8,12 @@ whatever its timing, and under-fires where N is below q. The potentials that are
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..runtime.program import Program, latency_with_gates
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.records import dataclass
 from ..targets.suggestion import known_names
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork

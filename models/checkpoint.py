@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..compiler.frontend.training_record import with_training_record
 from ..runtime.program.artefact import write_file
 from ..targets.diagnostic import UnusableInput, refuse
+from ..targets.records import dataclass
 from .networks.activation import Activation, threshold_layers
 from .networks.networks import NetworkSpec
 from .training.kind import training_kind

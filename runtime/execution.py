@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..targets.records import dataclass
 from .program import IntArray
 
 SpikeTrains = npt.NDArray[np.uint8]

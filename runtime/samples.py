@@ -5,7 +5,7 @@ A model whose input is an integer type takes integers of its range, of any type,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..targets.diagnostic import UnusableInput, refuse
+from ..targets.records import dataclass
 from .program import IntArray, Shape
 from .program.archive import DamagedArchive, array_names, read_archive
 

@@ -14,12 +14,11 @@ is known than that it counts from 0 to T.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from ..targets.diagnostic import refuse
+from ..targets.records import dataclass
 from .execution import Execution
 from .program import INPUT, ConvSynapses, IntArray, Population, Program
 from .program.neuron_models import PLAIN_IF

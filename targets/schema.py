@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from .records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

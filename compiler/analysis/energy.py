@@ -11,12 +11,12 @@ steps; its printed figures agree with once.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...runtime.program import INPUT, DenseSynapses, IntArray, Program, Projection, Shape, SparseSynapses
 from ...runtime.program.geometry import ConvGeometry
+from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import Conv, Dense
 from .residuals import Activity

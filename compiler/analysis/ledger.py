@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from ...runtime.execution import predicted
 from ...runtime.program import IntArray, Program
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic
+from ...targets.records import dataclass
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates

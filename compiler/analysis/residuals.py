@@ -16,7 +16,6 @@ so only these are errors of timing. At T = 1 there are none: N = q in every laye
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from ...runtime.simulator import Simulator, batch_for_memory
 from ...runtime.simulator.kernels import convolve
 from ...runtime.simulator.sparse import SparseMatrix
 from ...targets.diagnostic import refuse
+from ...targets.records import dataclass
 
 _LARGEST_BATCH = 64
 """Samples at a time, at most: the counts of every layer and one layer's sums in 64-bit floats are held at once."""

@@ -25,7 +25,9 @@ def convolve(maps: Floats, weight: Floats, geometry: ConvGeometry, *, count: int
     """
     outputs, inputs, *kernel = weight.shape
     size = geometry.output_size((maps.shape[2], maps.shape[3]), (kernel[0], kernel[1]))
-    result = np.empty((len(maps), outputs, *size), dtype=maps.dtype)
+    result = np.zeros((len(maps), outputs, *size), dtype=maps.dtype)
+    if not (maps.any() and weight.any()):
+        return result  # type: ignore[return-value]
     padded = pad_or_crop(maps, geometry.padding)
     count = slices_for(padded.dtype) if count is None else count
     if inputs == 1 and geometry.groups > 1:

@@ -25,10 +25,12 @@ def matmul(left: Floats, right: Floats, *, count: int | None = None) -> Floats:
     its row of ``left`` or column of ``right``; the sums are exact but for 2^-53 per 512 terms.
     """
     kind = np.result_type(left, right)
+    result = np.zeros((left.shape[0], right.shape[1]), dtype=kind)
+    if not (left.any() and right.any()):
+        return result  # type: ignore[return-value]
     count = slices_for(kind) if count is None else count
     step = steps(right, (0,), SLICE_BITS)
     parts = slices(right, step, count)
-    result = np.empty((left.shape[0], right.shape[1]), dtype=kind)
     rows = max(1, _ENTRIES_AT_ONCE // max(1, *left.shape[1:], *right.shape[1:]))
     for first in range(0, len(left), rows):
         some = left[first : first + rows]

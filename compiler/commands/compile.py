@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,15 +102,12 @@ def report(directory: str, form: str, output: str | None) -> None:
 
 
 def _rendered(report: Report, form: str) -> str:
-    from ..report import report_html, report_json, report_markdown, report_text
+    from .. import report as reports
 
-    forms: dict[str, Callable[[Report], str]] = {
-        "text": partial(report_text, width=text_width()),
-        "json": report_json,
-        "html": report_html,
-        "markdown": report_markdown,
-    }
-    return forms[form](report)
+    if form == "text":
+        return reports.report_text(report, width=text_width())
+    write: Callable[[Report], str] = getattr(reports, f"report_{form}")
+    return write(report)
 
 
 def _exit_code(result: Report) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import UnusableInput, refuse
+from ...targets.records import dataclass
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options

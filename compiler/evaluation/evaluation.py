@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,6 +18,7 @@ from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.records import dataclass
 from ...targets.suggestion import known_names
 from ..analysis.ledger import predictions_of
 from ..compilation import build_from, usable_target

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from ...targets.records import dataclass
 from ..frontend.model import Model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets.diagnostic import refuse
+from ...targets.records import dataclass
 from ..analysis.ledger import predictions_of
 from ..compilation import build_program
 from ..frontend.model import ModelReader, read_model

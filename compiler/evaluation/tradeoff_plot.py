@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...targets.records import dataclass
 from .picture import svg_picture
 from .tradeoff import Tradeoff
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.network import INPUT, Node, Origin
 from ..ir.operators import Add, AnyFloat, FloatArray, Operator, Pad, Reshape, Shape, Slice, Transpose
 from ..ir.sparse_operator import SparseLinear

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnx.numpy_helper
 
+from ...targets.records import dataclass
 from .constant_arithmetic import own_result, summable_operands
 from .graph import OnnxNode
 from .refusal import Refusal

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import onnx
 import onnx.helper
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from .refusal import Refusal, listed
 
 WELL_FORMED = "onnx.checker.check_model tells more; the program that wrote the file has to write it correctly"

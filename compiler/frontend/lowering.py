@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 
 import onnx
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.network import INPUT, Node, needed
 from ..ir.operators import Shape
 from .builder import BATCH_FIRST, Builder, Tensor, Turned, Unknown, Value

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import BatchNorm, Conv, Dense, Shape
 from .model_file import read_content

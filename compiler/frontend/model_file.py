@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -14,6 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-un
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
 from ...targets.diagnostic import Diagnostic, Place, refuse
+from ...targets.records import dataclass
 from .opset_conversion import ConversionFailed, converted
 
 OLDEST_OPSET = 11

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import onnx
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.operators import Shape
 from .builder import LARGEST_VALUE
 from .graph import SortedGraph

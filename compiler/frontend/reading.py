@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from ...targets.diagnostic import Diagnostic, Place, Severity, UnusableInput
+from ...targets.records import dataclass
 from ..diagnostics.grouping import grouped
 from ..ir.network import Network
 from ..ir.operators import Shape

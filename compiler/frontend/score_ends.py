@@ -6,12 +6,14 @@ which score is higher, so neurons need not compute them. A result that joins sev
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.activations import RISING, Curve
 from ..ir.network import Node
 from ..ir.operators import Add, Clip, Floor, Offset, Pad, Reshape, Round, Scale, Transpose
@@ -52,7 +54,7 @@ def layout_end(nodes: tuple[Node, ...], result: str) -> str:
     return result
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Dropping:
     nodes: dict[str, Node]
     unique: Callable[[str], str]

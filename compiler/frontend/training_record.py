@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
+
+from ...targets.records import dataclass
 
 _KEY = "spikec.training"
 """Entry of the model's metadata that holds the record as JSON."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.activations import LeakyRelu
 from ..ir.operators import BatchNorm, FloatArray, Offset, Operator, Pad, Scale, Shape, Slice
 

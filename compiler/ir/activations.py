@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..arithmetic import exp, log, power
 from .operators import AnyFloat, FloatArray, Operator, Shape, unchanged_by
 

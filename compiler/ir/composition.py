@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...runtime.program.geometry import ConvGeometry
+from ...targets.records import dataclass
 from ..arithmetic import convolve, matmul
 from .operators import FloatArray, Shape
 from .sparse_maps import (

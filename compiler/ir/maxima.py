@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 
 from ...runtime.program.geometry import ConvGeometry
+from ...targets.records import dataclass
 from .operators import AnyFloat, AveragePool, FloatArray, QuantizeClip, Shape
 
 

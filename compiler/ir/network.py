@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from ...targets.records import dataclass
 from .operators import AnyFloat, Operator, Shape
 
 INPUT = "input"

@@ -6,13 +6,13 @@ returns float arrays with a leading batch axis.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ...runtime.program.geometry import ConvGeometry
+from ...targets.records import dataclass
 from ..arithmetic import convolve, matmul, sum_pool
 
 FloatArray = npt.NDArray[np.float64]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...runtime.program import IntArray
 from ...runtime.simulator.sparse import SparseMatrix
+from ...targets.records import dataclass
 from .operators import AnyFloat, FloatArray, Shape
 from .sparse_maps import sparse_map
 from .spiking import SparseMap

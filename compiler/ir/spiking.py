@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
+from ...targets.records import dataclass
 from .network import Origin
 from .operators import FloatArray, Shape
 

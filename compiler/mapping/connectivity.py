@@ -7,11 +7,10 @@ needs is a product of three small tables, whatever the size of the layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...runtime.program import ConvSynapses, IntArray, Projection, Shape, SparseSynapses
+from ...targets.records import dataclass
 from .boxes import BoolArray, Map, Readers, Sizes, boxes_reading, most_of, most_sources, product
 from .coordinates import SparseConnectivity, sparse_connectivity
 

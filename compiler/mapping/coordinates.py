@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...runtime.program import IntArray, Projection, SparseSynapses
+from ...targets.records import dataclass
 from .boxes import Map, Readers, Sizes, most_in_boxes
 
 

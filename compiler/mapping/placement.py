@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...targets import Number
+from ...targets.records import dataclass
 
 Map = tuple[int, int, int]
 

@@ -8,11 +8,11 @@ maxima is an upper bound, so a layer never takes more than is said here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...runtime.program import IntArray
+from ...targets.records import dataclass
 from .boxes import BoolArray, Map, Readers, Sizes, most_messages, most_of, most_sources, product, tile_sizes
 from .connectivity import Connectivity
 from .coordinates import SparseConnectivity

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...runtime.program import IntArray
 from ...targets import Number, Target
+from ...targets.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
 from ...runtime.simulator import PopulationSimulator, Sent, encoded_input, joined
+from ...targets.records import dataclass
 from ..arithmetic import total
 from ..compilation import Built
 from ..ir.network import Network, evaluate

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...runtime.program import IntArray, Population, Program
+from ...targets.records import dataclass
 from ..compilation import Built
 from ..options import CompileOptions
 

@@ -12,13 +12,14 @@ which is one ``QuantizeClip`` with a scale and an offset on either side. A chain
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from ..ir.operators import (
     BatchNorm,
     Clip,

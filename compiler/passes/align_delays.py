@@ -9,8 +9,9 @@ steps (P = T, or 2T where a population is gated): sample n is integrated by popu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ...targets.records import dataclass
 from ..ir.spiking import INPUT, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level
 

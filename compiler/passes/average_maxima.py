@@ -5,11 +5,12 @@ The ledger measures the original, so that what the replacement costs shows there
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.maxima import Maximum, MaxPool
 from ..ir.network import Network, Node, unused_name
 from ..ir.operators import Add, AveragePool, Scale

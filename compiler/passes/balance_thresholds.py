@@ -9,10 +9,11 @@ is worth. The read-out has no threshold and keeps its unit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, Population, Projection, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level

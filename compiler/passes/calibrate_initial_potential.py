@@ -16,7 +16,7 @@ held-out part of the calibration data. The ANN is the network that is compiled, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +27,7 @@ from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
 from ...runtime.samples import Samples
 from ...runtime.simulator.batches import batch_for_memory
+from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate

@@ -12,8 +12,9 @@ proven, and so does a gated population, whose count a saturated potential would 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ...targets.records import dataclass
 from .contract import Compilation, Context, Outcome, spiking_level
 
 STATE_MARGIN = 2.0

@@ -7,12 +7,13 @@ percentile of all values of a, zeros included (Rueckauer et al. 2017, Robust Nor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..arithmetic import total
 from ..ir.network import Network, Node, evaluate
 from ..ir.operators import AnyFloat, QuantizeClip, Relu

@@ -10,7 +10,7 @@ which is the same network on that data. It is no proof, so a finding names the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray
 from ..ir.rates import received

@@ -14,7 +14,7 @@ theta/2 for QCFS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..ir import network as level1
 from ..ir import operators as op
 from ..ir.composition import (

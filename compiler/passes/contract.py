@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...runtime.program import Program
@@ -10,6 +9,7 @@ from ...runtime.program.neuron_models import IF
 from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
+from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import FloatArray
 from ..ir.spiking import SpikingNetwork

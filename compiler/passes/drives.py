@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...runtime.program import IntArray
 from ...runtime.samples import Samples
+from ...targets.records import dataclass
 from ..arithmetic import mean
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray, Shape

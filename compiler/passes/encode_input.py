@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...runtime.program.neuron_models import IF
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..arithmetic import log2, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, InputSignal, SpikingNetwork

@@ -12,10 +12,11 @@ resolves it in as many steps on either side, and zero takes no spikes at all; do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.activations import LeakyRelu
 from ..ir.network import Network, Node, needed, unused_name
 from ..ir.operators import Add, FloatArray, Offset, Operator, QuantizeClip, Relu, Scale

@@ -14,11 +14,12 @@ maximum of spikes is one neuron that fires where any source does.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..ir.maxima import MaximumNeuron, MaxPool
 from ..ir.network import INPUT, Network, Node
 from ..ir.operators import AveragePool, Conv, Operator, Pad, QuantizeClip

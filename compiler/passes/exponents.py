@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from ...targets.records import dataclass
 from ..arithmetic import mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population

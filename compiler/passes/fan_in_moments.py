@@ -9,7 +9,6 @@ covariance costs its square in memory and its cube in time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from ...runtime.samples import Samples
 from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
+from ...targets.records import dataclass
 from ..arithmetic import mean, mean_and_covariance
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray

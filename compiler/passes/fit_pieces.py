@@ -8,13 +8,14 @@ Every term is a population; ``piecewise_fit`` says how breakpoints and slopes ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..arithmetic import total
 from ..ir.activations import FITTED, Curve
 from ..ir.network import Network, Node, evaluate, unused_name

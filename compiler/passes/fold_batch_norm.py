@@ -9,10 +9,11 @@ which ``compose-linear-maps`` folds further on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.network import Network, Node, unused_name
 from ..ir.operators import BatchNorm, Conv, Dense, FloatArray, Offset, Scale
 from .contract import Compilation, Context, Outcome

@@ -16,12 +16,13 @@ What takes the largest of its synapses has the largest of the terms in place of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.operators import FloatArray
 from ..ir.rates import largest_received, quantised_rate, received
 from ..ir.spiking import INPUT, ConvMap, DenseMap, LinearMap, Population, Projection, SparseMap, SpikingNetwork
@@ -148,6 +149,8 @@ class _Folding:
 
 def _received(projection: Projection, messages: FloatArray, target: Population, side: int) -> FloatArray:
     """What ``target`` receives, in two slices, moved to one ``side`` by what they may be off."""
+    if not messages.any():
+        return np.zeros((1, *target.shape))
     weight, result = projection.map.weight, received(projection, messages, target, _SLICES)
     if isinstance(projection.map, SparseMap):
         return np.asarray(result)

@@ -9,12 +9,13 @@ of its whole window, T b, and its gate (see ``gates``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...runtime import program as level3
+from ...targets.records import dataclass
 from ..ir.operators import FloatArray
 from ..ir.spiking import (
     INPUT,

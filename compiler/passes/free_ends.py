@@ -7,11 +7,12 @@ there at no cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.network import INPUT, Network, Node, evaluate
 from ..ir.operators import Offset, QuantizeClip, Reshape, Scale, Transpose
 from .contract import Compilation, Context, Outcome

@@ -11,8 +11,9 @@ every step (not spread over the window), provided 0 <= v0 <= theta. See docs/exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ...targets.records import dataclass
 from ..ir.spiking import INPUT, Population, SpikingNetwork
 from .contract import Compilation, Context, Outcome, spiking_level
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.maxima import AnySpike, MaximumNeuron, MaxPool, Taps
 from ..ir.network import Node, unused_name
 from ..ir.operators import Add, Offset, Operator, QuantizeClip, Relu, Scale, Shape
@@ -123,7 +125,7 @@ def _shares(values: Range, highest: float) -> int:
     return count if count <= MOST_NEURONS else 0
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Building:
     """Nodes in place of ``node``; ``taken`` names are not used again."""
 

@@ -12,13 +12,15 @@ zero could win, the map is first continued by entries that its windows have anyw
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.maxima import MaxPool
 from ..ir.operators import Shape
 from ..ir.sparse_operator import AxisMap, SparseLinear, along_axes, picking
@@ -115,7 +117,7 @@ def _continued_axis(size: int, before: int, behind: int, dilation: int) -> AxisM
     return picking(places, size)
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Planner:
     pool: MaxPool
     size: tuple[int, int]

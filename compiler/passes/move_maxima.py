@@ -13,11 +13,12 @@ Each move holds for every input, since max(f(x), f(y)) = f(max(x, y)) for any f 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..ir.maxima import Maximum, MaxPool
 from ..ir.network import INPUT, Network, Node, unused_name
 from ..ir.operators import Add, BatchNorm, FloatArray, Offset, Operator, Pad, QuantizeClip, Scale

@@ -11,11 +11,11 @@ up to the one allowed, the best is taken, so that more pieces are never worse.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..arithmetic import total
 from ..ir.activations import Composite, Curve
 from ..ir.operators import FloatArray, Operator

@@ -7,7 +7,6 @@ neuron and the inputs that could do it are named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ...runtime.program.synapses import summed_input_range
 from ...runtime.program.window_range import window_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
+from ...targets.records import dataclass
 from ..ir.operators import FloatArray
 from .calibrate_state_range import STATE_MARGIN
 from .contract import Compilation, Context, Outcome, program_level, spiking_level

@@ -14,13 +14,14 @@ grid, as a quantiser's do, are kept where that is no worse: its Theta is the one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..arithmetic import log2, mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population, Projection, SparseMap

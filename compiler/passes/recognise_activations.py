@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..ir.network import Network, Node, unused_name
 from ..ir.operators import BatchNorm, Operator, QuantizeClip, Relu, Scale
 from .activation_chain import AFFINE, NONLINEAR, Chain, Neuron, Reason, chains

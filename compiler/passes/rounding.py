@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..arithmetic import matmul, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population

@@ -11,12 +11,11 @@ integer weight round(W' Theta / (2^e step)) step. A larger Theta resolves more; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...runtime.program.window_range import after_spike_test
 from ...targets import Target
+from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
@@ -197,6 +196,8 @@ def choose_thresholds(
         error = rounding_error(drives, exponents, candidate, step)
         best, smallest = np.where(error < smallest, candidate, best), np.minimum(error, smallest)
     has_own = ~np.isnan(own)
+    if not has_own.any():
+        return best
     candidate = np.where(has_own, np.rint(np.nan_to_num(own)), best)
     error = rounding_error(drives, exponents, candidate, step)
     return np.where(has_own & (error < smallest), candidate, best)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 
 from ...runtime.simulator.sparse import SparseMatrix
+from ...targets.records import dataclass
 from ..arithmetic import total
 from ..ir.maxima import AnySpike, Maximum, MaxPool
 from ..ir.network import INPUT, Network, Node

@@ -33,6 +33,8 @@ def grid_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: Fl
     steps = np.zeros(channels)
     for count in _candidates(screened, min(_MOST_STEPS, int(most.max()))):
         steps[(count <= most) & _is_whole(screened * count)] = count
+    if not steps.any():
+        return np.full(channels, np.nan)
     # With fewer units than steps, the integer next to Theta would be another grid.
     lasting = (steps > 0) & (largest < 1) & _is_whole(ratio * steps[:, None])
     return np.where(lasting, np.divide(steps, largest, out=np.zeros(channels), where=largest > 0), np.nan)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ...targets.diagnostic import Diagnostic
+from ...targets.records import dataclass
 from ..frontend.model_section import ModelSection
 
 SCHEMA = "spikec-report/1"

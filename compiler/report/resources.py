@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...targets.records import dataclass
 from .content import ResourceRow
 from .effects import counted
 from .summary import BAD, percent

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ...targets.diagnostic import Diagnostic, Severity
+from ...targets.records import dataclass
 from ..diagnostics import render_summary
 from .content import AgreementSection, LedgerRow, NeuronSection, ProgramSection, Report, ResourceRow
 from .effects import counted

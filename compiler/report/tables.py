@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...targets.records import dataclass
 from ...targets.terminal.findings import format_number, node_names
 from .content import LayerRow, LedgerRow, NumbersRow, ReadLayer, Report
 from .summary import BAD, GOOD, ledger_note, stages, state_of

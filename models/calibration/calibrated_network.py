@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from ...runtime.samples import load_samples
 from ...targets.diagnostic import refuse
+from ...targets.records import dataclass
 from ..checkpoint import load_checkpoint
 from ..training.progress_file import refuse_unfinished
 from ..training.results import CALIBRATION_NAME, TEST_NAME, write_network

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ...targets.records import dataclass
 from ..networks.layers import INPUT, Layer
 from ..networks.spiking import IntegrateAndFire
 

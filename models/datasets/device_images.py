@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ...targets.records import dataclass
 from .images import ImageSet
 from .lazy_images import ByteImages, Chosen, LazyImages
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from .lazy_images import ByteImages, Chosen, LazyImages
 
 Images = ByteImages | LazyImages

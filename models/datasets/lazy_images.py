@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
+from ...targets.records import dataclass
 from ..libraries import require_libraries
 
 if TYPE_CHECKING:

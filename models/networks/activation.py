@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+
+from ...targets.records import dataclass
 
 ActivationKind = Literal["relu", "clip", "floor", "round"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ...targets.records import dataclass
 from .activation import QuantiseClip
 from .networks import BasicBlock
 

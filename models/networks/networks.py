@@ -8,13 +8,13 @@ and, where it is asked for, max pooling, which the compiler computes by further 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...targets.diagnostic import Diagnostic
+from ...targets.records import dataclass
 
 ActivationFactory = Callable[[], nn.Module]
 NetworkName = Literal["convnet", "resnet20", "vgg16"]

@@ -12,7 +12,6 @@ as that of the clip does which the neuron replaces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ...targets.records import dataclass
 from .activation import Activation, QuantiseClip, at_least_single
 from .networks import NetworkSpec
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
 from ...targets.diagnostic import Diagnostic
+from ...targets.records import dataclass
 from ..datasets.images import DataSet
 from ..networks.activation import SHIFT, Activation
 from ..networks.networks import NetworkName, NetworkSpec, Pooling, Shortcut

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...runtime.program.artefact import write_file
 from ...targets.diagnostic import refuse
+from ...targets.records import dataclass
 from ..checkpoint import read_dictionary, to_bytes
 
 FORMAT = "spikec-training"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...targets.records import dataclass
 from ..checkpoint import Checkpoint
 from ..datasets.device_images import DeviceImages, tensors
 from ..datasets.images import DataSet, ImageSet, split

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
+from ...targets.records import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from ...targets.diagnostic import Diagnostic, UnusableInput
+from ...targets.records import dataclass
 from ..calibration.calibrated_network import calibrate_network
 from ..calibration.weight_calibration import WeightCalibration
 from ..checkpoint import load_checkpoint

@@ -6,9 +6,9 @@ import importlib.metadata
 import importlib.util
 import multiprocessing
 import sys
-from dataclasses import dataclass
 
 from ...targets.diagnostic import refuse
+from ...targets.records import dataclass
 
 _PYTHON = (3, 10)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
+from ...targets.records import dataclass
 from ..program import INPUT, ConvSynapses, Population, Program, Projection, Pulse, SparseSynapses
 from .encoding import Digit, encode_convolution, encode_digits, message_bits
 from .layout import Layout

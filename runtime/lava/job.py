@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from ..program import IntArray, Program
 from .encoding import smallest_integers
 from .layout import Layout

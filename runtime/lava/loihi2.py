@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
+from ...targets.records import dataclass
 from ..program import Program
 from .availability import availability, require_lava
 

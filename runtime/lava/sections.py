@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ...targets.records import dataclass
 from ..program import INPUT, DenseSynapses, Population, Program, Projection, SparseSynapses
 from .fused_synapses import pooling
 

@@ -7,8 +7,8 @@ programmable neurons cannot run them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ...targets.records import dataclass
 from ...targets.schema import NEURON_MODELS
 
 IF, SRP, COS, MSAT = NEURON_MODELS

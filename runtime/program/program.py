@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from .geometry import ConvGeometry
 from .neuron_models import COS, PLAIN_IF, NeuronModel
 

@@ -8,12 +8,12 @@ With input per step in [low, high], threshold theta and a potential in [v_low, v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from .program import IntArray, Population, Program
 from .synapses import input_range_of_steps, summed_input_range
 

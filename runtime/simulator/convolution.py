@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from ..program import IntArray
 from ..program.geometry import ConvGeometry
 from . import kernels

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from .convolution import IdentityKernel
 from .kernels import Floats
 from .loops import loops_for

@@ -9,10 +9,10 @@ steps, if none on the way can saturate. Then one convolution of its sources' cou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..program import INPUT, IntArray, Population, Program, Projection
 from ..program.synapses import largest_message
 from ..program.window_range import window_range

@@ -10,10 +10,11 @@ Maps are (H, W, C), channels last. A population of any other shape than (C, H, W
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..program import ConvSynapses, IntArray, Shape, SparseSynapses, Synapses
 from ..program.folded_pooling import comes_in_runs
 from ..program.geometry import ConvGeometry

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...targets.records import dataclass
 from ..execution import Execution, SpikeTrains
 from ..program import IntArray, Program
 

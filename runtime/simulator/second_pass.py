@@ -5,10 +5,11 @@ Both passes of a layer run before the next layer starts, each on what the source
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..execution import SpikeTrains
 from ..program import INPUT, IntArray, Program
 from ..program.neuron_models import PLAIN_IF, SRP

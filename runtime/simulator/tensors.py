@@ -6,11 +6,11 @@ floats) are exact in any order, as long as TF32 is off, which ``exact_threads`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...targets.records import dataclass
 from ..program import INPUT, IntArray, Program
 from ..program.geometry import ConvGeometry
 from . import kernels

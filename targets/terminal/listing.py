@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import click
 
+from ..records import dataclass
 from .help_page import Context
 
 COMPILING = "From a model to a chip"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from ....runtime.program.geometry import ConvGeometry
+from ....targets.records import dataclass
 from ...arithmetic import total
 from ...ir.operators import Conv, Dense, FloatArray
 from ..builder import LARGEST_VALUE, Builder, Tensor, Value

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from ....targets.records import dataclass
 from ...ir.operators import AnyFloat, Shape
 from ..builder import Builder, Tensor, Value, axis_of
 from ..graph import OnnxNode

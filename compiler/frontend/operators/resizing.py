@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ....targets.records import dataclass
 from ...ir.operators import FloatArray
 from ...ir.sparse_operator import AxisMap, picking
 from ..builder import BATCH_FIRST, LARGEST_VALUE, Builder, Tensor, Value, axis_of

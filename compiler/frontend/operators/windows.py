@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from ....targets.records import dataclass
 from ..builder import LARGEST_VALUE, Builder, Tensor
 from ..graph import OnnxNode
 from ..refusal import Refusal
