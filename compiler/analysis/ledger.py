@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from ...runtime.program import IntArray, Program
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
+from ..arithmetic import mean, total
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates
@@ -30,25 +31,26 @@ LEDGER_SAMPLES = 256
 
 def predictions_of(network: Network, inputs: AnyFloat) -> IntArray:
     """Class that the float network gives to each sample."""
-    parts = [
-        evaluate(network, inputs[i : i + _BATCH])[network.output].reshape(len(inputs[i : i + _BATCH]), -1)
-        for i in range(0, len(inputs), _BATCH)
-    ]
-    return predicted(np.concatenate(parts))
+    return predicted(_scores_of(network, inputs))
 
 
-def _rate_predictions(spiking: SpikingNetwork, inputs: AnyFloat) -> IntArray:
-    parts = [
-        evaluate_rates(spiking, inputs[i : i + _BATCH])[spiking.readout.name].reshape(len(inputs[i : i + _BATCH]), -1)
-        for i in range(0, len(inputs), _BATCH)
-    ]
-    return predicted(np.concatenate(parts))
+def _scores_of(network: Network, inputs: AnyFloat) -> AnyFloat:
+    return _batched(lambda some: evaluate(network, some)[network.output], inputs)
 
 
-def _spike_predictions(program: Program, samples: Samples) -> IntArray:
+def _rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:
+    return _batched(lambda some: evaluate_rates(spiking, some)[spiking.readout.name], _on_grid(inputs, spiking))
+
+
+def _batched(scores: Callable[[AnyFloat], AnyFloat], inputs: AnyFloat) -> AnyFloat:
+    parts = (inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH))
+    return np.concatenate([scores(part).reshape(len(part), -1) for part in parts])
+
+
+def _spike_scores(program: Program, samples: Samples) -> AnyFloat:
     from ...runtime.simulator import simulate
 
-    return simulate(program, encode(program.input, samples.inputs)[0]).predictions
+    return simulate(program, encode(program.input, samples.inputs)[0]).readout.astype(np.float64)
 
 
 def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:
@@ -91,41 +93,57 @@ class Ledger:
 
 
 def ledger(pipeline: Pipeline, calibration: Samples | None) -> Ledger:
-    """Measure every stage on labelled calibration data; without labels the accuracies are None.
+    """Measure every stage on calibration data: accuracy where it has labels, and what the scores have of the ANN's.
 
     The figures show where accuracy goes; they are not test accuracies, because thresholds and potentials were
     fitted to the same data.
     """
     samples = None if calibration is None else calibration.first(LEDGER_SAMPLES)
     stages = list(_stages(pipeline, samples))
-    labels = None if samples is None else samples.labels
-    rows = []
-    for stage, predictions, note in stages:
-        right = None if labels is None or predictions is None else predictions == labels
-        count = 0 if labels is None else len(labels)
-        rows.append(LedgerRow(stage, None if right is None else float(np.count_nonzero(right) / count), count, note))
-    first, last = stages[0][1], stages[-1][1]
-    if labels is None or first is None or last is None:
-        return Ledger(tuple(rows), None)
-    return Ledger(tuple(rows), Loss.between(first == labels, last == labels))
+    if samples is None:
+        return Ledger(tuple(LedgerRow(stage, None, 0, note) for stage, _, note in stages), None)
+    ann = stages[0][1]
+    rows = tuple(_row(stage, scores, ann, samples.labels, note) for stage, scores, note in stages)
+    spikes = stages[-1][1]
+    if samples.labels is None or ann is None or spikes is None:
+        return Ledger(rows, None)
+    return Ledger(rows, Loss.between(predicted(ann) == samples.labels, predicted(spikes) == samples.labels))
 
 
-def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, IntArray | None, str]]:
-    """Name, predictions on labelled ``samples`` and description of each stage."""
+def _row(stage: str, scores: AnyFloat | None, ann: AnyFloat | None, labels: IntArray | None, note: str) -> LedgerRow:
+    if scores is None or ann is None:
+        return LedgerRow(stage, None, 0, note)
+    chosen = predicted(scores)
+    accuracy = None if labels is None else _share(chosen == labels)
+    return LedgerRow(stage, accuracy, len(scores), note, _share(chosen == predicted(ann)), correlation(scores, ann))
+
+
+def _share(right: BoolArray) -> float:
+    return float(np.count_nonzero(right) / len(right))
+
+
+def correlation(scores: AnyFloat, ann: AnyFloat) -> float | None:
+    """Pearson's r of all ``scores`` (N, outputs) with the ANN's, whatever the unit; None where one is constant."""
+    x, y = (values.astype(np.float64).reshape(-1) for values in (scores, ann))
+    x, y = x - mean(x), y - mean(y)
+    spread = total(np.square(x)) * total(np.square(y))
+    return float(f"{total(x * y) / math.sqrt(spread):.4f}") if spread > 0 else None
+
+
+def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, AnyFloat | None, str]]:
+    """Name, scores of ``samples`` and description of each stage."""
     stages = pipeline.stages
     program = pipeline.state.program
     assert program is not None, "the ledger is measured on a complete pipeline"
-    labelled = samples if samples is not None and samples.labels is not None else None
-    inputs = None if labelled is None else labelled.as_float()
+    inputs = None if samples is None else samples.as_float()
 
-    def of_network(name: str) -> IntArray | None:
-        return None if inputs is None else predictions_of(stages[name].network, inputs)
+    def of_network(name: str) -> AnyFloat | None:
+        return None if inputs is None else _scores_of(stages[name].network, inputs)
 
-    def of_rates(name: str) -> IntArray | None:
+    def of_rates(name: str) -> AnyFloat | None:
         spiking = stages[name].spiking
-        return None if inputs is None or spiking is None else _rate_predictions(spiking, _on_grid(inputs, spiking))
+        return None if inputs is None or spiking is None else _rate_scores(spiking, inputs)
 
-    spikes = None if labelled is None else _spike_predictions(program, labelled)
     yield "ANN", of_network("recognise-activations"), "the model as given, float"
     if stages["fit-pieces"] is not stages["expand-activations"]:
         yield "fitted", of_network("fit-pieces"), "functions that no neuron computes fitted by pieces, float"
@@ -136,6 +154,7 @@ def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, 
         yield "maxima", of_network("expand-maxima"), "every maximum computed by neurons, float"
     yield "folded", of_rates("balance-thresholds"), "batch norm and linear maps folded, float"
     yield "integer weights", of_rates("quantize-weights"), "weights and input on the chip's grid"
+    spikes = None if samples is None else _spike_scores(program, samples)
     yield "spikes", spikes, f"the program itself at T = {program.timesteps}, simulated"
 
 

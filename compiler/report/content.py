@@ -118,12 +118,18 @@ class NumbersRow:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """Accuracy (0..1, None without labels) at one stage between the float network and the spikes."""
+    """One stage between the float network and the spikes, on ``samples`` calibration samples.
+
+    ``accuracy`` (0..1) is None without labels. ``agreement`` (0..1) is the share of samples to which the stage gives
+    the ANN's class, ``correlation`` (-1..1) that of its scores with the ANN's; None where nothing was measured.
+    """
 
     stage: str
     accuracy: float | None
     samples: int
     note: str
+    agreement: float | None = None
+    correlation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

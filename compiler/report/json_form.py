@@ -9,11 +9,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..diagnostics import diagnostic_json, entry_of
-from .content import SCHEMA, Report
+from .content import SCHEMA, LedgerRow, Report
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
 _MAY_BE_ABSENT = ("neuron", "program_digest", "read")
+_ADDED = {(Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
+"""What reports of earlier versions lack."""
 
 
 class _Misfit(Exception):  # noqa: N818 - private, and always turned into a diagnostic
@@ -84,7 +86,7 @@ def _decode_record(kind: Any, value: Any, where: str) -> Any:
         raise _Misfit(f"{where} is not an object")
     hints = get_type_hints(kind)
     names = [entry.name for entry in fields(kind)]
-    optional = {(Report, name) for name in _MAY_BE_ABSENT} | {(Place, "layers")}
+    optional = {(Report, name) for name in _MAY_BE_ABSENT} | _ADDED
     missing = [e.name for e in fields(kind) if e.name not in value and (kind, e.name) not in optional]
     derived = {"severity"} if kind is Diagnostic else set()
     unknown = sorted(set(value) - set(names) - derived)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...targets.records import dataclass
 from .content import ResourceRow
 from .effects import counted
-from .summary import BAD, percent
-from .tables import NOTHING, Cell, Column, ReportTable
+from .summary import BAD, NOTHING, percent
+from .tables import Cell, Column, ReportTable
 
 
 @dataclass(frozen=True, slots=True)

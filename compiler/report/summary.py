@@ -11,6 +11,8 @@ from .content import AgreementSection, LedgerRow, NeuronSection, ProgramSection,
 from .effects import counted
 from .verdict import FITS, FITS_WITH_WARNINGS
 
+NOTHING = "-"
+"""Stands where a figure has no value."""
 GOOD, WARNING, BAD = "good", "warning", "bad"
 _STATES = {FITS: GOOD, FITS_WITH_WARNINGS: WARNING, "unknown": WARNING}
 
@@ -27,22 +29,30 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Accuracy (0..1, None where not measured) at a stage; ``change`` in points from the stage measured before."""
+    """A row of the ledger, with the ``change`` of its accuracy in points from the stage measured before."""
 
-    name: str
-    accuracy: float | None
+    row: LedgerRow
     change: float | None
-    note: str
 
     @property
     def accuracy_text(self) -> str:
-        """Percent with two digits."""
-        return "not measured" if self.accuracy is None else percent(self.accuracy, 2)
+        """Percent with two digits; a dash without labels."""
+        return NOTHING if self.row.accuracy is None else percent(self.row.accuracy, 2)
+
+    @property
+    def agreement_text(self) -> str:
+        """Percent with two digits; a dash where nothing was measured."""
+        return NOTHING if self.row.agreement is None else percent(self.row.agreement, 2)
+
+    @property
+    def correlation_text(self) -> str:
+        """Three digits; a dash where nothing was measured, or scores are constant."""
+        return NOTHING if self.row.correlation is None else f"{self.row.correlation:.3f}"
 
     @property
     def change_text(self) -> str:
         """Signed points with two digits; a dash at the first stage."""
-        return "-" if self.change is None else f"{self.change:+.2f}"
+        return NOTHING if self.change is None else f"{self.change:+.2f}"
 
 
 def state_of(verdict: str) -> str:
@@ -96,19 +106,22 @@ def stages(rows: tuple[LedgerRow, ...]) -> tuple[Stage, ...]:
         known = None not in (before, row.accuracy)
         # Adding zero makes a negative zero positive.
         change = round(100 * ((row.accuracy or 0) - (before or 0)), 2) + 0.0 if known else None
-        found.append(Stage(row.stage, row.accuracy, change, row.note))
+        found.append(Stage(row, change))
         before = before if row.accuracy is None else row.accuracy
-    return tuple(found) if before is not None else ()
+    return tuple(found) if any(row.samples for row in rows) else ()
 
 
 def ledger_note(rows: tuple[LedgerRow, ...]) -> str:
     """What the ledger was measured on, or why it was not."""
     if not stages(rows):
-        return "Not measured: that takes calibration data with labels."
+        return "Not measured: that takes calibration data."
     samples = max(row.samples for row in rows)
+    is_labelled = any(row.accuracy is not None for row in rows)
+    changes = "Changes are in points, from the stage before." if is_labelled else "Accuracy takes labels."
     return (
         f"Measured on {samples:,} calibration samples, to which thresholds and potentials were fitted: it shows where "
-        "accuracy goes, and is no test accuracy. Changes are in points, from the stage before."
+        f"accuracy goes, and is no test accuracy. Agreement and correlation are of classes and scores with the ANN's. "
+        f"{changes}"
     )
 
 
@@ -160,12 +173,18 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def _accuracy_figure(rows: tuple[LedgerRow, ...]) -> Figure:
-    measured = [stage for stage in stages(rows) if stage.accuracy is not None]
+    measured = [stage for stage in stages(rows) if stage.row.samples]
     if not measured:
-        return Figure("accuracy", "not measured", "that takes calibration data with labels")
+        return Figure("accuracy", "not measured", "that takes calibration data")
     first, last = measured[0], measured[-1]
-    note = f"{last.name} on {max(row.samples for row in rows):,} calibration samples"
-    against = "" if first is last else f"; {first.name} {first.accuracy_text}"
+    note = f"{last.row.stage} on {last.row.samples:,} calibration samples"
+    if last.row.accuracy is None:
+        return Figure(
+            "agreement",
+            last.agreement_text,
+            f"{note}, with the ANN's classes; scores correlate {last.correlation_text}",
+        )
+    against = "" if first is last else f"; {first.row.stage} {first.accuracy_text}"
     return Figure("accuracy", last.accuracy_text, note + against)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from ...targets.records import dataclass
 from ...targets.terminal.findings import format_number, node_names
 from .content import LayerRow, LedgerRow, NumbersRow, ReadLayer, Report
-from .summary import BAD, GOOD, ledger_note, stages, state_of
+from .summary import BAD, GOOD, NOTHING, ledger_note, stages, state_of
 
-NOTHING = "-"
 _STATUS = {"fits-with-warnings": "warnings", "does-not-fit": "does not fit"}
 
 
@@ -51,12 +50,27 @@ def layer_tables(report: Report) -> tuple[ReportTable, ...]:
 
 def ledger_table(rows: tuple[LedgerRow, ...]) -> ReportTable:
     """Accuracy from stage to stage; without rows where nothing was measured, which the note then says."""
-    columns = (Column("stage"), Column("accuracy", numeric=True), Column("change", numeric=True), Column("what it is"))
+    is_unlabelled = all(row.accuracy is None for row in rows)
+    columns = (
+        Column("stage"),
+        Column("accuracy", numeric=True, folds=is_unlabelled),
+        Column("change", numeric=True, folds=is_unlabelled),
+        Column("agrees", numeric=True),
+        Column("correlates", numeric=True),
+        Column("what it is"),
+    )
     cells = tuple(
-        (Cell(each.name), Cell(each.accuracy_text, share=each.accuracy), Cell(each.change_text), Cell(each.note))
+        (
+            Cell(each.row.stage),
+            Cell(each.accuracy_text, share=each.row.accuracy),
+            Cell(each.change_text),
+            Cell(each.agreement_text),
+            Cell(each.correlation_text),
+            Cell(each.row.note),
+        )
         for each in stages(rows)
     )
-    return ReportTable("Accuracy", columns, cells, ledger_note(rows))
+    return folded(ReportTable("Accuracy", columns, cells, ledger_note(rows)))
 
 
 def folded(table: ReportTable) -> ReportTable:

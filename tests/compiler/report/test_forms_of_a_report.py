@@ -27,6 +27,7 @@ from spikec.compiler.report import (
 )
 from spikec.compiler.report.printable import printable
 from spikec.compiler.report.resources import utilisation
+from spikec.compiler.report.summary import figures
 from spikec.compiler.report.tables import folded, layer_tables, ledger_table
 from spikec.targets.diagnostic import Diagnostic, Place
 
@@ -196,14 +197,24 @@ def test_changes_are_from_the_stage_measured_before() -> None:
     stages = (("a", 0.9), ("b", None), ("c", 0.8999), ("d", 0.95))
     table = ledger_table(tuple(LedgerRow(name, accuracy, 100, "") for name, accuracy in stages))
     assert [row[2].text for row in table.rows] == ["-", "-", "-0.01", "+5.01"]
-    assert [row[1].text for row in table.rows] == ["90.00 %", "not measured", "89.99 %", "95.00 %"]
+    assert [row[1].text for row in table.rows] == ["90.00 %", "-", "89.99 %", "95.00 %"]
 
 
 def test_an_unmeasured_ledger_is_a_sentence() -> None:
     unmeasured = replace(report(), ledger=(LedgerRow("ANN", None, 0, "float"), LedgerRow("spikes", None, 0, "")))
     for show in FORMS.values():
-        assert "Not measured: that takes calibration data with labels." in show(unmeasured)
+        assert "Not measured: that takes calibration data." in show(unmeasured)
     assert "what it is" not in report_text(unmeasured)
+
+
+def test_without_labels_agreement_stands_for_accuracy() -> None:
+    rows = (LedgerRow("ANN", None, 40, "float", 1.0, 1.0), LedgerRow("spikes", None, 40, "simulated", 0.975, 0.9912))
+    unlabelled = replace(report(), ledger=rows)
+    assert [column.title for column in ledger_table(rows).columns] == ["stage", "agrees", "correlates", "what it is"]
+    for show in FORMS.values():
+        assert "97.50 %" in show(unlabelled)
+        assert "0.991" in show(unlabelled)
+    assert [figure.label for figure in figures(unlabelled)][:2] == ["verdict", "agreement"]
 
 
 def test_strict_reports_say_how_they_count() -> None:

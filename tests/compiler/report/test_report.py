@@ -75,7 +75,7 @@ def _report(*, strict: bool = False) -> Report:
             NumbersRow("out", 8, 0.0, 0, 0.5, Overflow(False, None)),
         ),
         ledger=(
-            LedgerRow("ANN float", 0.9123, 100, "onnxruntime"),
+            LedgerRow("ANN float", 0.9123, 100, "onnxruntime", 1.0, 1.0),
             LedgerRow("spikes at T = 4", None, 0, "no labels"),
         ),
         agreement=AgreementSection(("lava", "simulator"), 10, False, difference),
