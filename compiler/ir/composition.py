@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
 from ..arithmetic import convolve, matmul
@@ -50,7 +51,7 @@ class MappedValue:
     source_shape: Shape
     map: LinearMap | None
     shape: Shape
-    order: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+    order: IntArray | None = None
     gain: float = 1.0
 
 
@@ -60,8 +61,23 @@ def identity(source: str, shape: Shape) -> MappedValue:
 
 
 def reshaped(value: MappedValue, shape: Shape) -> MappedValue:
-    """The same entries under another shape."""
-    return replace(value, shape=shape)
+    """The same entries under another shape; a convolution whose whole channels were moved is one again."""
+    seen = replace(value, shape=shape)
+    channels = None if seen.order is None or len(shape) != 3 else _moved_channels(seen.order, shape)
+    conv = _as_conv(replace(seen, order=None))
+    if channels is None or conv is None:
+        return seen
+    weight = _without_groups(conv)[channels]
+    geometry = replace(conv.geometry, groups=1)
+    return MappedValue(value.source, value.source_shape, ConvMap(weight, geometry), shape)
+
+
+def _moved_channels(order: IntArray, shape: Shape) -> IntArray | None:
+    """Where each channel of a map of ``shape`` was before; None where ``order`` moves anything within channels."""
+    size = shape[1] * shape[2]
+    channels, rest = np.divmod(order.reshape(shape[0], size), size)
+    stays = bool((rest == np.arange(size)).all() and (channels == channels[:, :1]).all())
+    return channels[:, 0] if stays else None
 
 
 def transposed(value: MappedValue, axes: Shape) -> MappedValue:

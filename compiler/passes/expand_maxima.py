@@ -14,6 +14,7 @@ maximum of spikes is one neuron that fires where any source does.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir.maxima import MaximumNeuron, MaxPool
 from ..ir.network import INPUT, Network, Node
-from ..ir.operators import AveragePool, Conv, Operator, Pad, QuantizeClip
+from ..ir.operators import AveragePool, Conv, Dense, Operator, Pad, QuantizeClip
 from .calibrate_thresholds import CalibrateThresholds
 from .contract import Compilation, Context, Outcome
 from .move_maxima import MAXIMA, before_linear_maps
@@ -31,6 +32,9 @@ from .move_maxima import MAXIMA, before_linear_maps
 if TYPE_CHECKING:
     from .maximum_neurons import Expanded
     from .value_ranges import Range
+
+_WIDE_MATRIX = 1 << 24
+"""Weights of dense layers for the entries of a map (128 MiB of doubles) from which on its maxima are kept apart."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +107,29 @@ def _expanded(network: Network, node: Node, ranges: dict[str, Range], timesteps:
         return spikes_joined(node, firing[0])
     inputs = [ranges[value] for value in node.inputs]
     if isinstance(node.operator, MaxPool):
-        is_padded = _is_padded_behind(network, node.name)
-        return compared_windows(node, network.shape(node.inputs[0]), inputs[0], taken, is_padded_behind=is_padded)
+        shape, behind = network.shape(node.inputs[0]), tuple(_linear_behind(network, node.name))
+        rows = sum(len(operator.weight) for operator in behind if isinstance(operator, Dense))
+        return compared_windows(
+            node,
+            shape,
+            inputs[0],
+            taken,
+            is_padded_behind=any(amount > 0 for operator in behind for amount in _padding(operator)),
+            is_wide_behind=rows * math.prod(shape) > _WIDE_MATRIX,
+        )
     return compared_values(node, inputs, taken)
 
 
-def _is_padded_behind(network: Network, value: str) -> bool:
-    """Whether a layer pads ``value``, or a linear function of it."""
+def _linear_behind(network: Network, value: str) -> Iterator[Operator]:
+    """Operators that read ``value``, or a linear function of it."""
     pending, seen = [value], set[str]()
     while pending:
         for reader in network.consumers(pending.pop()):
-            operator = reader.operator
-            if reader.name in seen or isinstance(operator, QuantizeClip):
+            if reader.name in seen or isinstance(reader.operator, QuantizeClip):
                 continue
             seen.add(reader.name)
             pending.append(reader.name)
-            if any(amount > 0 for amount in _padding(operator)):
-                return True
-    return False
+            yield reader.operator
 
 
 def _padding(operator: Operator) -> tuple[int, ...]:

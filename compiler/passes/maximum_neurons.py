@@ -59,12 +59,14 @@ def compared_values(node: Node, ranges: list[Range], taken: set[str]) -> Expande
     return building.result(depth)
 
 
-def compared_windows(node: Node, shape: Shape, values: Range, taken: set[str], *, is_padded_behind: bool) -> Expanded:
+def compared_windows(
+    node: Node, shape: Shape, values: Range, taken: set[str], *, is_padded_behind: bool, is_wide_behind: bool
+) -> Expanded:
     """Comparisons along both axes of the windows of a map of ``shape``.
 
     Where a layer behind pads, and the sum of entries and comparisons could not be composed with it into convolutions,
-    the sum becomes a population of its own. Padding stands for the lowest of ``values``, or where there is none for
-    entries of the map.
+    or where it is a wide matrix that would have columns for all of them, the sum becomes a population of its own.
+    Padding stands for the lowest of ``values``, or where there is none for entries of the map.
     """
     assert isinstance(node.operator, MaxPool)
     building = _Building(node, taken)
@@ -75,7 +77,7 @@ def compared_windows(node: Node, shape: Shape, values: Range, taken: set[str], *
         source, shape, is_padded = building.add("edges", edges, (source,), edges.shape), edges.shape, False
     size = (shape[1], shape[2])
     plan = planned(pool, size)
-    is_kept = plan.is_open and is_padded_behind and values.amplitude is not None and _shares(values, values.width) == 1
+    is_kept = (is_wide_behind or (plan.is_open and is_padded_behind)) and _shares(values, values.width) == 1
     # Nothing that is padded with may be larger than a value.
     low = values.low if is_padded or is_kept else 0.0
     if low:

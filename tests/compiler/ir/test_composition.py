@@ -161,6 +161,7 @@ def even_conv(channels: int, outputs: int, kernel: int, padding: int, groups: in
 
 
 POOL = AveragePool((2, 2), (2, 2))
+SHUFFLE: list[Operator] = [Reshape((2, 2, 8, 8)), Transpose((1, 0, 2, 3)), Reshape((4, 8, 8))]
 CONVOLUTIONS: dict[str, list[Operator]] = {
     "pool, then a padded convolution": [POOL, even_conv(4, 3, 3, 1)],
     "pool twice, then a padded convolution": [POOL, POOL, even_conv(4, 3, 3, 1)],
@@ -182,6 +183,20 @@ CONVOLUTIONS: dict[str, list[Operator]] = {
     "counted padding": [AveragePool((3, 3), (2, 2), (1, 1, 1, 1))],
     "transposed there and back": [Transpose((1, 2, 0)), Transpose((2, 0, 1))],
     "flattened there and back": [Reshape((256,)), Reshape((4, 8, 8))],
+    "channels shuffled": SHUFFLE,
+    "shuffled between convolutions in groups": [
+        even_conv(4, 4, 3, 1, groups=2),
+        *SHUFFLE,
+        even_conv(4, 4, 1, 0, groups=4),
+    ],
+    "scaled, shuffled, cut and shuffled again": [
+        Scale(np.array(2.0)),
+        *SHUFFLE,
+        Slice((1, 0, 0), (4, 8, 8), (2, 1, 1)),
+        Pad((2, 0, 0), (0, 0, 0)),
+        *SHUFFLE,
+        even_conv(4, 3, 3, 1),
+    ],
 }
 
 
@@ -200,6 +215,7 @@ SPARSE: dict[str, list[Operator]] = {
     "a factor per pixel": [Scale(np.arange(256.0).reshape(4, 8, 8))],
     "transposed": [Transpose((0, 2, 1))],
     "flattened": [Reshape((256,))],
+    "rows shuffled with channels": [Reshape((4, 2, 4, 8)), Transpose((1, 0, 2, 3)), Reshape((4, 8, 8))],
     "some of many": [Reshape((256,)), Slice((1,), (256,), (3,)), Pad((0,), (7,))],
     "padded after padded, flattened": [even_conv(4, 3, 3, 1), even_conv(3, 5, 3, 1), Reshape((320,))],
     "transposed, then convolved": [Transpose((0, 2, 1)), even_conv(4, 3, 3, 1)],

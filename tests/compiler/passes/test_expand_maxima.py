@@ -9,7 +9,17 @@ import pytest
 
 from spikec.compiler.ir.maxima import AnySpike, Maximum, MaximumNeuron, MaxPool
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
-from spikec.compiler.ir.operators import Add, AveragePool, Offset, Operator, QuantizeClip, Reshape, Scale, Shape
+from spikec.compiler.ir.operators import (
+    Add,
+    AveragePool,
+    Dense,
+    Offset,
+    Operator,
+    QuantizeClip,
+    Reshape,
+    Scale,
+    Shape,
+)
 from spikec.compiler.ir.sparse_operator import along_axes, picking
 from spikec.compiler.ir.text import print_network
 from spikec.compiler.passes import value_ranges
@@ -214,6 +224,25 @@ def test_values_that_are_always_alike_take_no_neuron() -> None:
     changed, effect = expanded(net, 4, Samples(np.zeros((4, 2, 4, 4), np.float32), None))
     assert effect["pool"]["neurons"] == 0
     assert not any(isinstance(node.operator, QuantizeClip) for node in changed.nodes)
+
+
+@pytest.mark.parametrize(("outputs", "is_kept"), [(1 << 19, False), ((1 << 19) + 1, True)])
+def test_a_wide_matrix_reads_the_maxima_alone(outputs: int, is_kept: bool) -> None:
+    # One row stands for many: the weights themselves are never looked at.
+    dense = Dense(np.broadcast_to(np.arange(8.0), (outputs, 8)), np.zeros(outputs))
+    steps = (
+        ("a", quantiser(0.3), (INPUT,)),
+        ("pool", POOL, ("a",)),
+        ("average", AveragePool((1, 1), (1, 1)), ("pool",)),
+        ("flat", Reshape((8,)), ("average",)),
+    )
+    changed, effect = expanded(network(*steps, ("scores", dense, ("flat",))))
+    kept = 8 if is_kept else 0
+    assert effect == {"pool": {"neurons": 2 * (4 * 2 + 2 * 2) + kept, "depth": 2 + is_kept, "exact": True}}
+    reads_population = all(isinstance(changed.node(n).operator, MaximumNeuron) for n in changed.node("pool").inputs)
+    assert reads_population == is_kept
+    before_scores = changed.with_nodes(changed.nodes[:-1], "flat")
+    assert off_by(network(*steps), before_scores) < 1e-12
 
 
 def test_findings_tell_neurons_and_depth() -> None:
