@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.program import IntArray
+from ...runtime.program.geometry import ConvGeometry
 from ...runtime.simulator.sparse import SparseMatrix
 from .operators import FloatArray, Shape
 from .spiking import ConvMap, SparseMap
@@ -83,6 +84,22 @@ def _reads(conv: ConvMap, axis: int, tap: int, size: int, source: int) -> tuple[
     place = np.arange(size) * geometry.stride[axis] + tap * geometry.dilation[axis] - geometry.padding[axis]
     inside = (place >= 0) & (place < source)
     return np.flatnonzero(inside), place[inside]
+
+
+def channel_convolution(entries: SparseMap, before: Shape, shape: Shape) -> ConvMap | None:
+    """The map as a 1x1 convolution, where it does the same to every pixel and pixels keep their places; else None."""
+    if not (len(before) == len(shape) == 3 and before[1:] == shape[1:]) or shape[0] * before[0] > SPARSE_ENTRIES_LIMIT:
+        return None
+    area = shape[1] * shape[2]
+    output, pixel = np.divmod(entries.target, area)
+    channel, origin = np.divmod(entries.source, area)
+    weight = np.zeros((shape[0], before[0]))
+    first = pixel == 0
+    weight[output[first], channel[first]] = entries.weight[first]
+    is_whole = len(entries.weight) == area * np.count_nonzero(first)
+    if not is_whole or (pixel != origin).any() or (weight[output, channel] != entries.weight).any():
+        return None
+    return ConvMap(weight[:, :, None, None], ConvGeometry())
 
 
 def moved(entries: SparseMap, order: IntArray, sources: int) -> SparseMap:

@@ -39,7 +39,7 @@ from ..ir.composition import (
 )
 from ..ir.maxima import AnySpike, Taps
 from ..ir.network import Network, Node, Origin
-from ..ir.sparse_maps import TooLargeMap, refuse_too_many, sum_of_sparse
+from ..ir.sparse_maps import TooLargeMap, channel_convolution, refuse_too_many, sum_of_sparse
 from ..ir.sparse_operator import SparseLinear
 from ..ir.spiking import (
     INPUT,
@@ -324,7 +324,8 @@ def _map_term(node: Node, term: MappedValue) -> MappedValue:
         case op.Transpose():
             return transposed(term, operator.axes)
         case SparseLinear():
-            return then_sparse(term, operator.map, node.shape)
+            conv = channel_convolution(operator.map, operator.before, operator.shape)
+            return then_sparse(term, operator.map, node.shape) if conv is None else then_conv(term, conv, node.shape)
         case _:
             raise AssertionError(f"{type(operator).__name__} is in LINEAR, but has no map")
 

@@ -37,6 +37,7 @@ from spikec.compiler.ir.operators import (
 )
 from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.ir.sparse_maps import TooLargeMap, sparse_map
+from spikec.compiler.ir.sparse_operator import along_axes, picking, sparse_linear
 from spikec.compiler.ir.spiking import ConvMap, DenseMap, LinearMap, SparseMap
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
@@ -189,6 +190,10 @@ CONVOLUTIONS: dict[str, list[Operator]] = {
         *SHUFFLE,
         even_conv(4, 4, 1, 0, groups=4),
     ],
+    "channels gathered, one twice, one left out, one of zeros": [
+        along_axes((4, 8, 8), {0: picking(np.array([2, 0, 2, -1, 1]), 4)}),
+        even_conv(5, 3, 3, 1),
+    ],
     "scaled, shuffled, cut and shuffled again": [
         Scale(np.array(2.0)),
         *SHUFFLE,
@@ -216,6 +221,13 @@ SPARSE: dict[str, list[Operator]] = {
     "transposed": [Transpose((0, 2, 1))],
     "flattened": [Reshape((256,))],
     "rows shuffled with channels": [Reshape((4, 2, 4, 8)), Transpose((1, 0, 2, 3)), Reshape((4, 8, 8))],
+    "channels and rows gathered": [
+        along_axes((4, 8, 8), {a: picking(np.array([3, 1, 2, 0]), 4 * a + 4) for a in (0, 1)})
+    ],
+    "some rows of each channel": [along_axes((4, 8, 8), {1: picking(np.array([0, -1, 2, 3, -1, 5, 6, 7]), 8)})],
+    "a factor for some pixels": [
+        sparse_linear(np.arange(1.0, 257.0), np.arange(256), np.arange(256), (4, 8, 8), (4, 8, 8))
+    ],
     "some of many": [Reshape((256,)), Slice((1,), (256,), (3,)), Pad((0,), (7,))],
     "padded after padded, flattened": [even_conv(4, 3, 3, 1), even_conv(3, 5, 3, 1), Reshape((320,))],
     "transposed, then convolved": [Transpose((0, 2, 1)), even_conv(4, 3, 3, 1)],
