@@ -21,8 +21,18 @@ from .refusal import Refusal
 LARGEST_VALUE = 1 << 24
 """Entries per sample of a value, with its padding."""
 
+_SMALLER = "no chip holds so many neurons: use smaller samples, fewer channels or a larger stride"
+
 BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples independently"
 """What to do about an operator that mixes samples."""
+
+
+def require_size(node: OnnxNode, entries: int, does: str = "gives") -> None:
+    """Refuse a value of more than ``LARGEST_VALUE`` entries per sample before anything of its size is made."""
+    if entries > LARGEST_VALUE:
+        raise Refusal(
+            "E108", f"{node.operator} {does} {entries} values per sample, more than {LARGEST_VALUE}", _SMALLER
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +113,7 @@ class Builder:
         if not is_finite(operator):
             hint = "no synapse can hold them: check the attributes of the node, and the size of its constants"
             raise Refusal("E004", f"{origin.operator} makes numbers that are not finite of its constants", hint)
-        if math.prod(shape) > LARGEST_VALUE:
-            hint = "check pads, strides and shapes of the node"
-            raise Refusal("E012", f"{origin.operator} gives {math.prod(shape)} values per sample", hint)
+        require_size(origin, math.prod(shape))
         name = self._names.unique(f"{origin.name}.{part}" if part else origin.name)
         self.nodes.append(Node(name, operator, values, shape, (Origin(origin.name, origin.operator),)))
         self._shapes[name] = shape

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _PANEL_AT_LEAST = 40
 _PANEL_AT_MOST = 120
+_NODES_TO_CHANGE = 12
+"""Nodes of the file that are named where each of them has to be changed; layers are examples of what is one cause."""
 
 
 def tell_findings(found: Iterable[Diagnostic]) -> None:
@@ -44,7 +46,7 @@ def render_line(diagnostic: Diagnostic) -> str:
 
 def render_place(place: Place) -> str:
     """File, layer, ONNX nodes and core, as far as they are known."""
-    nodes = f"onnx {first_names(place.nodes)}" if place.nodes else ""
+    nodes = f"onnx {first_names(place.nodes, _NODES_TO_CHANGE)}" if place.nodes else ""
     layer = f"layer {place.layer!r}" if place.layer is not None else ""
     if place.layers:
         layer, nodes = f"{len(place.layers)} layers: {first_names(place.layers)}", ""

@@ -28,7 +28,8 @@ CODES: tuple[Code, ...] = (
         "A weight, factor, bound or second matrix depends on the network's input.",
         "Synapses and thresholds are fixed numbers on the chip; neurons add signals and never multiply them.",
         "E103 net.onnx: onnx /se/Mul: Mul multiplies two values that depend on the network's input",
-        "Replace the product, such as a gate, a swish or attention, then retrain.",
+        "Replace the product, then retrain: a gate (squeeze-and-excitation) by nothing or by a constant per channel, "
+        "attention by convolutions. A product of functions of one value, such as a swish, is compiled.",
     ),
     Code(
         "E104",
@@ -53,6 +54,16 @@ CODES: tuple[Code, ...] = (
         "Every weight of it has coordinates of its own, so memory and time grow with the map.",
         "E107 net.onnx: onnx /CumSum: CumSum needs 402653184 synapses with coordinates, more than 16777216",
         "Apply it to a smaller map, or where there are fewer channels.",
+    ),
+    Code(
+        "E108",
+        "value too large",
+        "An operator gives or, with its padding, reads more than 2^24 values per sample.",
+        "Every value between two activations may need a neuron; a chip holds a million, and the compiler keeps several "
+        "numbers for each.",
+        "E108 net.onnx: onnx conv2d: Conv gives 18567808 values per sample, more than 16777216",
+        "Give smaller samples, with --input-shape where the file leaves sizes open, or use fewer channels or larger "
+        "strides; where the number makes no sense, the node's pads or sizes are wrong.",
     ),
     Code(
         "E110",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.operators import Shape, Slice
 from ...ir.sparse_operator import AxisMap, along_axes, picking
-from ..builder import LARGEST_VALUE, Builder, Tensor
+from ..builder import LARGEST_VALUE, Builder, Tensor, require_size
 from ..graph import OnnxNode
 from ..refusal import Refusal
 
@@ -40,13 +40,6 @@ def expanded(node: OnnxNode, builder: Builder, tensor: Tensor, sample: Shape, pa
     require_size(node, math.prod(sample))
     maps = {axis: picking(np.zeros(n, np.int64), 1) for axis, n in repeats.items()}
     return mapped(node, builder, aligned, maps, part=part)
-
-
-def require_size(node: OnnxNode, entries: int) -> None:
-    """Refuse a value of more than ``LARGEST_VALUE`` entries per sample before anything of its size is made."""
-    if entries > LARGEST_VALUE:
-        hint = "check pads, strides and shapes of the node"
-        raise Refusal("E012", f"{node.operator} gives {entries} values per sample", hint)
 
 
 def require_few_synapses(node: OnnxNode, count: int) -> None:

@@ -19,6 +19,11 @@ from .one_number import function_of_one
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
 _WIDE_INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+_NO_PRODUCT = "neurons only add: replace the product, such as a gate or attention, then retrain"
+_NO_GATE = (
+    "neurons only add: leave out the gate (as of squeeze-and-excitation), or put a constant per channel in its place, "
+    "then retrain"
+)
 
 
 def per_sample(array: FloatArray, tensor: Tensor, node: OnnxNode, builder: Builder) -> FloatArray:
@@ -111,11 +116,8 @@ def _multiply(node: OnnxNode, builder: Builder) -> Value:
         product = function_of_one(node, builder, Product(), left, right)
         if product is not None:
             return product
-        raise Refusal(
-            "E103",
-            "Mul multiplies two values that depend on the network's input",
-            "neurons only add: replace the product, such as a gate, a swish or attention, then retrain",
-        )
+        hint = _NO_PRODUCT if left.sample == right.sample else _NO_GATE
+        raise Refusal("E103", "Mul multiplies two values that depend on the network's input", hint)
     factor = builder.weights(node, constant, "the factor")
     return scaled(node, builder, builder.tensor(node, 1 - constant), factor)
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from ....runtime.program.geometry import ConvGeometry
 from ...ir.operators import Conv, Shape
-from ..builder import Builder, Tensor, Turned, Value, axis_of
+from ..builder import Builder, Tensor, Turned, Value, axis_of, require_size
 from ..constants import Constant
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from .axis_maps import expanded, require_size
+from .axis_maps import expanded
 from .handler import Handler
 
 _CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"

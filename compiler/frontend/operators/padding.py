@@ -9,10 +9,10 @@ import numpy as np
 from ....runtime.program import IntArray
 from ...ir.operators import Pad, Scale, Shape
 from ...ir.sparse_operator import picking
-from ..builder import LARGEST_VALUE, Builder, Tensor, Value, axis_of
+from ..builder import Builder, Tensor, Value, axis_of, require_size
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from .axis_maps import mapped, require_size
+from .axis_maps import mapped
 from .elementwise import shifted
 from .handler import Handler
 from .selecting import cut
@@ -81,8 +81,7 @@ def padded(node: OnnxNode, builder: Builder, tensor: Tensor, before: Shape, afte
     kept = [range(max(0, -b), n + min(0, a)) for n, b, a in zip(tensor.sample, before, after, strict=True)]
     sizes = [n + b + a for n, b, a in zip(tensor.sample, before, after, strict=True)]
     largest = math.prod(n + max(0, b) + max(0, a) for n, b, a in zip(tensor.sample, before, after, strict=True))
-    if largest > LARGEST_VALUE:
-        raise Refusal("E012", f"{node.operator} gives {largest} values per sample before it cuts any off", _CHECK)
+    require_size(node, largest, "makes, before it cuts any off,")
     if min(sizes) < 1:
         raise Refusal("E012", f"{node.operator} leaves nothing of a value of shape {tensor.shape}", _CHECK)
     if all(len(inside) for inside in kept):

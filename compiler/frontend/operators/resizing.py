@@ -11,10 +11,10 @@ import numpy.typing as npt
 from ....targets.records import dataclass
 from ...ir.operators import FloatArray
 from ...ir.sparse_operator import AxisMap, picking
-from ..builder import BATCH_FIRST, LARGEST_VALUE, Builder, Tensor, Value, axis_of
+from ..builder import BATCH_FIRST, LARGEST_VALUE, Builder, Tensor, Value, axis_of, require_size
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from .axis_maps import mapped, require_size
+from .axis_maps import mapped
 from .handler import Handler
 
 _CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"

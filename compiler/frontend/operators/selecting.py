@@ -9,10 +9,10 @@ import numpy as np
 from ....runtime.program import IntArray
 from ...ir.operators import Slice
 from ...ir.sparse_operator import picking, sparse_linear
-from ..builder import Builder, Tensor, Turned, Value, axis_of
+from ..builder import Builder, Tensor, Turned, Value, axis_of, require_size
 from ..graph import WELL_FORMED, OnnxNode
 from ..refusal import Refusal
-from .axis_maps import mapped, require_few_synapses, require_size
+from .axis_maps import mapped, require_few_synapses
 from .handler import Handler
 
 _CHECK = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"

@@ -9,10 +9,10 @@ import numpy as np
 from ....runtime.program.geometry import ConvGeometry
 from ...ir.operators import Conv, FloatArray
 from ...ir.sparse_operator import AxisMap
-from ..builder import LARGEST_VALUE, Builder, Tensor, Value
+from ..builder import LARGEST_VALUE, Builder, Tensor, Value, require_size
 from ..graph import OnnxNode
 from ..refusal import Refusal
-from .axis_maps import mapped, require_size
+from .axis_maps import mapped
 from .handler import Handler
 from .windows import as_map, from_map, listed_extents, two_extents
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ....targets.records import dataclass
-from ..builder import LARGEST_VALUE, Builder, Tensor
+from ..builder import Builder, Tensor, require_size
 from ..graph import OnnxNode
 from ..refusal import Refusal
 
@@ -38,8 +38,7 @@ def read_windows(node: OnnxNode, sample: tuple[int, ...], kernel: tuple[int, ...
     extents = [d * (k - 1) + 1 for d, k in zip(dilation, declared, strict=True)]
     padded = [n + b + a for n, b, a in zip(size, padding[:rank], padding[rank:], strict=True)]
     values = sample[0] * math.prod(map(max, extents, padded))
-    if values > LARGEST_VALUE:
-        raise Refusal("E012", f"{node.operator} reads {values} values with its padding", _CHECK)
+    require_size(node, values, "reads with its padding")
     return Windows(
         kernel=two_extents(declared, 1),
         stride=two_extents(stride, 1),

@@ -44,7 +44,7 @@ def test_grouping_again_changes_nothing() -> None:
 
 
 def test_nodes_without_a_layer_are_counted_out() -> None:
-    place = Place(file="net.onnx", nodes=("a", "b", "c", "d"))
+    place = Place(file="net.onnx", nodes=tuple("abcdefghijklmn"))
     assert render_line(Diagnostic("E101", "Foo is unknown", place)) == (
-        "error E101: net.onnx: onnx a, b, c and 1 more: Foo is unknown"
+        "error E101: net.onnx: onnx a, b, c, d, e, f, g, h, i, j, k, l and 2 more: Foo is unknown"
     )

@@ -226,7 +226,6 @@ def test_small_files_cannot_compute_large_constants(parsed: Parse, problems: Cod
         ("y = Conv <kernel_shape = [2, 2]> (x, w)", {"w": np.ones((2, 3, 3, 3))}),
         ("y = Conv <strides = [0, 1]> (x, w)", {"w": np.ones((2, 3, 3, 3))}),
         ("y = Conv <pads = [1, 1]> (x, w)", {"w": np.ones((2, 3, 3, 3))}),
-        ("y = Conv <pads = [1000000, 0, 1000000, 0], strides = [1, 1]> (x, w)", {"w": np.ones((20, 3, 1, 1))}),
         ("y = Gemm(x, w)", {"w": np.ones((6, 3))}),
         ("y = MatMul(x, w)", {"w": np.ones((5, 3))}),
         ("y = Add(x, w)", {"w": np.ones(5)}),
