@@ -77,6 +77,16 @@ def test_files_stay_small() -> None:
     assert {name: size for name, size in sizes.items() if name.endswith(".py") and size > LINES} == {}
 
 
+def test_frozen_dataclasses_are_records() -> None:
+    """Python's own take five times as long to make, and every command makes two hundred; see ``targets/records.py``."""
+    makes_pythons = re.compile(r"from dataclasses import .*\bdataclass\b(?!\s+as)")
+    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    frozen = [
+        p for p in files if "@dataclass(frozen=True" in (source := p.read_text()) and makes_pythons.search(source)
+    ]
+    assert frozen == []
+
+
 def test_no_name_that_says_nothing() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
     assert [path for path in tracked() if path.suffix == ".py" and path.stem in empty] == []
