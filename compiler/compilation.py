@@ -217,7 +217,7 @@ def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | N
     data = options.calibration
     if data is None:
         return None, ()
-    classes = int(np.prod(network.shape(network.output)))
+    classes = int(np.prod(network.shape(network.results[0])))
     if isinstance(data, Samples):
         samples = checked_samples(
             data.inputs, data.labels, network.input_shape, classes=classes, integers=network.integers

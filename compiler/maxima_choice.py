@@ -71,7 +71,7 @@ def _tried(pipeline: Pipeline, held_out: Samples) -> _Trial:
     program = program_level(pipeline.state)
     wanted = predictions_of(pipeline.stages["recognise-activations"].network, held_out.as_float())
     found: IntArray = simulate(program, encode(program.input, held_out.inputs)[0]).predictions
-    neurons = sum(population.neurons for population in program.populations[:-1])
+    neurons = sum(population.neurons for population in program.firing)
     return _Trial(float(np.count_nonzero(found == wanted)) / len(held_out), neurons, program.latency)
 
 

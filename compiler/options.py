@@ -33,17 +33,17 @@ class CompileOptions:
     warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
     ``calibrate``, ``granularity`` and ``iterations`` to initial potentials, which aim at the activations of
     ``aim``, a network or its file, where the model's own are not what its spikes should stand for. ``output``
-    chooses one of several ONNX outputs. ``schedule`` "exact" gates every layer whose counts could depend on the timing
-    of spikes; "mixed" gates ``exact_layers`` or, where these are not given, the layers with most wrong counts on the
-    calibration data that ``latency_budget`` (steps from the first input to the read-out) has room for. ``neuron`` is
-    the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take ``first_pass`` 1..4096 steps
-    before the T that count; any but "if" runs pipelined and from potentials that are not calibrated. ``input_shape``
-    fixes sizes per sample, without the batch, that the model file leaves open. ``pieces`` 1..32 are the most
-    populations that a function such as a sigmoid or a GELU is fitted by on calibration data. ``max_loss`` (0..100) is
-    how many points of accuracy the program may lose on labelled calibration data without a warning.
-    ``maxima`` "exact" computes max pooling
-    by neurons of its own, "average" replaces it, with a warning, by average pooling, "measured" takes what agrees with
-    the model more often on held-out calibration data.
+    names one or more of the model's outputs, or other values of it, by a tuple of names or a text with commas: each
+    gets a read-out of its own, and labels refer to the first. ``schedule`` "exact" gates every layer whose counts could
+    depend on the timing of spikes; "mixed" gates ``exact_layers`` or, where these are not given, the layers with most
+    wrong counts on the calibration data that ``latency_budget`` (steps from the first input to the read-out) has room
+    for. ``neuron`` is the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take
+    ``first_pass`` 1..4096 steps before the T that count; any but "if" runs pipelined and from potentials that are not
+    calibrated. ``input_shape`` fixes sizes per sample, without the batch, that the model file leaves open. ``pieces``
+    1..32 are the most populations that a function such as a sigmoid or a GELU is fitted by on calibration data.
+    ``max_loss`` (0..100) is how many points of accuracy the program may lose on labelled calibration data without a
+    warning. ``maxima`` "exact" computes max pooling by neurons of its own, "average" replaces it, with a warning, by
+    average pooling, "measured" takes what agrees with the model more often on held-out calibration data.
     """
 
     target: str = "lava"
@@ -57,7 +57,7 @@ class CompileOptions:
     calibrate: bool = True
     granularity: Granularity = "channel"
     iterations: int = 3
-    output: str | None = None
+    output: str | tuple[str, ...] | None = None
     exact_layers: tuple[str, ...] | None = None
     latency_budget: int | None = None
     neuron: str = IF

@@ -96,9 +96,10 @@ def _probe(state: Compilation, slices: int | None) -> AnyFloat:
     samples = np.random.default_rng(0).random((_SAMPLES, *state.network.input_shape))
     if state.spiking is not None:
         rates = evaluate_rates(state.spiking, samples, continuous=True, count=slices)
-        return rates[state.spiking.readout.name].reshape(_SAMPLES, -1)
+        return np.concatenate([rates[p.name].reshape(_SAMPLES, -1) for p in state.spiking.readouts], axis=1)
     network = _without_levels(state.network)
-    return evaluate(network, samples)[network.output].reshape(_SAMPLES, -1)
+    values = evaluate(network, samples, frozenset(network.results))
+    return np.concatenate([values[name].reshape(_SAMPLES, -1) for name in network.results], axis=1)
 
 
 def _without_levels(network: Network) -> Network:

@@ -104,7 +104,7 @@ def measure_misfires(program: Program, samples: Samples) -> dict[str, Misfires]:
 
 
 def _require_known_layers(pipeline: Pipeline, context: Context) -> None:
-    known = [p.name for p in spiking_level(pipeline.state).populations[:-1]]
+    known = [p.name for p in spiking_level(pipeline.state).firing]
     unknown = sorted(context.exact_layers - set(known))
     if unknown:
         raise UnusableInput(

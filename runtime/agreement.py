@@ -17,7 +17,7 @@ class Difference:
     """First place where a backend differs from the first one named.
 
     ``neuron`` counts in C order of the population's shape, ``step`` from 1 within the sample's window; ``values``
-    holds each backend's value there (0/1 for spikes, the potential for the read-out).
+    holds each backend's value there (0/1 for spikes, the potential for a read-out).
     """
 
     layer: str
@@ -63,13 +63,12 @@ class Agreement:
 
 
 def compare(program: Program, executions: Sequence[Execution]) -> Agreement:
-    """Compare recorded ``executions`` of the same samples: every spike train, then the read-out's potentials.
+    """Compare recorded ``executions`` of the same samples: every spike train, then the read-outs' potentials.
 
     The first difference is the first by layer in the program's order, then by sample, step and neuron.
     """
     first, *others = executions
-    compared = {p.name: "spike trains" for p in program.populations[:-1]}
-    compared[program.readout.name] = "potentials"
+    compared = {p.name: "potentials" if p.threshold is None else "spike trains" for p in program.populations}
     difference = next(
         (
             found
@@ -99,4 +98,4 @@ def _values(execution: Execution, name: str) -> np.ndarray[Any, np.dtype[Any]]:
     if execution.spike_trains is None:
         raise ValueError(f"the run on {execution.backend} did not record its spike trains")
     train = execution.spike_trains.get(name)
-    return execution.readout[:, None, :] if train is None else train
+    return execution.readouts[name][:, None, :] if train is None else train

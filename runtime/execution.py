@@ -17,7 +17,8 @@ SpikeTrains = npt.NDArray[np.uint8]
 class Execution:
     """Result of running a program on N samples.
 
-    ``readout`` (N, outputs) int64: the read-out's potential after the T steps in which each sample reaches it.
+    ``readouts``: per read-out (N, neurons) int64, in the program's order, the potential after the T steps in which
+    each sample reaches it.
     ``spike_counts``: total spikes per spiking population over all samples.
     ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, neurons in C order, at the T steps
     of each window in which the population fires; None if not recorded.
@@ -25,15 +26,20 @@ class Execution:
     """
 
     backend: str
-    readout: IntArray
+    readouts: dict[str, IntArray]
     spike_counts: dict[str, int]
     spike_trains: dict[str, SpikeTrains] | None
     steps: int
     seconds: float
 
     @property
+    def readout(self) -> IntArray:
+        """Potentials (N, neurons) of the first read-out."""
+        return next(iter(self.readouts.values()))
+
+    @property
     def predictions(self) -> IntArray:
-        """Class of each sample, see ``predicted``."""
+        """Class of each sample by the first read-out, see ``predicted``."""
         return predicted(self.readout)
 
 

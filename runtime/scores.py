@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..targets.diagnostic import refuse
 from ..targets.records import dataclass
+from ..targets.suggestion import known_names
 from .execution import Execution
 from .program import INPUT, ConvSynapses, IntArray, Population, Program
 from .program.neuron_models import PLAIN_IF
@@ -31,27 +32,33 @@ FloatArray = npt.NDArray[np.float64]
 class FloatScores:
     """``values`` (N, outputs) in the network's units; ``bound`` (outputs,) on the error that spikes cause.
 
-    ``bound`` is None for other neuron models than the plain one.
+    Both are of one output. ``bound`` is None for other neuron models than the plain one.
     """
 
     values: FloatArray
     bound: FloatArray | None
 
 
-def float_scores(program: Program, execution: Execution) -> FloatScores:
-    """Scores of ``execution``; E630 for a program that was compiled before programs knew their unit."""
-    unit = program.score_unit
-    if unit is None:
+def float_scores(program: Program, execution: Execution, output: str | None = None) -> FloatScores:
+    """Scores of ``execution``, of the ``output`` of that name or of the first one.
+
+    E018 for a name that no output has, E630 for a program that was compiled before programs knew their unit.
+    """
+    named = {each.name: each for each in program.named_outputs}
+    if output is not None and output not in named:
+        raise refuse("E018", f"the program has no output called {output}", hint=known_names(output, named))
+    found = program.named_outputs[0] if output is None else named[output]
+    if found.score_unit is None:
         hint = "compile the model again"
         raise refuse("E630", "the program does not say what its scores are in the network's own units", hint=hint)
-    bound = None if program.neuron != PLAIN_IF else _potential_bound(program) * unit
-    return FloatScores(execution.readout * unit, bound)
+    bound = None if program.neuron != PLAIN_IF else _potential_bound(program, found.readout) * found.score_unit
+    return FloatScores(execution.readouts[found.readout] * found.score_unit, bound)
 
 
-def _potential_bound(program: Program) -> FloatArray:
-    """Largest error of each read-out potential, see above."""
+def _potential_bound(program: Program, readout: str) -> FloatArray:
+    """Largest error of each potential of ``readout``, see above."""
     in_spikes = {INPUT: 0.0}
-    for population in program.populations[:-1]:
+    for population in program.firing:
         threshold = np.asarray(population.threshold, dtype=np.float64)
         most = threshold * program.timesteps
         error = most
@@ -60,8 +67,8 @@ def _potential_bound(program: Program) -> FloatArray:
             rounding = np.maximum(np.abs(offset), np.abs(threshold - offset))
             error = np.minimum(rounding + _received(program, population, in_spikes), most)
         in_spikes[population.name] = float((error / threshold).max())
-    readout = program.readout
-    return np.broadcast_to(_received(program, readout, in_spikes), readout.shape).reshape(-1)
+    population = program.population(readout)
+    return np.broadcast_to(_received(program, population, in_spikes), population.shape).reshape(-1)
 
 
 def _is_timeless(program: Program, population: Population) -> bool:

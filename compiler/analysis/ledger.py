@@ -30,12 +30,13 @@ LEDGER_SAMPLES = 256
 
 
 def predictions_of(network: Network, inputs: AnyFloat) -> IntArray:
-    """Class that the float network gives to each sample."""
+    """Class that the float network gives to each sample, by its first result."""
     return predicted(_scores_of(network, inputs))
 
 
 def _scores_of(network: Network, inputs: AnyFloat) -> AnyFloat:
-    return _batched(lambda some: evaluate(network, some)[network.output], inputs)
+    name = network.results[0]
+    return _batched(lambda some: evaluate(network, some, frozenset((name,)))[name], inputs)
 
 
 def _rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:

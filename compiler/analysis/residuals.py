@@ -78,7 +78,7 @@ def measure_activity(program: Program, encoded: IntArray, progress: Progress | N
             f"residual potentials of the neuron model '{program.neuron.name}' say nothing about its counts",
             hint="profile a program of plain integrate-and-fire neurons",
         )
-    firing = program.populations[:-1]
+    firing = program.firing
     spikes = {p.name: np.zeros(p.shape, dtype=np.int64) for p in firing}
     outside = {p.name: np.zeros(3, dtype=np.int64) for p in firing}
     done = 0
@@ -126,7 +126,7 @@ def _counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, 
         trains = simulator.run(samples, record=True, batch=batch).spike_trains
         assert trains is not None, "the trains were asked for"
         counts = {INPUT: samples if program.input.spread else samples * program.timesteps}
-        for population in program.populations[:-1]:
+        for population in program.firing:
             train = trains.pop(population.name)
             counts[population.name] = train.sum(axis=1, dtype=np.int64).reshape(-1, *population.shape)
         yield counts

@@ -43,6 +43,22 @@ INPUT_SHAPE = option(
 )
 
 
+def _outputs(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    return given or None
+
+
+OUTPUT = option(
+    "--output-name",
+    "--output",
+    "output",
+    metavar="NAME,NAME",
+    multiple=True,
+    callback=_outputs,
+    section=_MODEL,
+    help="Outputs to compile, or other values of the graph; several by commas, or by giving the option again.",
+)
+
+
 def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of ``CompileOptions``, by the names of its fields."""
     options = (
@@ -173,13 +189,7 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "(what agrees more on held-out calibration data).",
         ),
         INPUT_SHAPE,
-        option(
-            "--output-name",
-            "output",
-            metavar="NAME",
-            section=_MODEL,
-            help="Which of several ONNX outputs to compile.",
-        ),
+        OUTPUT,
     )
     for each in reversed(options):
         command = each(command)

@@ -181,7 +181,7 @@ def _samples(
     from ..frontend.model import read_model
 
     network = read_model(model, input_shape=input_shape, readers=readers).network
-    classes = int(np.prod(network.shape(network.output)))
+    classes = int(np.prod(network.shape(network.results[0])))
     return load_samples(data, network.input_shape, classes=classes, integers=network.integers).evenly(limit)
 
 

@@ -28,6 +28,7 @@ from ..ir.operators import (
     Slice,
     Transpose,
 )
+from ..ir.outputs import Outputs
 from .pointwise_first import pointwise_first
 from .refusal import listed
 from .views import View, long_axes, whole
@@ -223,7 +224,8 @@ class _Layout:
         return self._below(node, operators[-1], [view])
 
     def _keep(self, node: Node) -> View:
-        inputs = tuple(self._laid_out(name, node.name) for name in node.inputs)
+        reader = "the result" if isinstance(node.operator, Outputs) else node.name
+        inputs = tuple(self._laid_out(name, reader) for name in node.inputs)
         self._append(replace(node, inputs=inputs))
         return whole(node.name, node.shape)
 

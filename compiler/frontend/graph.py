@@ -70,10 +70,10 @@ class OnnxNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedGraph:
-    """The nodes that ``output`` needs, producers first."""
+    """The nodes that the values ``outputs`` need, producers first."""
 
     nodes: tuple[OnnxNode, ...]
-    output: str
+    outputs: tuple[str, ...]
     was_unsorted: bool
 
 
@@ -123,9 +123,9 @@ def _captured(proto: onnx.NodeProto) -> tuple[str, ...]:
 
 
 def sort_for(
-    output: str, nodes: tuple[OnnxNode, ...], known: frozenset[str], file: str | None
+    outputs: tuple[str, ...], nodes: tuple[OnnxNode, ...], known: frozenset[str], file: str | None
 ) -> tuple[SortedGraph | None, list[Diagnostic]]:
-    """Keep what ``output`` needs and sort it; ``known`` are inputs and initialisers. Problems: E005."""
+    """Keep what ``outputs`` need and sort it; ``known`` are inputs and initialisers. Problems: E005."""
     producers: dict[str, int] = {}
     problems: list[Diagnostic] = []
     for index, node in enumerate(nodes):
@@ -133,7 +133,7 @@ def sort_for(
             if name in producers or name in known:
                 problems.append(_broken(f"value {name} is defined more than once", (node.name,), file))
             producers[name] = index
-    needed, undefined = _needed(output, nodes, producers, known)
+    needed, undefined = _needed(outputs, nodes, producers, known)
     problems += [
         _broken(f"value {name} is read but nothing defines it", readers, file) for name, readers in undefined.items()
     ]
@@ -143,15 +143,15 @@ def sort_for(
     if len(order) < len(needed):
         stuck = tuple(nodes[index].name for index in sorted(needed - set(order)))
         return None, [_broken(f"the graph has a cycle through or before {listed(stuck)}", stuck, file)]
-    return SortedGraph(tuple(nodes[i] for i in order), output, was_unsorted=_goes_back(order, nodes, producers)), []
+    return SortedGraph(tuple(nodes[i] for i in order), outputs, was_unsorted=_goes_back(order, nodes, producers)), []
 
 
 def _needed(
-    output: str, nodes: tuple[OnnxNode, ...], producers: dict[str, int], known: frozenset[str]
+    outputs: tuple[str, ...], nodes: tuple[OnnxNode, ...], producers: dict[str, int], known: frozenset[str]
 ) -> tuple[set[int], dict[str, tuple[str, ...]]]:
     needed: set[int] = set()
     undefined: dict[str, tuple[str, ...]] = {}
-    pending: list[tuple[str, tuple[str, ...]]] = [(output, ())]
+    pending: list[tuple[str, tuple[str, ...]]] = [(output, ()) for output in outputs]
     while pending:
         value, readers = pending.pop()
         if not value or value in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import onnx
 
@@ -31,10 +31,10 @@ _LAYOUT_ONLY = frozenset(("Identity", "Cast", "Dropout", "Flatten", "Reshape", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lowered:
-    """Nodes in topological order, the value that is the result, and what was dropped or found."""
+    """Nodes in topological order, the values that are the results, and what was dropped or found."""
 
     nodes: tuple[Node, ...]
-    result: Value
+    results: tuple[Value, ...]
     notes: tuple[Diagnostic, ...]
     problems: tuple[Diagnostic, ...]
 
@@ -58,10 +58,8 @@ def lower(
     run.read_inputs(loaded.proto.graph.input, inputs)
     run.read_initializers(initializers, graph.nodes)
     run.read_nodes(graph.nodes)
-    result, notes = run.without_ends(run.result(graph))
-    if isinstance(result, Tensor) and result.sample == () and graph.nodes:
-        result = builder.reshaped(graph.nodes[-1], result, (1,), part="score")
-    return Lowered(tuple(builder.nodes), result, notes, run.collected())
+    results, notes = run.without_ends(graph, tuple(run.result(graph, output) for output in graph.outputs))
+    return Lowered(tuple(builder.nodes), results, notes, run.collected())
 
 
 _ON_INTEGERS = _LAYOUT_ONLY | {
@@ -133,12 +131,12 @@ class _Lowering:
                 self._builder.values[name] = Unknown()
                 self._record(refusal, readers[name])
 
-    def result(self, graph: SortedGraph) -> Value:
-        """What the output has become; Unknown, with a problem, where its first axis is not the batch."""
-        value = self._builder.values.get(graph.output, Unknown())
+    def result(self, graph: SortedGraph, output: str) -> Value:
+        """What an output has become; Unknown, with a problem, where its first axis is not the batch."""
+        value = self._builder.values.get(output, Unknown())
         if not isinstance(value, Turned):
             return value
-        maker = next(node for node in graph.nodes if graph.output in node.outputs)
+        maker = next(node for node in graph.nodes if output in node.outputs)
         self._record(Refusal("E104", f"{maker.operator} moves the batch axis", BATCH_FIRST), maker.name)
         return Unknown(depends_on_input=True)
 
@@ -154,28 +152,42 @@ class _Lowering:
                 value = named.get(name)
                 self._builder.values[name] = self._stand_in(node, name) if value is None else value
 
-    def without_ends(self, result: Value) -> tuple[Value, tuple[Diagnostic, ...]]:
+    def without_ends(
+        self, graph: SortedGraph, results: tuple[Value, ...]
+    ) -> tuple[tuple[Value, ...], tuple[Diagnostic, ...]]:
         """The scores before what keeps their order, with notes; a head that stays is refused."""
-        if not isinstance(result, Tensor):
-            self._refuse_heads(tuple(self._builder.nodes), "")
-            return result, ()
+        ended: list[Value] = []
+        notes: list[Diagnostic] = []
+        for output, result in zip(graph.outputs, results, strict=True):
+            if isinstance(result, Tensor):
+                result, found = self._without_end(result, output if len(results) > 1 else None)
+                notes += found
+            if isinstance(result, Tensor) and result.sample == () and graph.nodes:
+                result = self._builder.reshaped(graph.nodes[-1], result, (1,), part="score")
+            ended.append(result)
+        known = tuple(value.value for value in ended if isinstance(value, Tensor))
+        self._refuse_heads(known, are_all=len(known) == len(ended))
+        return tuple(ended), tuple(notes)
+
+    def _without_end(self, result: Tensor, output: str | None) -> tuple[Tensor, Iterable[Diagnostic]]:
         ended = without_ends(tuple(self._builder.nodes), result.value, self._builder.unique)
         if ended.dropped:
             self._builder.append(ended.nodes[len(self._builder.nodes) :])
             result = self._builder.tensor_of(ended.result)
-        self._refuse_heads(needed(ended.nodes, ended.result), ended.result)
-        return result, tuple(notes_on(ended, self._file))
+        return result, notes_on(ended, output, self._file)
 
-    def _refuse_heads(self, nodes: tuple[Node, ...], result: str) -> None:
-        end = layout_end(nodes, result)
-        for node in nodes:
+    def _refuse_heads(self, results: tuple[str, ...], are_all: bool) -> None:
+        """Refuse each head that ``results`` still need; every head where these are not all results."""
+        nodes = tuple(self._builder.nodes)
+        ends = {layout_end(nodes, result) for result in results}
+        for node in needed(nodes, *results) if are_all else nodes:
             if not isinstance(node.operator, ScoreHead):
                 continue
             onnx_node = node.operator.node
             is_readable = self._builder.can_be_result(onnx_node.input(0))
             message = f"spikec does not compile {onnx_node.operator}, except as the end of a network"
             elsewhere = Refusal("E101", message, hint_for(onnx_node, is_readable=is_readable))
-            at_end = node.operator.problem if node.name == end else None
+            at_end = node.operator.problem if node.name in ends else None
             self._record(at_end or elsewhere, onnx_node.name)
 
     def _stand_in(self, node: OnnxNode, output: str) -> Value:
@@ -230,7 +242,7 @@ class _Lowering:
         inner = read_nodes(graph.node)
         for output in outputs:
             remaining = tuple(n for n in inner if not set(filter(None, n.outputs)) <= self._builder.values.keys())
-            ordered, problems = sort_for(output, remaining, known, self._file)
+            ordered, problems = sort_for((output,), remaining, known, self._file)
             self._problems += problems
             if ordered is not None:
                 self.read_initializers(initializers, ordered.nodes)

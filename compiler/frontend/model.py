@@ -12,6 +12,7 @@ from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import BatchNorm, Conv, Dense, Shape
+from .chosen_outputs import Choice
 from .model_file import read_content
 from .model_section import ModelSection
 from .reading import examine_onnx
@@ -49,7 +50,7 @@ class Examined:
 def read_model(
     path: str | Path,
     *,
-    output: str | None = None,
+    output: Choice = None,
     input_shape: Shape | None = None,
     readers: Mapping[str, ModelReader] | None = None,
 ) -> Model:
@@ -63,7 +64,7 @@ def read_model(
 def examine_model(
     path: str | Path,
     *,
-    output: str | None = None,
+    output: Choice = None,
     input_shape: Shape | None = None,
     readers: Mapping[str, ModelReader] | None = None,
 ) -> Examined:

@@ -48,7 +48,7 @@ def model_inputs(
     ``constants`` are the names of initialisers. Problems: E006 unless it is one input, E008 for a size that is not
     known or too large, E021 where ``given`` contradicts the file.
     """
-    read = {name for node in needed.nodes for name in (*node.inputs, *node.captured)} | {needed.output}
+    read = {name for node in needed.nodes for name in (*node.inputs, *node.captured)} | {*needed.outputs}
     values = [value for value in graph.input if value.name not in constants and value.name in read]
     place = Place(file=file)
     if len(values) == 1:

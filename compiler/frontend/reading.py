@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -11,16 +12,17 @@ import onnx
 from ...targets.diagnostic import Diagnostic, Place, Severity, UnusableInput
 from ...targets.records import dataclass
 from ..diagnostics.grouping import grouped
-from ..ir.network import Network
+from ..ir.network import INPUT, Network, Node, unused_name
 from ..ir.operators import Shape
-from .builder import Tensor, Unknown
+from ..ir.outputs import Outputs
+from .builder import Tensor
 from .canonical import canonicalised
+from .chosen_outputs import Choice, chosen_outputs, shown_names
 from .graph import SortedGraph, read_nodes, sort_for
 from .lowering import Lowered, lower, stored_tensors
 from .model_file import LoadedModel, load_model
 from .model_input import ModelInput, model_inputs
 from .names import sanitised
-from .refusal import listed
 
 _TRIAL_SIZES = (64, 96)
 """A problem that a model of open size has at both is one at any."""
@@ -46,13 +48,14 @@ class Reading:
 
 
 def read_onnx(
-    model: Path | bytes, *, output: str | None = None, input_shape: Shape | None = None
+    model: Path | bytes, *, output: Choice = None, input_shape: Shape | None = None
 ) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Read ``model``, a path or the contents of an ONNX file, as level 1.
 
-    ``output`` chooses one of several outputs, or any other value of the graph; without it the first output is taken
-    with warning W007. Axis 0 of the single input is the batch, of any size or symbolic; samples are treated
-    independently. ``input_shape`` per sample fixes the sizes that the file leaves open. The network holds only
+    ``output`` chooses one of several outputs, or any other value of the graph, or several of them (see
+    ``chosen_outputs``); without it the first output is taken with warning W007. Axis 0 of the single input is the
+    batch, of any size or symbolic; samples are treated independently. ``input_shape`` per sample fixes the sizes that
+    the file leaves open. The network holds only
     operators of ``compiler.ir``: constants are folded, local functions inlined, what keeps the order of the scores
     at the end is dropped (I013 to I015), and channels-last models are turned to (channels, rows, columns).
 
@@ -64,7 +67,7 @@ def read_onnx(
     return reading.network, reading.found
 
 
-def examine_onnx(model: Path | bytes, *, output: str | None = None, input_shape: Shape | None = None) -> Reading:
+def examine_onnx(model: Path | bytes, *, output: Choice = None, input_shape: Shape | None = None) -> Reading:
     """Read as ``read_onnx`` does, and return what was found whatever it is.
 
     Raises UnusableInput only for what is no ONNX model, or holds no graph that could be looked at.
@@ -91,8 +94,9 @@ class _Examination:
         self._file = file
         self._found: list[Diagnostic] = list(loaded.found)
 
-    def reading(self, output: str | None, input_shape: Shape | None) -> Reading:
-        chosen = self._chosen_output(output)
+    def reading(self, output: Choice, input_shape: Shape | None) -> Reading:
+        chosen, said = chosen_outputs(self._graph, output, self._file)
+        self._found += said
         graph = self._sorted_graph(chosen)
         constants = frozenset(self._initializers)
         inputs, problems = model_inputs(self._graph, graph, constants, input_shape, self._file)
@@ -118,32 +122,14 @@ class _Examination:
     def _is_broken(self) -> bool:
         return any(problem.code == "E005" for problem in self._found)
 
-    def _chosen_output(self, output: str | None) -> str:
-        """Name of the value that is read as the result; a stand-in for one where there is none."""
-        names = tuple(str(value.name) for value in self._graph.output)
-        computed = [str(name) for node in self._graph.node for name in node.output if name]
-        last = computed[-1] if computed else ""
-        place = Place(file=self._file)
-        if output is not None and output not in (*names, *computed):
-            hint = f"choose one of: {', '.join(names)}; or the name of another value of the graph"
-            self._found.append(Diagnostic("E007", f"the model has no output called {output}", place, hint=hint))
-            return names[0] if names else last
-        if not names and output is None:
-            hint = f"name the value that holds the scores by --output-name, for example --output-name {last}"
-            self._found.append(Diagnostic("E006", "the model has no output", place, hint=hint))
-            return last
-        if output is None and len(names) > 1:
-            self._found.append(_several_outputs(names, place))
-        return output or names[0]
-
-    def _sorted_graph(self, output: str) -> SortedGraph:
-        """The nodes that ``output`` needs in order; all of the file's, in its order, where they have none."""
+    def _sorted_graph(self, outputs: tuple[str, ...]) -> SortedGraph:
+        """The nodes that ``outputs`` need in order; all of the file's, in its order, where they have none."""
         known = frozenset(self._initializers) | {str(value.name) for value in self._graph.input}
         nodes = read_nodes(self._graph.node)
-        ordered, problems = sort_for(output, nodes, known, self._file)
+        ordered, problems = sort_for(outputs, nodes, known, self._file)
         self._found += problems
         if ordered is None:
-            return SortedGraph(nodes, output, was_unsorted=False)
+            return SortedGraph(nodes, outputs, was_unsorted=False)
         if ordered.was_unsorted:
             self._found.append(_unsorted(self._file))
         return ordered
@@ -155,31 +141,34 @@ class _Examination:
         tried = [self._lowered_at(graph, tuple(i.at_size(size) for i in inputs) if is_judged else ()) for size in sizes]
         first, last = tried[0], tried[-1]
         shared = tuple(problem for problem in first.problems if problem in last.problems)
-        return Lowered(first.nodes, first.result, first.notes, shared)
+        return Lowered(first.nodes, first.results, first.notes, shared)
 
     def _lowered_at(self, graph: SortedGraph, inputs: tuple[ModelInput, ...]) -> Lowered:
         return lower(self._loaded, graph, {i.name: i.shape for i in inputs}, self._initializers, self._file)
 
-    def _network(self, source: ModelInput, lowered: Lowered, output: str) -> Network | None:
+    def _network(self, source: ModelInput, lowered: Lowered, outputs: tuple[str, ...]) -> Network | None:
         self._found += lowered.notes
         place = Place(file=self._file)
         other = "choose by --output-name a value that is computed from the input"
         hint = other if lowered.nodes else "there is no layer between input and result: nothing to compile"
-        result = lowered.result
-        if isinstance(result, Unknown) or not isinstance(result, Tensor) or not lowered.nodes:
-            message = f"output {output} does not depend on the input through any layer"
-            self._found.append(Diagnostic("E015", message, place, hint=hint))
+        results = [each for each in lowered.results if isinstance(each, Tensor) and lowered.nodes]
+        for output, result in zip(outputs, lowered.results, strict=True):
+            if result not in results:
+                message = f"output {output} does not depend on the input through any layer"
+                self._found.append(Diagnostic("E015", message, place, hint=hint))
+        if self._failed:
             return None
         assert source.shape is not None, "an open size is a problem, so there is no network"
-        network = Network(self._title, source.shape[1:], lowered.nodes, result.value, source.integers)
+        nodes = lowered.nodes if len(outputs) == 1 else (*lowered.nodes, _end(outputs, results, lowered.nodes))
+        end = results[0].value if len(outputs) == 1 else nodes[-1].name
+        network = Network(self._title, source.shape[1:], nodes, end, source.integers)
         canonical, remarks = canonicalised(network, self._file)
         self._found += remarks
-        if not canonical.nodes:
-            self._found.append(Diagnostic("E015", f"output {output} is the input itself", place, hint=hint))
-        elif math.prod(canonical.shape(canonical.output)) == 1:
-            message = "the model has a single score: class 1 where it is above 0, else class 0"
-            hint = "nothing to do for a logit; a score with another threshold needs it subtracted in the last bias"
-            self._found.append(Diagnostic("I022", message, place, hint=hint))
+        for output, value in canonical.outputs or ((outputs[0], canonical.output),):
+            if value == INPUT:
+                self._found.append(Diagnostic("E015", f"output {output} is the input itself", place, hint=hint))
+        if not self._failed:
+            self._found += _on_labels(canonical, place)
         return canonical
 
     def _partial(self, inputs: tuple[ModelInput, ...], lowered: Lowered) -> Network | None:
@@ -200,16 +189,29 @@ def _is_open(inputs: tuple[ModelInput, ...]) -> bool:
     return any(i.shape is None for i in inputs) and all(math.prod(shape) <= _LARGEST_TRIAL for shape in trials)
 
 
-def _several_outputs(names: tuple[str, ...], place: Place) -> Diagnostic:
-    return Diagnostic(
-        "W007",
-        f"the model has {len(names)} outputs ({listed(names)}); the first, {names[0]}, is compiled",
-        place,
-        measured=len(names),
-        limit=1,
-        unit="outputs",
-        hint=f"choose another by --output-name, for example --output-name {names[1]}, or ignore the warning",
-    )
+def _end(outputs: tuple[str, ...], results: list[Tensor], nodes: tuple[Node, ...]) -> Node:
+    operator = Outputs(shown_names(outputs))
+    shape = operator.result_shape(tuple(result.sample for result in results))
+    name = unused_name("outputs", {node.name for node in nodes})
+    return Node(name, operator, tuple(result.value for result in results), shape)
+
+
+def _on_labels(network: Network, place: Place) -> Iterator[Diagnostic]:
+    """What classes are told by: I017 on several outputs, I022 on a single score."""
+    if network.outputs:
+        (first, _), *others = network.outputs
+        yield Diagnostic(
+            "I017",
+            f"{1 + len(others)} outputs are compiled; labels and accuracies refer to the first that is named, {first}",
+            place,
+            measured=1 + len(others),
+            unit="outputs",
+            hint="nothing to do; name another first where the labels of your data are those of another",
+        )
+    if math.prod(network.shape(network.results[0])) == 1:
+        message = "the model has a single score: class 1 where it is above 0, else class 0"
+        hint = "nothing to do for a logit; a score with another threshold needs it subtracted in the last bias"
+        yield Diagnostic("I022", message, place, hint=hint)
 
 
 def _unsorted(file: str | None) -> Diagnostic:

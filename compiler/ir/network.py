@@ -7,6 +7,7 @@ from dataclasses import field, replace
 
 from ...targets.records import dataclass
 from .operators import AnyFloat, Operator, Shape
+from .outputs import Outputs
 
 INPUT = "input"
 """Name of the network's single input value."""
@@ -35,6 +36,7 @@ class Node:
 class Network:
     """Nodes in topological order; ``output`` names the value that is the result (class scores).
 
+    Where there are several results, ``output`` is that of a node ``Outputs``, which only lists them.
     ``integers`` are the smallest and the largest value of an input of an integer type; None for floats.
     """
 
@@ -66,6 +68,19 @@ class Network:
         """Nodes that read ``value``."""
         return self._readers.get(value, ())
 
+    @property
+    def outputs(self) -> tuple[tuple[str, str], ...]:
+        """Name in the user's model, and value, of each of several outputs; empty where there is one."""
+        end = self._by_name.get(self.output)
+        if end is None or not isinstance(end.operator, Outputs):
+            return ()
+        return tuple(zip(end.operator.names, end.inputs, strict=True))
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The values that are read out, each once; labels refer to the first."""
+        return tuple(dict.fromkeys(value for _, value in self.outputs)) or (self.output,)
+
     def with_nodes(self, nodes: tuple[Node, ...], output: str | None = None) -> Network:
         """Return the same network with other nodes (and output)."""
         return replace(self, nodes=nodes, output=self.output if output is None else output)
@@ -92,9 +107,9 @@ def _with_last_uses(network: Network) -> Iterator[tuple[Node, tuple[str, ...]]]:
         yield node, tuple(dict.fromkeys(name for name in node.inputs if last[name] == i))
 
 
-def needed(nodes: tuple[Node, ...], result: str) -> tuple[Node, ...]:
-    """Those of ``nodes`` that ``result`` is computed from, in their order."""
-    used = {result}
+def needed(nodes: tuple[Node, ...], *results: str) -> tuple[Node, ...]:
+    """Those of ``nodes`` that ``results`` are computed from, in their order."""
+    used = {*results}
     kept = []
     for node in reversed(nodes):
         if node.name in used:

@@ -62,7 +62,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """Integrate-and-fire neurons that replace one activation; the last population is the read-out.
+    """Integrate-and-fire neurons that replace one activation, or the read-out of a result.
 
     ``name`` is that of the last layer with weights before the activation.
     ``threshold`` is None for a read-out. ``threshold``, ``initial_potential`` and ``bias`` (per step) broadcast to
@@ -137,7 +137,7 @@ class InputSignal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpikingNetwork:
-    """Populations in topological order, the read-out last."""
+    """Populations in topological order, the read-outs last: one for each of the network's results, in their order."""
 
     name: str
     input: InputSignal
@@ -145,9 +145,19 @@ class SpikingNetwork:
     projections: tuple[Projection, ...]
 
     @property
+    def firing(self) -> tuple[Population, ...]:
+        """The populations that fire: all but the read-outs."""
+        return tuple(p for p in self.populations if p.threshold is not None)
+
+    @property
+    def readouts(self) -> tuple[Population, ...]:
+        """The populations whose potentials are the results."""
+        return tuple(p for p in self.populations if p.threshold is None)
+
+    @property
     def readout(self) -> Population:
-        """The population whose potential is the result."""
-        return self.populations[-1]
+        """The first read-out: labels refer to it."""
+        return self.readouts[0]
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``; KeyError if there is none."""

@@ -83,6 +83,7 @@ def print_program(program: Program) -> str:
         f"exponent {pulse.exponent} axons {pulse.axons}"
         for pulse in program.pulses
     ]
+    lines += [f"  output {each.name!r} from {each.readout}" for each in program.outputs]
     return "\n".join([*lines, ""])
 
 

@@ -76,7 +76,7 @@ def _arrays(population: Population) -> tuple[FloatArray, ...]:
 
 def spiking_faults(spiking: SpikingNetwork) -> Iterator[str]:
     """Yield what is wrong with level 2."""
-    known = {INPUT}
+    known, silent = {INPUT}, {p.name for p in spiking.readouts}
     if not spiking.populations:
         yield "there is no population"
         return
@@ -87,10 +87,15 @@ def spiking_faults(spiking: SpikingNetwork) -> Iterator[str]:
         for projection in spiking.incoming(population.name):
             if projection.source not in known:
                 yield f"'{projection.name}' comes from '{projection.source}', which is not an earlier population"
+            elif projection.source in silent:
+                yield f"'{projection.name}' comes from '{projection.source}', which is a read-out"
             else:
                 yield from _projection_faults(spiking, projection)
-        yield from _population_faults(population, is_last=population is spiking.readout)
+        yield from _population_faults(population)
         known.add(population.name)
+    if not spiking.readouts or spiking.populations != (*spiking.firing, *spiking.readouts):
+        yield "the last populations, and no others, are read-outs"
+        return
     if spiking.readout.depth > 0:
         yield from _delay_faults(spiking)
 
@@ -116,9 +121,7 @@ def _delay_faults(spiking: SpikingNetwork) -> Iterator[str]:
             yield f"'{projection.name}' arrives at depth {arrival}, not at its target's"
 
 
-def _population_faults(population: Population, is_last: bool) -> Iterator[str]:
-    if (population.threshold is None) != is_last:
-        yield f"'{population.name}': the last population, and no other, is the read-out"
+def _population_faults(population: Population) -> Iterator[str]:
     if population.threshold is not None and not (population.threshold > 0).all():
         yield f"'{population.name}' has a threshold that is not positive"
     for values in _arrays(population):

@@ -43,7 +43,7 @@ def correct_layer_by_layer(built: Built, program: Program, correction: Correctio
     sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
     inputs = calibration.as_float()
     last_reader = {p.source: p.target for p in program.projections}
-    for population in program.populations[:-1]:
+    for population in program.firing:
         named = built.spiking.population(population.name)
         wanted = _rates(network, inputs, named.activation, named.spike_value)
         errors = _errors(wanted, _spikes(program, population, sent, len(inputs)), population, program.timesteps)

@@ -56,8 +56,8 @@ def threshold_of(population: Population) -> IntArray:
 
 
 def change_firing(program: Program, change: Callable[[Population], Population]) -> Program:
-    """Return ``program`` with every population but the read-out changed."""
-    return replace(program, populations=(*(change(p) for p in program.populations[:-1]), program.readout))
+    """Return ``program`` with every population but the read-outs changed."""
+    return replace(program, populations=(*(change(p) for p in program.firing), *program.readouts))
 
 
 def from_zero(program: Program) -> Program:

@@ -33,7 +33,7 @@ class AlignDelays:
         )
         populations = tuple(replace(p, depth=depths[p.name]) for p in spiking.populations)
         delayed = {p.name: p.delay for p in projections if p.delay}
-        effect = {"depth": depths[spiking.readout.name], "delayed": delayed}
+        effect = {"depth": max(depths[p.name] for p in spiking.readouts), "delayed": delayed}
         return Outcome(replace(state, spiking=spiking.with_parts(populations, projections)), effect)
 
 

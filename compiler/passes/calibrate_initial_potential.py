@@ -91,7 +91,7 @@ class CalibrateInitialPotential:
         encoded, _ = encode(program.input, samples.inputs)
         sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
-        for population in program.populations[:-1]:
+        for population in program.firing:
             simulator = PopulationSimulator(program, population)
             chunks = _chunked_input(program, population, simulator, sent, len(encoded))
             if population.name in rates and not population.gated:
@@ -125,7 +125,7 @@ class CalibrateInitialPotential:
 
 
 def _from_half_threshold(program: Program) -> Program:
-    for population in program.populations[:-1]:
+    for population in program.firing:
         assert population.threshold is not None
         if population.gated:
             continue
@@ -148,7 +148,7 @@ class Aim:
     def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
         """Mean activations in units of the clipping threshold: the rate that each activation should have."""
         names = names_in_aim(self.compiled, self.network)
-        firing = {p: names[p.activation] for p in spiking.populations[:-1] if p.activation in names}
+        firing = {p: names[p.activation] for p in spiking.firing if p.activation in names}
         totals = {p.name: np.zeros(p.shape) for p in firing}
         inputs = samples.as_float()
         for first in range(0, len(inputs), _EVALUATED_AT_ONCE):
@@ -157,11 +157,13 @@ class Aim:
                 totals[population.name] += total(values[name], axis=0)
         return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
 
-    def log_probabilities(self, samples: Samples) -> npt.NDArray[np.float64]:
-        """Logarithms of the class probabilities, (samples, classes)."""
+    def log_probabilities(self, samples: Samples) -> tuple[npt.NDArray[np.float64], ...]:
+        """Logarithms of the class probabilities, (samples, classes), of every result of the network."""
         parts = np.split(samples.as_float(), range(_EVALUATED_AT_ONCE, len(samples), _EVALUATED_AT_ONCE))
-        scores = [evaluate(self.network, part)[self.network.output].reshape(len(part), -1) for part in parts]
-        return _log_softmax(np.concatenate(scores).astype(np.float64))
+        results = self.network.results
+        values = [evaluate(self.network, part, frozenset(results)) for part in parts]
+        scores = (np.concatenate([v[name].reshape(len(v[name]), -1) for v in values]) for name in results)
+        return tuple(_log_softmax(each.astype(np.float64)) for each in scores)
 
 
 def aim_of(network: Network, context: Context) -> Aim:
@@ -201,17 +203,23 @@ def _same(received: LayerInput) -> LayerInput:
 
 
 def distance(
-    program: Program, spiking: level2.SpikingNetwork, wanted: npt.NDArray[np.float64], samples: Samples
+    program: Program, spiking: level2.SpikingNetwork, wanted: tuple[npt.NDArray[np.float64], ...], samples: Samples
 ) -> float:
-    """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's."""
+    """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's.
+
+    With several results it is the sum of theirs.
+    """
     from ...runtime.simulator import simulate
 
     encoded, _ = encode(program.input, samples.inputs)
-    scale = spiking.readout.integer_threshold
-    assert scale is not None, "quantize-weights sets the read-out's scale"
-    potentials = simulate(program, encoded).readout
-    given = _log_softmax(potentials / (float(scale.flat[0]) * program.timesteps))
-    return float(total(exp(wanted) * (wanted - given)) / len(wanted))
+    potentials = simulate(program, encoded).readouts
+    divergence = 0.0
+    for readout, aimed in zip(spiking.readouts, wanted, strict=True):
+        assert readout.integer_threshold is not None, "quantize-weights sets the read-out's scale"
+        scale = float(readout.integer_threshold.flat[0])
+        given = _log_softmax(potentials[readout.name] / (scale * program.timesteps))
+        divergence += float(total(exp(aimed) * (aimed - given)) / len(aimed))
+    return divergence
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

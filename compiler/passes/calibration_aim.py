@@ -29,7 +29,7 @@ def matching_aim(aim: Network, network: Network, file: str | Path | None = None)
     aim = recognised(aim)
     for place, (mine, other) in enumerate(zip_longest(_shapes(recognised(network)), _shapes(aim))):
         if mine != other:
-            what = f"value {place} (the input, then activations, then the output)"
+            what = f"value {place} (the input, then activations, then the results)"
             message = f"the aim is built differently: {what} has the shape {_told(other)}, here {_told(mine)}"
             raise refuse("E642", message, file=file, hint="give the network that this one was made from")
     return aim
@@ -64,7 +64,7 @@ def _shapes(network: Network) -> tuple[Shape, ...]:
         network.input_shape,
         network.integers or (),
         *(n.shape for n in _activations(network)),
-        network.shape(network.output),
+        *(network.shape(value) for value in network.results),
     )
 
 

@@ -39,6 +39,7 @@ from ..ir.composition import (
 )
 from ..ir.maxima import AnySpike, Taps
 from ..ir.network import Network, Node, Origin
+from ..ir.outputs import Outputs
 from ..ir.sparse_maps import TooLargeMap, channel_convolution, refuse_too_many, sum_of_sparse
 from ..ir.sparse_operator import SparseLinear
 from ..ir.spiking import (
@@ -80,25 +81,27 @@ class ComposeLinearMaps:
         origins = _Origins(network)
         populations: list[Population] = []
         projections: list[Projection] = []
+        taken: set[str] = set()
         refused: list[Diagnostic] = []
         for node in network.nodes:
-            if node.name in values:
+            if node.name in values or isinstance(node.operator, Outputs):
                 continue
             if isinstance(node.operator, op.QuantizeClip):
                 drive = _drive(node, [values[name] for name in node.inputs])
                 name = _unused_name(drive.layer or node.name, node.name, populations)
                 populations.append(_population(name, node, drive, context.timesteps, origins.until(node.name)))
                 values[node.name] = _source(name, node.shape)
-                projections += _collected(partial(_projections, populations[-1], drive), [], refused)
+                projections += _collected(partial(_projections, populations[-1], drive, taken), [], refused)
                 continue
             inputs = tuple(values[name] for name in node.inputs)
             # Behind what is refused, nothing is known but the shape: enough to look for further problems.
             unknown = _Affine((), np.zeros(node.shape))
             values[node.name] = _collected(partial(_apply, node, inputs), unknown, refused)
-        scores = values[network.output]
-        readout = _unused_name(scores.layer or "readout", "readout", populations)
-        populations.append(_readout(readout, network, scores, origins.of_readout(network.output)))
-        projections += _collected(partial(_projections, populations[-1], scores), [], refused)
+        for result in network.results:
+            scores = values[result]
+            name = _unused_name(scores.layer or "readout", "readout", populations)
+            populations.append(_readout(name, result, network.shape(result), scores, origins.of_readout(result)))
+            projections += _collected(partial(_projections, populations[-1], scores, taken), [], refused)
         if refused:
             raise UnusableInput(refused)
         spiking = SpikingNetwork(network.name, signal, tuple(populations), tuple(projections))
@@ -208,8 +211,7 @@ def _population(name: str, node: Node, drive: _Affine, timesteps: int, origins: 
     )
 
 
-def _readout(name: str, network: Network, scores: _Affine, origins: tuple[Origin, ...]) -> Population:
-    shape = network.shape(network.output)
+def _readout(name: str, result: str, shape: op.Shape, scores: _Affine, origins: tuple[Origin, ...]) -> Population:
     return Population(
         name=name,
         shape=shape,
@@ -217,7 +219,7 @@ def _readout(name: str, network: Network, scores: _Affine, origins: tuple[Origin
         initial_potential=np.zeros((1,) * len(shape)),
         bias=per_channel_if_possible(scores.constant),
         spike_value=1.0,
-        activation=network.output,
+        activation=result,
         origins=origins,
     )
 
@@ -231,7 +233,7 @@ def per_channel_if_possible(constant: op.FloatArray) -> op.FloatArray:
     return middle if is_even else constant
 
 
-def _projections(target: Population, drive: _Affine) -> list[Projection]:
+def _projections(target: Population, drive: _Affine, taken: set[str]) -> list[Projection]:
     merged: dict[tuple[object, ...], Projection] = {}
     for term in drive.terms:
         try:
@@ -244,12 +246,14 @@ def _projections(target: Population, drive: _Affine) -> list[Projection]:
             merged[key] = replace(merged[key], map=_sum_of_one_form(merged[key].map, linear, sources))
         else:
             merged[key] = Projection("", term.source, target.name, linear)
-    seen: dict[str, int] = {}
     named = []
     for projection in merged.values():
-        seen[projection.source] = seen.get(projection.source, 0) + 1
-        number = f".{seen[projection.source]}" if seen[projection.source] > 1 else ""
-        named.append(replace(projection, name=f"{projection.source}-to-{target.name}{number}"))
+        name, number = f"{projection.source}-to-{target.name}", 1
+        while name in taken:
+            number += 1
+            name = f"{projection.source}-to-{target.name}.{number}"
+        taken.add(name)
+        named.append(replace(projection, name=name))
     return named
 
 

@@ -40,7 +40,7 @@ def mean_square_activity(
     network: Network, spiking: SpikingNetwork, calibration: Samples | None
 ) -> dict[str, FloatArray]:
     """Per source channel: spike probability per step; for the input the mean square of its values."""
-    firing = spiking.populations[:-1]
+    firing = spiking.firing
     if calibration is None:
         rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE) for p in firing}
         low, high = spiking.input.integers or (0, 1)

@@ -64,7 +64,7 @@ class Apart:
 
 def calibration_messages(network: Network, spiking: SpikingNetwork, calibration: Samples) -> Messages:
     """What every source sends for the first samples of ``calibration``; ``spiking`` has its input's step."""
-    firing = spiking.populations[:-1]
+    firing = spiking.firing
     size = prod(spiking.input.shape) + sum(prod(p.shape) for p in firing)
     inputs = calibration.first(int(np.clip(_KEPT_VALUES // size, 1, _SAMPLES))).as_float()
     messages: Messages = {p.name: np.empty((len(inputs), *p.shape), dtype=np.float32) for p in firing}

@@ -9,6 +9,7 @@ of its whole window, T b, and its gate (see ``gates``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from ...runtime import program as level3
 from ...targets.records import dataclass
+from ..ir.network import Network
 from ..ir.operators import FloatArray
 from ..ir.spiking import (
     INPUT,
@@ -62,7 +64,8 @@ class FoldIntegers:
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),
-            score_unit=1 / (float(_scale(spiking.readout).flat[0]) * context.timesteps),
+            score_unit=None if state.network.outputs else _score_unit(spiking.readout, context),
+            outputs=tuple(_outputs(state.network, spiking, context)),
         )
         worst = {p.name: _worst_rounding(p, ungated.population(p.name), context) for p in spiking.populations}
         program = with_gates(ungated, context.target)
@@ -73,6 +76,16 @@ class FoldIntegers:
                 for p in program.pulses
             }
         return Outcome(replace(state, program=program), effect)
+
+
+def _outputs(network: Network, spiking: SpikingNetwork, context: Context) -> Iterator[level3.Output]:
+    readouts = {readout.activation: readout for readout in spiking.readouts}
+    for name, value in network.outputs:
+        yield level3.Output(name, readouts[value].name, _score_unit(readouts[value], context))
+
+
+def _score_unit(readout: Population, context: Context) -> float:
+    return 1 / (float(_scale(readout).flat[0]) * context.timesteps)
 
 
 def _scale(population: Population) -> FloatArray:

@@ -15,6 +15,7 @@ from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
 from ..ir.network import INPUT, Network, Node, evaluate
 from ..ir.operators import Offset, QuantizeClip, Reshape, Scale, Transpose
+from ..ir.outputs import Outputs
 from .contract import Compilation, Context, Outcome
 from .encode_input import input_range
 
@@ -25,7 +26,7 @@ _LINEAR = (Scale, Offset, Reshape, Transpose)
 
 @dataclass(frozen=True)
 class FreeEnds:
-    """u clip(round(x / u), -m, n) becomes x right behind the input, and as the last thing of the network."""
+    """u clip(round(x / u), -m, n) becomes x right behind the input, and as the last thing before a result."""
 
     name: str = "free-ends"
     preserves: bool = False
@@ -37,7 +38,7 @@ class FreeEnds:
         one from zero up is an activation.
         """
         network = state.network
-        found = (_first_quantiser(network, context), _last_quantiser(network))
+        found = (_first_quantiser(network, context), *(_last_quantiser(network, value) for value in network.results))
         quantisers = [each for each in dict.fromkeys(found) if each is not None and _loses_levels(each, context)]
         if not quantisers:
             return Outcome(state, {"freed": []})
@@ -80,10 +81,12 @@ def _first_quantiser(network: Network, context: Context) -> Node | None:
     return quantiser if is_inside else None
 
 
-def _last_quantiser(network: Network) -> Node | None:
-    """The two-sided quantiser with which ``network`` ends, but for linear maps."""
+def _last_quantiser(network: Network, result: str) -> Node | None:
+    """The two-sided quantiser with which ``network`` ends at ``result``, but for linear maps."""
     nodes = {node.name: node for node in network.nodes}
-    node = nodes.get(network.output)
+    if network.outputs and any(not isinstance(reader.operator, Outputs) for reader in network.consumers(result)):
+        return None
+    node = nodes.get(result)
     while node is not None and isinstance(node.operator, _LINEAR):
         if len(network.consumers(node.inputs[0])) > 1:
             return None

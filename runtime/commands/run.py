@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from ..execution import Execution
     from ..program import IntArray, Program
     from ..samples import Samples
-    from ..scores import FloatArray, FloatScores
 
-_LISTED_SCORES = 10
 BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2")
 
 _DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs and optional labels.")
@@ -68,7 +66,7 @@ def run(
     from ..backends import run_backend
     from ..program.artefact import write_file
     from ..program.storage import load_program
-    from ..scores import float_scores
+    from .output_scores import score_arrays, score_document, score_lines, scores_by_name
 
     settings = {name: value for name, value in (("batch", batch), ("threads", threads)) if value is not None}
     if settings and backend != "simulator":
@@ -78,16 +76,16 @@ def run(
     samples, encoded = load_encoded(program, data, limit)
     with progress_bar(f"running on {backend}") as progress:
         execution = run_backend(backend, program, encoded, progress=progress, settings=settings)
-    found = float_scores(program, execution) if scores == "float" else None
+    in_units = scores_by_name(program, execution) if scores == "float" else {}
     if output is not None:
         buffer = io.BytesIO()
-        arrays = {} if found is None else _arrays(found)
-        np.savez(buffer, predictions=execution.predictions, readout=execution.readout, **arrays)
+        np.savez(buffer, **score_arrays(program, execution, in_units))
         write_file(output, buffer.getvalue())
     document = _run_document(execution, samples)
-    if found is not None:
-        document |= {name: values.tolist() for name, values in _arrays(found).items()}
-    tell_json(document) if as_json else tell(*_run_lines(document), *_score_lines(found))
+    if as_json:
+        tell_json(document | score_document(program, execution, in_units))
+    else:
+        tell(*_run_lines(document), *score_lines(program, execution, in_units))
 
 
 @command()
@@ -170,23 +168,6 @@ def _run_document(execution: Execution, samples: Samples) -> dict[str, Any]:
         "steps": execution.steps,
         "seconds": round(execution.seconds, 3),
     }
-
-
-def _arrays(scores: FloatScores) -> dict[str, FloatArray]:
-    return {"scores": scores.values, **({} if scores.bound is None else {"score_bound": scores.bound})}
-
-
-def _score_lines(scores: FloatScores | None) -> list[str]:
-    if scores is None:
-        return []
-    low, high = scores.values.min(axis=0), scores.values.max(axis=0)
-    bounds = (
-        [""] * len(low) if scores.bound is None else [f", spikes put it off by {b:.4g} at most" for b in scores.bound]
-    )
-    listed = zip(low, high, bounds, strict=True)
-    lines = [f"score {place}: {a:.6g} to {b:.6g}{bound}" for place, (a, b, bound) in enumerate(listed)]
-    rest = len(lines) - _LISTED_SCORES
-    return lines[:_LISTED_SCORES] + ([f"and {rest} more, see --output"] if rest > 0 else [])
 
 
 def _run_lines(document: dict[str, Any]) -> list[str]:

@@ -79,7 +79,7 @@ def run_lava(
         recorded = collect(job)
     return Execution(
         backend="lava-stock" if stock else "lava",
-        readout=recorded.readout,
+        readouts=recorded.readouts,
         spike_counts=recorded.spike_counts,
         spike_trains=recorded.spike_trains if record else None,
         steps=program.steps(len(samples)),
@@ -147,7 +147,8 @@ def _sample_problems(program: Program, samples: IntArray) -> list[Diagnostic]:
 def build_process(program: Program, *, stock: bool = False, name: str | None = None) -> Any:
     """A ``CompiledNetwork``: ``program`` as one Lava process, to be wired into a Lava network in this interpreter.
 
-    Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape); with T = ``program.timesteps``
+    Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape), ``s_out_2`` and ``v_out_2`` of a
+    second read-out and so on; with T = ``program.timesteps``
     and P = ``program.window``, ``program.input.messages`` of sample n go in at time steps n*P + 1 .. n*P + T, and
     ``v_out`` is its result at time step n*P + depth + T and at no other. Run it with ``run_config()``. ``stock``: also
     refuse (E504, E505) what Lava's own models of Conv and Dense would compute wrongly.

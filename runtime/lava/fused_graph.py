@@ -18,10 +18,10 @@ from lava.proc.dense.process import Dense
 
 from ..program import INPUT, Program
 from .layout import Layout
-from .network.process import CompiledNetwork
+from .network.process import CompiledNetwork, readout_ports
 from .recording import Recording
 from .section.process import FusedPopulations
-from .sections import Section, available_cores, cut
+from .sections import Section, available_cores, cut_at_readouts
 from .synapses import PyConvExact, PyDenseExact
 
 LavaPort = Any
@@ -74,14 +74,13 @@ class SubFusedNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         entry = process.in_ports.a_in
         in_order = entry.transpose([2, 1, 0]) if layout.is_spatial(INPUT) else entry
         flat = in_order.reshape(new_shape=(1, layout.neurons(INPUT)))
-        sections = connect_sections(program, cut(program, 1, available_cores()), flat)
+        sections = connect_sections(program, cut_at_readouts(program, available_cores()), flat)
         for index, section in enumerate(sections):
             setattr(self, f"section{index:04d}", section)
-        for inner, outer in (
-            (sections[-1].readout_spikes, process.out_ports.s_out),
-            (sections[-1].readout_potential, process.out_ports.v_out),
-        ):
-            name = program.readout.name
-            shaped = inner.reshape(new_shape=layout.port_shape(name))
-            in_order = shaped.transpose([2, 1, 0]) if layout.is_spatial(name) else shaped
-            in_order.reshape(new_shape=program.readout.shape).connect(outer)
+        readouts = program.readouts
+        for number, (readout, section) in enumerate(zip(readouts, sections[-len(readouts) :], strict=True), start=1):
+            ports = (section.readout_spikes, section.readout_potential)
+            for inner, name in zip(ports, readout_ports(number), strict=True):
+                shaped = inner.reshape(new_shape=layout.port_shape(readout.name))
+                in_order = shaped.transpose([2, 1, 0]) if layout.is_spatial(readout.name) else shaped
+                in_order.reshape(new_shape=readout.shape).connect(getattr(process.out_ports, name))

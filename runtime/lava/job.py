@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
-from ..program import IntArray, Program
+from ..program import IntArray, Population, Program
 from .encoding import smallest_integers
 from .layout import Layout
 from .recording import Recording, read_counts, read_potentials, read_trains
@@ -54,10 +54,13 @@ class Job:
 
     def finished_samples(self) -> int:
         """Samples whose result is already written."""
-        potentials = self.recordings[self.program.readout.name].potentials
+        return min(self._read_out(population) for population in self.program.readouts)
+
+    def _read_out(self, population: Population) -> int:
+        potentials = self.recordings[population.name].potentials
         if potentials is None or not potentials.exists():
             return 0
-        return potentials.stat().st_size // (8 * self.program.readout.neurons)
+        return potentials.stat().st_size // (8 * population.neurons)
 
 
 def prepare_job(
@@ -96,7 +99,7 @@ def load_job(directory: Path) -> Job:
 class Recorded:
     """What a finished job recorded, in program order; see ``Execution``."""
 
-    readout: IntArray
+    readouts: dict[str, IntArray]
     spike_counts: dict[str, int]
     spike_trains: dict[str, npt.NDArray[np.uint8]]
 
@@ -104,10 +107,11 @@ class Recorded:
 def collect(job: Job) -> Recorded:
     """Read what the populations of a finished ``job`` wrote."""
     layout = Layout.of(job.program)
-    readout = job.program.readout
-    potentials = read_potentials(job.recordings[readout.name], readout.neurons)
     return Recorded(
-        readout=layout.from_port(readout.name, potentials),
+        readouts={
+            p.name: layout.from_port(p.name, read_potentials(job.recordings[p.name], p.neurons))
+            for p in job.program.readouts
+        },
         spike_counts={
             name: int(read_counts(recording).sum()) for name, recording in job.recordings.items() if recording.counts
         },

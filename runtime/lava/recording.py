@@ -37,7 +37,7 @@ class Recording:
     def of(
         cls, program: Program, population: Population, samples: int, stem: Path, *, lanes: int = 1, trains: bool
     ) -> Recording:
-        """What ``population`` writes to files named ``stem``: counts, trains if asked, the read-out's potentials."""
+        """What ``population`` writes to files named ``stem``: counts, trains if asked, a read-out's potentials."""
         spiking = population.threshold is not None
         return cls(
             depth=population.depth,
@@ -48,7 +48,7 @@ class Recording:
             lanes=lanes,
             trains=stem.with_suffix(".trains") if spiking and trains else None,
             counts=stem.with_suffix(".counts") if spiking else None,
-            potentials=stem.with_suffix(".potentials") if population is program.readout else None,
+            potentials=stem.with_suffix(".potentials") if not spiking else None,
         )
 
 

@@ -65,6 +65,13 @@ def cut(program: Program, lanes: int, cores: int) -> tuple[Section, ...]:
     return sections_of(program, _best_cut(_costs(program), lanes, cores)[1])
 
 
+def cut_at_readouts(program: Program, cores: int) -> tuple[Section, ...]:
+    """Sections for one lane of which the last ones end with a read-out each: what a section sends is its last's."""
+    if len(program.readouts) == 1:
+        return cut(program, 1, cores)
+    return sections_of(program, (len(program.firing) + 1, *(1,) * (len(program.readouts) - 1)))
+
+
 def sections_of(program: Program, sizes: Sequence[int]) -> tuple[Section, ...]:
     """Sections of as many populations as ``sizes`` says, in program order, with the bus between them."""
     names = [p.name for p in program.populations]

@@ -12,6 +12,7 @@ from .program import (
     DenseSynapses,
     InputEncoding,
     IntArray,
+    Output,
     Population,
     Program,
     Projection,
@@ -21,11 +22,13 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit")
+_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit", "outputs")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
-_DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", "score_unit", "input", *_PARTS)
+_SCORES = ("score_unit", "outputs")
+_DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", *_SCORES, "input", *_PARTS)
+_OUTPUT = ("name", "readout", "score_unit")
 _INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers", "spread")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
@@ -49,7 +52,9 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
         "schedule": program.schedule,
         "timesteps": program.timesteps,
         "state": {"minimum": program.state_minimum, "maximum": program.state_maximum},
-        **({} if program.score_unit is None else {"score_unit": program.score_unit.hex()}),
+        **_unit_document(program.score_unit),
+        # Left out where there is one, which is that of the only read-out.
+        **({"outputs": [_output_document(output) for output in program.outputs]} if program.outputs else {}),
         "input": {
             "sample_shape": list(encoding.sample_shape),
             "axes": list(encoding.axes),
@@ -100,6 +105,14 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
         # Left out for the plain neuron, so that its programs keep the bytes they had before there were others.
         **({} if program.neuron == PLAIN_IF else {"neuron": _neuron_document(program.neuron)}),
     }
+
+
+def _output_document(output: Output) -> dict[str, Any]:
+    return {"name": output.name, "readout": output.readout, **_unit_document(output.score_unit)}
+
+
+def _unit_document(unit: float | None) -> dict[str, str]:
+    return {} if unit is None else {"score_unit": unit.hex()}
 
 
 def _neuron_document(neuron: NeuronModel) -> dict[str, Any]:
@@ -194,7 +207,11 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             for p in _records(document["pulses"], _PULSE)
         ),
         neuron=_neuron(document["neuron"]) if "neuron" in document else PLAIN_IF,
-        score_unit=_unit(document["score_unit"]) if "score_unit" in document else None,
+        score_unit=_unit(document),
+        outputs=tuple(
+            Output(_text(o["name"]), _text(o["readout"]), _unit(o))
+            for o in _records(document.get("outputs", []), _OUTPUT)
+        ),
     )
 
 
@@ -281,8 +298,10 @@ def _float(value: Any) -> float:
     return float.fromhex(_text(value))
 
 
-def _unit(value: Any) -> float:
-    unit = _float(value)
+def _unit(record: dict[str, Any]) -> float | None:
+    if "score_unit" not in record:
+        return None
+    unit = _float(record["score_unit"])
     if not 0 < unit < float("inf"):
         raise ValueError(f"a score cannot be counted in units of {unit}")
     return unit

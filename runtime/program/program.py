@@ -81,7 +81,7 @@ class Population:
 
     with v = ``initial_potential`` at the first step of each sample's window. ``threshold``,
     ``initial_potential`` and ``bias`` are integers that broadcast to ``shape``. ``threshold`` None is a read-out:
-    it integrates and never fires, and its potential after T steps is the result.
+    it integrates and never fires, and its potential after T steps is a result.
     ``depth`` k places the window of sample n at steps n*P + k + 1 .. n*P + k + P, with P = ``Program.window``.
     Its sources' spikes arrive at the window's first T steps. A ``gated`` population is kept below threshold while it
     integrates them and fires in the T steps after that; any other fires as it integrates.
@@ -165,15 +165,29 @@ class InputEncoding:
         return self.minimum * times, self.maximum * times
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One of several outputs: its ``name`` in the model, and the population that is its ``readout``.
+
+    ``score_unit`` is that of its scores, see ``Program``. Outputs with the same scores share a read-out.
+    """
+
+    name: str
+    readout: str
+    score_unit: float | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A spiking network in chip integers. Populations are in topological order; the last one is the read-out.
+    """A spiking network in chip integers. Populations are in topological order; read-outs, one or more, are the last.
 
     ``state_minimum`` and ``state_maximum`` bound the saturating membrane potential, in weight units.
     ``schedule`` is ``pipelined`` where no population is gated, ``exact`` where every population is whose count could
     depend on the timing of spikes, else ``mixed``. ``target`` names the chip description it was compiled for.
     ``neuron`` is the model of every firing population; any but ``PLAIN_IF`` needs the schedule ``pipelined``.
     ``score_unit`` times a read-out's final potential is the score as the float network gives it; None where unknown.
+    Where the program was compiled for several ``outputs``, they are listed, each with its own unit, in the order that
+    they were named in; labels refer to the first.
     """
 
     name: str
@@ -188,16 +202,32 @@ class Program:
     pulses: tuple[Pulse, ...] = ()
     neuron: NeuronModel = PLAIN_IF
     score_unit: float | None = None
+    outputs: tuple[Output, ...] = ()
+
+    @property
+    def firing(self) -> tuple[Population, ...]:
+        """The populations that fire: all but the read-outs."""
+        return tuple(p for p in self.populations if p.threshold is not None)
+
+    @property
+    def readouts(self) -> tuple[Population, ...]:
+        """The populations whose final potentials are the results."""
+        return tuple(p for p in self.populations if p.threshold is None)
 
     @property
     def readout(self) -> Population:
-        """The population whose final potential is the result."""
-        return self.populations[-1]
+        """The first read-out: labels and predictions refer to it."""
+        return self.readouts[0]
+
+    @property
+    def named_outputs(self) -> tuple[Output, ...]:
+        """Its outputs; a single one is called as its read-out."""
+        return self.outputs or (Output(self.readout.name, self.readout.name, self.score_unit),)
 
     @property
     def depth(self) -> int:
-        """Steps from the input to the read-out's window."""
-        return self.readout.depth
+        """Steps from the input to the window of the last read-out."""
+        return max(p.depth for p in self.readouts)
 
     @property
     def window(self) -> int:
@@ -226,7 +256,7 @@ class Program:
 
     @property
     def latency(self) -> int:
-        """Steps from a sample's first input to its read-out: depth + first passes + T."""
+        """Steps from a sample's first input to its last read-out: depth + first passes + T."""
         return self.depth + self.first_pass_steps + self.timesteps
 
     def steps(self, samples: int) -> int:
@@ -262,10 +292,9 @@ class Program:
 
 
 def latency_with_gates(program: Program, gates: frozenset[str]) -> int:
-    """Steps from a sample's first input to its read-out if just the populations in ``gates`` were gated."""
+    """Steps from a sample's first input to its last read-out if just the populations in ``gates`` were gated."""
     sends_after = {INPUT: 0}
-    depth = 0
     for population in program.populations:
         depth = 1 + max(sends_after[p.source] for p in program.incoming(population.name))
         sends_after[population.name] = depth + (program.timesteps if population.name in gates else 0)
-    return depth + program.timesteps
+    return max(sends_after[p.name] for p in program.readouts) + program.timesteps

@@ -73,13 +73,14 @@ def _contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
     yield from _input_contradictions(program)
     reached = {projection.target for projection in program.projections}
     read = {projection.source for projection in program.projections}
-    for position, population in enumerate(program.populations):
+    for population in program.populations:
         if population.name not in reached:
             yield population.name, "no projection reaches the population"
-        if population.name not in read and position < len(names) - 1:
-            # Its window may end after the read-out's, so that one backend would see more of it than another.
+        if population.name not in read and population.threshold is not None:
+            # Its window may end after the read-outs', so that one backend would see more of it than another.
             yield population.name, "no projection leaves the population, so it cannot matter"
-        yield from _population_contradictions(population, is_last=position == len(names) - 1)
+        yield from _population_contradictions(population)
+    yield from _readout_contradictions(program, read)
     for projection in program.projections:
         yield from _projection_contradictions(program, projection, names)
     for pulse in program.pulses:
@@ -93,6 +94,7 @@ def _name_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         "population": [p.name for p in program.populations],
         "projection": [p.name for p in program.projections],
         "pulse": [p.name for p in program.pulses],
+        "output": [o.name for o in program.outputs],
     }
     for kind, names in kinds.items():
         for name in sorted(name for name, times in Counter(names).items() if times > 1):
@@ -151,7 +153,25 @@ def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} does not fit 32 bits"
 
 
-def _population_contradictions(population: Population, is_last: bool) -> Iterator[tuple[str | None, str]]:
+def _readout_contradictions(program: Program, read: set[str]) -> Iterator[tuple[str | None, str]]:
+    readouts = tuple(p.name for p in program.readouts)
+    if not readouts or program.populations != (*program.firing, *program.readouts):
+        yield program.populations[-1].name, "the last populations, and no others, are read-outs without a threshold"
+    for name in readouts:
+        if name in read:
+            yield name, "a projection leaves the read-out, which never fires"
+    outputs = program.outputs
+    if not outputs and len(readouts) > 1:
+        yield None, f"the program has {len(readouts)} read-outs and does not say which outputs they are"
+    if not outputs:
+        return
+    if len(outputs) == 1 or program.score_unit is not None:
+        yield None, "outputs are listed, each with its unit, where there are several, and only there"
+    if tuple(dict.fromkeys(output.readout for output in outputs)) != readouts:
+        yield None, "the read-outs are not those of the outputs, in their order"
+
+
+def _population_contradictions(population: Population) -> Iterator[tuple[str | None, str]]:
     if not _is_shape(population.shape):
         yield population.name, f"shape {population.shape} is not one of 1 to {MAXIMUM_NEURONS} neurons"
         return
@@ -159,8 +179,6 @@ def _population_contradictions(population: Population, is_last: bool) -> Iterato
         yield population.name, "the read-out is gated, but it never fires"
     if population.gated and population.bias.any():
         yield population.name, "a gated population has a bias, which would act while it fires"
-    if (population.threshold is None) != is_last:
-        yield population.name, "the last population, and no other, is the read-out without a threshold"
     if population.threshold is not None and int(population.threshold.min(initial=1)) < 1:
         yield population.name, f"threshold {int(population.threshold.min())} is below 1"
     for title, values in (

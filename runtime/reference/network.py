@@ -32,7 +32,7 @@ def run_reference(
             progress(step, steps)
     return Execution(
         backend="reference",
-        readout=machine.readout,
+        readouts=machine.readouts,
         spike_counts={name: int(train.sum()) for name, train in machine.trains.items()},
         spike_trains=machine.trains if record else None,
         steps=steps,
@@ -54,7 +54,7 @@ class _Machine:
             for p in program.populations
             if p.threshold is not None
         }
-        self.readout = np.zeros((len(samples), program.readout.neurons), dtype=np.int64)
+        self.readouts = {p.name: np.zeros((len(samples), p.neurons), dtype=np.int64) for p in program.readouts}
 
     def advance(self, step: int) -> None:
         sent = {INPUT: self._graded_input(step)}
@@ -89,7 +89,7 @@ class _Machine:
         if population.threshold is not None:
             self.trains[population.name][sample, step_of_train] = (sent > 0).ravel()
         elif step_of_train == self.program.timesteps - 1:
-            self.readout[sample] = neurons.potential.ravel()
+            self.readouts[population.name][sample] = neurons.potential.ravel()
         return sent
 
 

@@ -15,9 +15,9 @@ from ..program import IntArray, Program
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkResult:
-    """What some samples gave: read-out (n, outputs), spikes per population, and their trains (n, T, neurons)."""
+    """What some samples gave: read-outs (n, neurons), spikes per population, and their trains (n, T, neurons)."""
 
-    readout: IntArray
+    readouts: dict[str, IntArray]
     spike_counts: dict[str, int]
     spike_trains: dict[str, SpikeTrains]
 
@@ -35,14 +35,17 @@ def joined_results(
     program: Program, parts: Sequence[ChunkResult], samples: int, *, record: bool, seconds: float
 ) -> Execution:
     """The run of all ``samples``, in order, from its ``parts``."""
-    spiking = program.populations[:-1]
+    spiking = program.firing
 
     def recorded(name: str, neurons: int) -> SpikeTrains:
         return _concatenated([p.spike_trains[name] for p in parts], (0, program.timesteps, neurons), np.uint8)
 
     return Execution(
         backend="simulator",
-        readout=_concatenated([p.readout for p in parts], (0, program.readout.neurons), np.int64),
+        readouts={
+            p.name: _concatenated([part.readouts[p.name] for part in parts], (0, p.neurons), np.int64)
+            for p in program.readouts
+        },
         spike_counts={p.name: sum(part.spike_counts[p.name] for part in parts) for p in spiking},
         spike_trains={p.name: recorded(p.name, p.neurons) for p in spiking} if record else None,
         steps=program.steps(samples),

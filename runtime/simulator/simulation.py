@@ -144,6 +144,7 @@ class ProcessorSimulator:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
         timesteps = self._program.timesteps
         sent = {INPUT: encoded_input(self._program.input, samples, timesteps)}
+        readouts: dict[str, IntArray] = {}
         counts: dict[str, int] = {}
         trains: dict[str, SpikeTrains] = {}
         for layer in self._layers:
@@ -152,7 +153,8 @@ class ProcessorSimulator:
             for source in [s for s in sent if self._last_reader.get(s) == name]:
                 del sent[source]
             if layer.population.threshold is None:
-                return ChunkResult(integrate(layer, received), counts, trains)
+                readouts[name] = integrate(layer, received)
+                continue
             if layer.by_counts:
                 spikes = Sent(timesteps, counts=count(layer, received))
             else:
@@ -162,4 +164,4 @@ class ProcessorSimulator:
                 trains[name] = spikes.recorded
             if name in self._last_reader:
                 sent[name] = spikes
-        raise AssertionError("a sound program ends with its read-out")
+        return ChunkResult(readouts, counts, trains)

@@ -205,7 +205,7 @@ def run_sections(program: Program, samples: IntArray, sizes: list[int], lanes: i
             bus = section.send() if section is not sections[-1] else bus
     recorded = collect(job)
     steps = program.steps(len(samples))
-    return Execution("fused", recorded.readout, recorded.spike_counts, recorded.spike_trains, steps, 0.0)
+    return Execution("fused", recorded.readouts, recorded.spike_counts, recorded.spike_trains, steps, 0.0)
 
 
 @settings(deadline=None, max_examples=40)
@@ -265,7 +265,7 @@ def test_several_sections_on_lava(tmp_path: Path) -> None:
     job = prepare_job(tmp_path, program, inputs, record=True, sections=sections, lanes=2)
     run_guarded(job, 120.0)
     recorded = collect(job)
-    np.testing.assert_array_equal(recorded.readout, expected.readout)
+    np.testing.assert_equal(recorded.readouts, expected.readouts)
     assert recorded.spike_counts == expected.spike_counts
     assert expected.spike_trains is not None
     for layer, trains in expected.spike_trains.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,15 +140,15 @@ class Draft:
         """Shape per sample as the graph stores it."""
         return (*shape[1:], shape[0]) if self.last else shape
 
-    def model(self, source: Value, result: Value, stored_result: tuple[int, ...]) -> onnx.ModelProto:
+    def model(self, source: Value, results: Sequence[Value]) -> onnx.ModelProto:
         """The finished model."""
         batch: int | str = self.batch or self.choices.pick(("N", "batch_size", "unk__1"))
         listed = self.opset < 9 or self.choices.chance(0.05)
         inputs = [self._info(source.name, [batch, *self.stored_shape(source.shape)])]
         if listed:
             inputs += [onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in self.tensors]
-        output = self._info(result.name, [batch, *stored_result])
-        graph = onnx.helper.make_graph(self.nodes, "fuzz", inputs, [output], self.tensors)
+        outputs = [self._info(result.name, [batch, *self.stored_shape(result.shape)]) for result in results]
+        graph = onnx.helper.make_graph(self.nodes, "fuzz", inputs, outputs, self.tensors)
         imports = [onnx.helper.make_opsetid("", self.opset)]
         version = max(3 if listed else 4, onnx.helper.find_min_ir_version_for(imports))
         return onnx.helper.make_model(graph, ir_version=version, opset_imports=imports, producer_name="fuzz")

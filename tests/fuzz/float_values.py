@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ _ALL_MAPS: _Places = (slice(None), slice(None))
 
 
 def by_runtime(model: bytes, samples: Array) -> Array | None:
-    """Result of ONNX Runtime; None where it does not take the file."""
+    """Results of ONNX Runtime, side by side; None where it does not take the file."""
     import onnxruntime
 
     proto = onnx.load_model_from_string(model)
@@ -32,10 +32,17 @@ def by_runtime(model: bytes, samples: Array) -> Array | None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        (result,) = session.run(None, {session.get_inputs()[0].name: samples})
+        results = session.run(None, {session.get_inputs()[0].name: samples})
     except Exception:  # its errors derive from no common class; the evaluator then decides
         return None
-    return np.asarray(result)
+    return _side_by_side(results)
+
+
+def _side_by_side(results: Sequence[Array]) -> Array:
+    """The only result, or several, flat, one after the other."""
+    if len(results) == 1:
+        return np.asarray(results[0])
+    return np.concatenate([np.reshape(each, (len(each), -1)) for each in results], axis=1)
 
 
 class Pad(OpRun):
@@ -155,7 +162,7 @@ class DequantizeLinear(OpRun):
 
 
 def by_evaluator(model: bytes, samples: Array) -> Array | None:
-    """Result of ONNX's reference evaluator; None where it fails, or is known to compute something else."""
+    """Results of ONNX's reference evaluator, side by side; None where it fails, or is known to compute other things."""
     proto = onnx.load_model_from_string(model)
     if any(_is_misjudged(node) for node in proto.graph.node):
         return None
@@ -165,10 +172,10 @@ def by_evaluator(model: bytes, samples: Array) -> Array | None:
     ours = [AveragePool, MaxPool, BatchNormalization, *pairs, *([Pad] if _pads_with_zeros(proto) else [])]
     try:
         with np.errstate(all="ignore"):
-            (result,) = onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples})
+            results = list(onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples}))
     except Exception:  # it raises whatever its operators raise
         return None
-    return np.asarray(result)
+    return _side_by_side(results)
 
 
 def _is_misjudged(node: onnx.NodeProto) -> bool:

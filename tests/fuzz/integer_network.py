@@ -22,10 +22,10 @@ from spikec.runtime.program import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped:
-    """Spikes (N, T, neurons) of each firing population, read-out (N, outputs), least and largest u of each."""
+    """Spikes (N, T, neurons) of each firing population, read-outs (N, neurons), least and largest u of each."""
 
     trains: dict[str, IntArray]
-    readout: IntArray
+    readouts: dict[str, IntArray]
     extremes: dict[str, tuple[int, int]]
 
 
@@ -37,9 +37,9 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
     sent: dict[str, dict[int, IntArray]] = {name: {} for name in silence}
     sent[INPUT] = _graded(program, samples)
     potential = {p.name: np.zeros_like(silence[p.name]) for p in program.populations}
-    trains = {p.name: np.zeros((count, timesteps, p.neurons), np.int64) for p in program.populations}
+    trains = {p.name: np.zeros((count, timesteps, p.neurons), np.int64) for p in program.firing}
     reached: dict[str, list[int]] = {p.name: [] for p in program.populations}
-    readout = np.zeros((count, program.readout.neurons), np.int64)
+    readouts: dict[str, IntArray] = {}
     for step in range(1, program.latency + 1):
         for population in program.populations:
             name, since = population.name, step - population.depth
@@ -64,15 +64,18 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
             if population.threshold is None:
                 potential[name] = u
                 if since == timesteps:
-                    readout[:] = u.reshape(count, -1)
+                    readouts[name] = u.reshape(count, -1)
                 continue
             spikes = np.where(u >= population.threshold, 1, 0)
             potential[name] = u - spikes * population.threshold
             sent[name][step] = spikes
             if 0 < since - start <= timesteps:
                 trains[name][:, since - start - 1] = spikes.reshape(count, -1)
-    del trains[program.readout.name]
-    return Stepped(trains, readout, {name: (min(r), max(r)) for name, r in reached.items()})
+    return Stepped(
+        trains,
+        {p.name: readouts[p.name] for p in program.readouts},
+        {name: (min(r), max(r)) for name, r in reached.items()},
+    )
 
 
 def _graded(program: Program, samples: IntArray) -> dict[int, IntArray]:

@@ -30,7 +30,7 @@ from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
 from .choices import Array, Choices
 from .float_values import by_evaluator, by_runtime, differs
-from .integer_network import quantised_counts, step_through
+from .integer_network import Stepped, quantised_counts, step_through
 from .networks import DrawnNetwork, NetworkSettings, drawn_network
 from .verdict import Verdict
 
@@ -72,6 +72,7 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
         calibration=Samples(drawn.samples.astype(np.float32), None) if calibrated else None,
         weight_bits=choices.pick((None, None, None, 3)),
         iterations=1,
+        output=drawn.outputs or None,
     )
 
 
@@ -96,7 +97,7 @@ def _is_proper(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
         return _gives_its_input(drawn)
     if "for every input" not in diagnostic.message or diagnostic.place is None:
         return False
-    network, _ = read_onnx(drawn.model)
+    network, _ = read_onnx(drawn.model, output=drawn.outputs or None)
     samples = 100 * np.random.default_rng(0).normal(size=(50, *network.input_shape))
     layer = str(diagnostic.place.layer)
     values = evaluate(network, samples, frozenset((layer,)))[layer]
@@ -111,7 +112,7 @@ def _gives_its_input(drawn: DrawnNetwork) -> bool:
 
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
-    network, remarks = read_onnx(drawn.model)
+    network, remarks = read_onnx(drawn.model, output=drawn.outputs or None)
     dropped = any(remark.code in _DROPPED for remark in remarks)
     note = _compare_order(drawn, network) if dropped else _compare_floats(drawn, network)
     _compare_recognised(network, drawn.samples.astype(np.float64))
@@ -131,15 +132,15 @@ def _compare_floats(drawn: DrawnNetwork, network: Network) -> str:
     tolerance = _FLOAT32 if drawn.samples.dtype == np.float32 else _FLOAT64
     found = evaluate(network, drawn.samples)[network.output]
     expected = by_runtime(drawn.model, drawn.samples)
-    if expected is not None and not differs(found, expected, tolerance):
+    if expected is not None and not _differs(network, found, expected, tolerance):
         return "agrees"
     second = by_evaluator(drawn.model, drawn.samples)
-    if second is not None and not differs(found, second, tolerance):
+    if second is not None and not _differs(network, found, second, tolerance):
         return "agrees with the evaluator alone" if expected is not None else "agrees"
     judge = expected if second is None else second
     if judge is None:
         return "agrees, floats not judged"
-    error = differs(found, judge, tolerance)
+    error = _differs(network, found, judge, tolerance)
     if _flips(network, drawn.samples, error, judge):
         return "agrees but for a flipped level"
     raise DisagreementError(f"float level is off by {error:.2g} of its range")
@@ -153,6 +154,12 @@ def _compare_order(drawn: DrawnNetwork, network: Network) -> str:
         return "agrees, floats not judged"
     found = evaluate(network, drawn.samples)[network.output].reshape(len(drawn.samples), -1)
     expected = judge.reshape(found.shape).astype(np.float64)
+    for part in _parts(network):
+        _compare_order_of_one(found[:, part], expected[:, part])
+    return "agrees in order"
+
+
+def _compare_order_of_one(found: Array, expected: Array) -> None:
     if found.shape[1] == 1:
         found, expected = found.reshape(1, -1), expected.reshape(1, -1)
     sorted_by_ours = np.take_along_axis(expected, np.argsort(found, axis=1, kind="stable"), axis=1)
@@ -160,7 +167,23 @@ def _compare_order(drawn: DrawnNetwork, network: Network) -> str:
     drop = float(np.nanmax(reached - sorted_by_ours, initial=0.0))
     if drop > 1e-4 * max(1.0, float(np.nanmax(np.abs(expected), initial=0.0))):
         raise DisagreementError(f"scores whose end was left out are in another order, by {drop:.2g}")
-    return "agrees in order"
+
+
+def _parts(network: Network) -> Iterator[slice]:
+    """Where each output is among all of them, side by side."""
+    first = 0
+    for value in [value for _, value in network.outputs] or [network.output]:
+        size = int(np.prod(network.shape(value)))
+        yield slice(first, first + size)
+        first += size
+
+
+def _differs(network: Network, found: Array, expected: Array, tolerance: float) -> Any:
+    """Largest of the differences of each output as a share of its own range."""
+    if found.size != expected.size or not network.outputs:
+        return differs(found, expected, tolerance)
+    mine, other = (values.reshape(len(found), -1) for values in (found, expected))
+    return max(differs(mine[:, part], other[:, part], tolerance) for part in _parts(network))
 
 
 def _flips(network: Network, samples: Array, error: float, judge: Array) -> bool:
@@ -190,8 +213,9 @@ def _compare_rates(built: Built, samples: Array) -> None:
     stages = built.pipeline.stages
     network, spiking = stages["expand-maxima"].network, stages["balance-thresholds"].spiking
     assert spiking is not None
-    found = evaluate_rates(spiking, samples)[spiking.readout.name]
-    expected = evaluate(network, samples)[network.output]
+    rates, values = evaluate_rates(spiking, samples), evaluate(network, samples, frozenset(network.results))
+    found = np.concatenate([rates[p.name].reshape(len(samples), -1) for p in spiking.readouts], axis=1)
+    expected = np.concatenate([values[name].reshape(len(samples), -1) for name in network.results], axis=1)
     error = differs(found, expected, 1e-5)
     if error and not _flips(network, samples, error, found):
         raise DisagreementError(f"rates of the spiking network are off by {error:.2g} of the range")
@@ -219,8 +243,8 @@ def _compare_spikes(built: Built, drawn: DrawnNetwork, encoded: IntArray, *, lav
     stepped = step_through(program, encoded)
     executions = [run_reference(program, encoded[:2], record=True)]
     for name, simulated in _simulations(program, encoded):
-        _compare_with_stepper(program, simulated, stepped.trains, stepped.readout, name)
-    _compare_with_stepper(program, executions[0], stepped.trains, stepped.readout, "reference")
+        _compare_with_stepper(program, simulated, stepped, name)
+    _compare_with_stepper(program, executions[0], stepped, "reference")
     if lava:
         executions.append(run_lava(program, encoded[:2], record=True))
         difference = compare(program, executions).first_difference
@@ -228,7 +252,7 @@ def _compare_spikes(built: Built, drawn: DrawnNetwork, encoded: IntArray, *, lav
             raise DisagreementError(f"Lava differs: {difference}")
     if program.schedule == "exact":
         for layer, counts in quantised_counts(program, encoded).items():
-            spiked = stepped.trains[layer].sum(axis=1) if layer in stepped.trains else stepped.readout
+            spiked = stepped.trains[layer].sum(axis=1) if layer in stepped.trains else stepped.readouts[layer]
             if not np.array_equal(spiked, counts.reshape(spiked.shape)):
                 raise DisagreementError(f"exact counts of '{layer}' are not those of the integer network")
         _compare_counted_maxima(built, stepped.trains, drawn.samples.astype(np.float64))
@@ -242,7 +266,7 @@ def _compare_counted_maxima(built: Built, trains: dict[str, IntArray], samples: 
     if any((rates * timesteps % 1).any() for rates in folded.values()):
         return  # A constant of its own levels that no count of T steps is.
     values: dict[str, Array] = {"input": np.zeros((len(samples), *network.input_shape))}
-    for population in built.spiking.populations[:-1]:
+    for population in built.spiking.firing:
         rates = trains[population.name].sum(axis=1).reshape(-1, *population.shape) / timesteps
         values[population.activation] = (rates + folded[population.name]) * population.spike_value
     for node in network.nodes:
@@ -263,7 +287,7 @@ def _folded_rates(built: Built, samples: Array) -> dict[str, Array]:
     assert before is not None
     assert after is not None
     sent, left = evaluate_rates(before, samples), evaluate_rates(after, samples)
-    channels = {p.name: (0, *range(2, len(p.shape) + 1)) for p in before.populations[:-1]}
+    channels = {p.name: (0, *range(2, len(p.shape) + 1)) for p in before.firing}
     return {
         name: np.where(left[name].any(axis=axes, keepdims=True), 0.0, sent[name]) for name, axes in channels.items()
     }
@@ -290,17 +314,14 @@ def _simulations(program: Program, encoded: IntArray) -> Iterator[tuple[str, Exe
         yield "simulator with compiled loops", simulate(program, encoded, record=True)
 
 
-def _compare_with_stepper(
-    program: Program, execution: Execution, trains: dict[str, IntArray], readout: IntArray, name: str
-) -> None:
-    stepped = Execution("stepper", readout, {}, {n: t.astype(np.uint8) for n, t in trains.items()}, 0, 0.0)
+def _compare_with_stepper(program: Program, execution: Execution, stepped: Stepped, name: str) -> None:
     count = len(execution.readout)
-    stepped = replace(
-        stepped, readout=readout[:count], spike_trains={n: t[:count] for n, t in (stepped.spike_trains or {}).items()}
-    )
-    difference = compare(program, [stepped, replace(execution, backend=name)]).first_difference
+    readouts = {layer: potentials[:count] for layer, potentials in stepped.readouts.items()}
+    trains = {layer: train[:count].astype(np.uint8) for layer, train in stepped.trains.items()}
+    expected = Execution("stepper", readouts, {}, trains, 0, 0.0)
+    difference = compare(program, [expected, replace(execution, backend=name)]).first_difference
     if difference is not None:
         raise DisagreementError(f"{name} differs from the stepper: {difference}")
-    for layer, train in trains.items():
-        if count == len(readout) and execution.spike_counts[layer] != int(train.sum()):
+    for layer, train in stepped.trains.items():
+        if count == len(train) and execution.spike_counts[layer] != int(train.sum()):
             raise DisagreementError(f"{name} counts {execution.spike_counts[layer]} spikes of '{layer}'")

@@ -54,6 +54,8 @@ class DrawnNetwork:
     expressible: bool
     """Whether a spiking network computes it, so that a refusal is a fault."""
     decisions: tuple[int, ...]
+    outputs: tuple[str, ...] = ()
+    """Names of its outputs, where it has several."""
 
 
 def drawn_network(number: int, settings: NetworkSettings, replayed: Sequence[int] | None = None) -> DrawnNetwork:
@@ -67,7 +69,8 @@ def drawn_network(number: int, settings: NetworkSettings, replayed: Sequence[int
     source = Value(choices.pick(("x", "input", "input.1", "serving_default_x:0")), shape)
     growth = _Growth(draft, relu=choices.chance(0.15), odd=settings.oddities and choices.chance(0.08))
     result = growth.grown(source)
-    model = draft.model(source, result, draft.stored_shape(result.shape))
+    results = (result, *_further_results(growth.passed, result, Choices(f"outputs {settings.seed} {number}")))
+    model = draft.model(source, results)
     samples = _samples(choices, (batch or 3, *draft.stored_shape(shape)))
     content = model.SerializeToString(deterministic=True)
     return DrawnNetwork(
@@ -77,7 +80,18 @@ def drawn_network(number: int, settings: NetworkSettings, replayed: Sequence[int
         growth.relu or draft.compares,
         not growth.strange,
         tuple(choices.taken),
+        tuple(each.name for each in results) if len(results) > 1 else (),
     )
+
+
+def _further_results(passed: Sequence[Value], result: Value, choices: Choices) -> list[Value]:
+    """Some of the values that the network ``passed`` on its way, as outputs beside ``result``; mostly none."""
+    others = {value.name: value for value in passed if value.name != result.name}
+    wanted = choices.pick((0, 0, 0, 0, 1, 1, 2))
+    further: list[Value] = []
+    while len(further) < wanted and others:
+        further.append(others.pop(choices.pick(tuple(others))))
+    return further
 
 
 def _samples(choices: Choices, shape: tuple[int, ...]) -> Array:
@@ -97,6 +111,8 @@ class _Growth:
         self.draft = draft
         self.relu = relu
         self.strange = False
+        self.passed: list[Value] = []
+        """What each part of the network gives."""
         self._odd = odd
 
     def activate(self, draft: Draft, value: Value) -> Value:
@@ -115,6 +131,8 @@ class _Growth:
             value = self._part(value)
             if choices.chance(0.04) and len(draft.nodes) > before:
                 value = Value(write_nothing(draft, value.name), value.shape)
+            if len(draft.nodes) > before:
+                self.passed.append(value)
         value = self._headed(value)
         if value.name == source.name:
             value = layers.dense(draft, layers.flat(draft, value), 3)

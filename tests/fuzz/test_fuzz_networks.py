@@ -148,7 +148,7 @@ def test_the_stepper_tells_programs_apart() -> None:
     # u = 4, 3, 6, 5 with a threshold of 4: spikes at steps 1, 3 and 4.
     assert stepped.trains["neuron"].ravel().tolist() == [1, 0, 1, 1]
     assert stepped.extremes["neuron"] == (3, 6)
-    assert stepped.readout.ravel().tolist() == [3 * 5]
+    assert stepped.readouts["readout"].ravel().tolist() == [3 * 5]
 
 
 def one_neuron(*, threshold: int, initial: int, bias: int) -> Program:

@@ -65,7 +65,7 @@ CODES: tuple[Code, ...] = (
     Code(
         "E007",
         "no such output",
-        "The chosen output is not among the outputs of the model.",
+        "The chosen output is not among the values of the model.",
         "Guessing another one would compile another network.",
         "E007 the model has no output called scores",
         "Choose one of the names in the hint, or any other value of the graph.",
@@ -76,7 +76,8 @@ CODES: tuple[Code, ...] = (
         "The model has several outputs and none was chosen; the first is compiled, the others are left out.",
         "The first may be an auxiliary result rather than the class scores.",
         "W007 the model has 2 outputs (scores, features); the first, scores, is compiled",
-        "Choose one by --output-name (in Python: CompileOptions(output=...)), or ignore the warning.",
+        "Choose one by --output-name (in Python: CompileOptions(output=...)), name several, separated by commas, or "
+        "ignore the warning.",
     ),
     Code(
         "E008",
@@ -201,6 +202,30 @@ CODES: tuple[Code, ...] = (
         "An input is sent as numbers.",
         "E017 net.onnx: input x has the type string",
         "The model has to take floats or integers.",
+    ),
+    Code(
+        "I017",
+        "several outputs compiled",
+        "Several outputs were named, and each has a read-out of its own.",
+        "Labels of data are those of one output: predictions, accuracies and what they decide refer to the first.",
+        "I017 2 outputs are compiled; labels and accuracies refer to the first that is named, scores",
+        "Nothing to do; name another output first where the labels are those of another.",
+    ),
+    Code(
+        "E018",
+        "output without a name, or without a program",
+        "A name in --output-name is empty, or scores are asked for by a name that no output of the program has.",
+        "Every output is found by its name.",
+        "E018 an output is asked for without a name",
+        "Separate names by a single comma or repeat the option; scores are there for the outputs that were compiled.",
+    ),
+    Code(
+        "E019",
+        "output named twice",
+        "A name stands twice in --output-name.",
+        "Results are told by name; two would have the same.",
+        "E019 output scores is named twice",
+        "Name each output once.",
     ),
     Code(
         "I020",

@@ -11,7 +11,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 # Lava executes this file as a top-level module, where relative imports fail.
 from spikec.runtime.lava.graph import connect_populations
 from spikec.runtime.lava.layout import Layout
-from spikec.runtime.lava.network.process import CompiledNetwork
+from spikec.runtime.lava.network.process import CompiledNetwork, readout_ports
 from spikec.runtime.program import INPUT
 
 
@@ -27,10 +27,8 @@ class SubCompiledNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         graph = connect_populations(program, entry)
         for index, part in enumerate(graph.processes):
             setattr(self, f"part{index:04d}", part)
-        readout = graph.populations[program.readout.name]
-        for inner, outer in (
-            (readout.s_out, process.out_ports.s_out),
-            (readout.v_out, process.out_ports.v_out),
-        ):
-            in_order = inner.transpose([2, 1, 0]) if layout.is_spatial(program.readout.name) else inner
-            in_order.reshape(new_shape=program.readout.shape).connect(outer)
+        for number, readout in enumerate(program.readouts, start=1):
+            made = graph.populations[readout.name]
+            for inner, name in zip((made.s_out, made.v_out), readout_ports(number), strict=True):
+                in_order = inner.transpose([2, 1, 0]) if layout.is_spatial(readout.name) else inner
+                in_order.reshape(new_shape=readout.shape).connect(getattr(process.out_ports, name))

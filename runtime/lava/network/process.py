@@ -17,13 +17,21 @@ class CompiledNetwork(AbstractProcess):  # type: ignore[misc]
     proved to fit. ``s_out`` and ``v_out``
     (*readout.shape) send the read-out's spikes and its membrane potential. The result of sample n is ``v_out`` at
     time step n*P + depth + T, and at no other: before it the read-out still integrates, after it the next window, or
-    what else arrives, changes it. It is read by a sink, or a process of one's own, that looks at that step. Under any
-    ``fixed_pt`` run configuration the network is made of stock Conv, Dense and Sparse processes around
-    ``IntegrateFire``; ``run_config()`` runs it fused, with the same results.
+    what else arrives, changes it. It is read by a sink, or a process of one's own, that looks at that step. Of several
+    read-outs the second has the ports ``s_out_2`` and ``v_out_2`` and so on, each with its own shape and depth, in the
+    order of ``program.readouts``. Under any ``fixed_pt`` run configuration the network is made of stock Conv, Dense and
+    Sparse processes around ``IntegrateFire``; ``run_config()`` runs it fused, with the same results.
     """
 
     def __init__(self, *, program: Any, name: str | None = None) -> None:
         super().__init__(program=program, name=name)
         self.a_in = InPort(shape=program.input.shape)
-        self.s_out = OutPort(shape=program.readout.shape)
-        self.v_out = OutPort(shape=program.readout.shape)
+        for number, readout in enumerate(program.readouts, start=1):
+            for name in readout_ports(number):
+                setattr(self, name, OutPort(shape=readout.shape))
+
+
+def readout_ports(number: int) -> tuple[str, str]:
+    """Names of the ports with spikes and potential of read-out ``number``, from 1."""
+    suffix = "" if number == 1 else f"_{number}"
+    return f"s_out{suffix}", f"v_out{suffix}"

@@ -35,6 +35,9 @@ from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 
+NETWORK = Network("network", (1,), (), INPUT)
+"""Stands in for the level that is not looked at."""
+
 
 def drawn_network(builder: type) -> Network:
     """Four sparse maps: transposed, uneven windows from the graded input, some of a vector, padded after cropping."""
@@ -138,7 +141,7 @@ def test_without_calibration_the_integers_are_those_of_the_matrices(spiking: Spi
     programs = []
     for given in (spiking, with_matrices(spiking)):
         context = Context(targets.load("lava"), 4)
-        state = Compilation(None, given)  # type: ignore[arg-type]
+        state = Compilation(NETWORK, given)
         quantised = QuantizeWeights().run(state, context).state
         folded = FoldIntegers().run(quantised, context).state.program
         assert folded is not None
@@ -202,17 +205,17 @@ def test_rows_are_rounded_to_nearest_and_their_error_is_known() -> None:
 def test_weights_that_round_to_zero_are_no_synapses(spiking: SpikingNetwork) -> None:
     first = spiking.projections[0]
     assert isinstance(first.map, SparseMap)
-    population = replace(spiking.population(first.target), integer_threshold=np.full((1, 1, 1), 100.0))
+    population = replace(spiking.population(first.target), threshold=None, integer_threshold=np.full((1, 1, 1), 100.0))
     steps = np.arange(len(first.map.weight)) % 3 - 1.0
     whole = spiking.with_parts((population,), (replace(first, map=replace(first.map, weight=steps / 100)),))
-    program = FoldIntegers().run(Compilation(None, whole), Context(targets.load("lava"), 4)).state.program  # type: ignore[arg-type]
+    program = FoldIntegers().run(Compilation(NETWORK, whole), Context(targets.load("lava"), 4)).state.program
     assert program is not None
     synapses = program.projections[0].synapses
     assert isinstance(synapses, SparseSynapses)
     assert synapses.weight.tolist() == steps[steps != 0].tolist()
     assert synapses.target.tolist() == first.map.target[steps != 0].tolist()
     empty = whole.with_parts(projections=(replace(first, map=replace(first.map, weight=0 * steps)),))
-    program = FoldIntegers().run(Compilation(None, empty), Context(targets.load("lava"), 4)).state.program  # type: ignore[arg-type]
+    program = FoldIntegers().run(Compilation(NETWORK, empty), Context(targets.load("lava"), 4)).state.program
     assert program is not None
     assert program.projections[0].synapses.weight.size == 0
     assert " sparse weight none source none target none " in print_program(program)

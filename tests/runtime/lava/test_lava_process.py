@@ -29,6 +29,7 @@ from spikec.runtime.program import (
     DenseSynapses,
     InputEncoding,
     IntArray,
+    Output,
     Population,
     Program,
     Projection,
@@ -49,6 +50,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from spikec.runtime.lava import build_process, run_config
+from spikec.runtime.lava.network.process import readout_ports
 
 if __name__ == "__main__":
     program, samples, own_config = pickle.load(open(sys.argv[1], "rb"))
@@ -59,13 +61,15 @@ if __name__ == "__main__":
         sent[..., begin : begin + program.timesteps] = sample[..., None]
     source = Source(data=sent)
     network = build_process(program)
-    potentials, spikes = (Sink(shape=program.readout.shape, buffer=steps) for _ in range(2))
     source.s_out.connect(network.a_in)
-    network.v_out.connect(potentials.a_in)
-    network.s_out.connect(spikes.a_in)
+    sinks = {}
+    for number, readout in enumerate(program.readouts, start=1):
+        for port in readout_ports(number):
+            sinks[port] = Sink(shape=readout.shape, buffer=steps)
+            getattr(network, port).connect(sinks[port].a_in)
     config = Loihi2SimCfg(select_tag="fixed_pt") if own_config else run_config()
     source.run(condition=RunSteps(num_steps=steps), run_cfg=config)
-    np.savez(sys.argv[2], potentials=potentials.data.get(), spikes=spikes.data.get())
+    np.savez(sys.argv[2], **{port: sink.data.get() for port, sink in sinks.items()})
     source.stop()
 """
 
@@ -77,7 +81,6 @@ def small(spatial_readout: bool) -> Program:
     last = ConvSynapses(rng.integers(-9, 10, (2, 3, 3, 3)), ConvGeometry((2, 2)))
     flat = DenseSynapses(rng.integers(-99, 99, (7, 75)))
     shape = (2, 2, 2) if spatial_readout else (7,)
-    threshold = rng.integers(5, 20, shape) if spatial_readout else None
     return Program(
         name="small",
         target="free",
@@ -88,7 +91,7 @@ def small(spatial_readout: bool) -> Program:
         input=encoding,
         populations=(
             Population("hidden", (3, 5, 5), np.array(900), np.array(300), rng.integers(-50, 50, (3, 1, 1)), 1),
-            Population("out", shape, threshold, np.array(2), np.array(1), 2),
+            Population("out", shape, None, np.array(2), np.array(1), 2),
         ),
         projections=(
             Projection("first", INPUT, "hidden", conv),
@@ -119,16 +122,52 @@ def test_wired_into_a_network(spatial_readout: bool, own_config: bool, tmp_path:
     result = run_in_a_network(program, samples, own_config, tmp_path)
     expected = run_lava(program, samples, record=True)
     assert expected.readout.any()
-    window_ends = program.depth + program.timesteps + program.window * np.arange(4) - 1
-    potentials = np.moveaxis(result["potentials"][..., window_ends], -1, 0).reshape(4, -1)
-    np.testing.assert_array_equal(potentials, expected.readout)
-    spikes = np.moveaxis(result["spikes"][..., program.depth :], -1, 0).reshape(4, program.timesteps, -1)
-    assert expected.spike_trains is not None
-    if spatial_readout:
-        assert spikes.any()
-        np.testing.assert_array_equal(spikes, expected.spike_trains["out"])
-    else:
-        assert not spikes.any()
+    np.testing.assert_array_equal(at_window_ends(program, program.readout, result["v_out"], 4), expected.readout)
+    assert not result["s_out"].any()
+
+
+def at_window_ends(program: Program, readout: Population, potentials: Any, samples: int) -> Any:
+    ends = readout.depth + program.timesteps + program.window * np.arange(samples) - 1
+    return np.moveaxis(potentials[..., ends], -1, 0).reshape(samples, -1)
+
+
+def three_headed() -> Program:
+    """Read-outs of another shape and at another depth beside the first, one of the input itself."""
+    program = small(False)
+    rng = np.random.default_rng(9)
+    shapes = {"early": (2, 6, 5), "map": (2, 2, 2)}
+    heads = tuple(
+        Population(name, shape, None, np.array(3), rng.integers(-9, 10, shape), depth)
+        for depth, (name, shape) in enumerate(shapes.items(), start=1)
+    )
+    one = ConvSynapses(rng.integers(-9, 10, (2, 2, 1, 1)), ConvGeometry())
+    strided = ConvSynapses(rng.integers(-9, 10, (2, 3, 3, 3)), ConvGeometry((2, 2)))
+    return replace(
+        program,
+        populations=(*program.populations, *heads),
+        projections=(
+            *program.projections,
+            Projection("third", INPUT, "early", one),
+            Projection("fourth", "hidden", "map", strided),
+        ),
+        outputs=tuple(Output(f"y.{name}", name, None) for name in ("out", *shapes)),
+    )
+
+
+@needs_lava
+@pytest.mark.parametrize("own_config", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_every_read_out_has_ports_of_its_own(own_config: bool, tmp_path: Path) -> None:
+    program = three_headed()
+    assert list(problems(program)) == []
+    samples = np.random.default_rng(1).integers(-20, 256, (3, *program.input.shape))
+    result = run_in_a_network(program, samples, own_config, tmp_path)
+    expected = run_reference(program, samples)
+    for port, readout in zip(("v_out", "v_out_2", "v_out_3"), program.readouts, strict=True):
+        assert expected.readouts[readout.name].any()
+        found = at_window_ends(program, readout, result[port], 3)
+        np.testing.assert_array_equal(found, expected.readouts[readout.name])
+    lava = run_lava(program, samples, record=True)
+    np.testing.assert_equal(lava.readouts, expected.readouts)
 
 
 def gated(program: Program) -> Program:
@@ -150,7 +189,7 @@ def test_a_gated_network_gives_its_result_at_step_t_of_the_readouts_window(own_c
     result = run_in_a_network(program, samples, own_config, tmp_path)
     expected = run_reference(program, samples)
     ends = program.depth + program.timesteps + program.window * np.arange(3) - 1
-    np.testing.assert_array_equal(result["potentials"][..., ends].T, expected.readout)
+    np.testing.assert_array_equal(result["v_out"][..., ends].T, expected.readout)
     assert sum(expected.spike_counts.values())
 
 
