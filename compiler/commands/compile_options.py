@@ -51,11 +51,12 @@ OUTPUT = option(
     "--output-name",
     "--output",
     "output",
-    metavar="NAME,NAME",
+    metavar="NAME",
     multiple=True,
     callback=_outputs,
     section=_MODEL,
-    help="Outputs to compile, or other values of the graph; several by commas, or by giving the option again.",
+    help="Outputs of MODEL, or other values of its graph; several by commas, or by giving the option again. Labels are "
+    "those of the first.",
 )
 
 

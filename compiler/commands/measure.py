@@ -16,7 +16,7 @@ from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
-from .compile_options import INPUT_SHAPE
+from .compile_options import INPUT_SHAPE, OUTPUT
 
 if TYPE_CHECKING:
     from ...runtime.samples import Samples
@@ -62,6 +62,7 @@ _CALIBRATION = "Training inputs; never the test data."
 )
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
 @INPUT_SHAPE
+@OUTPUT
 @_LIMIT
 @option(
     "--journal",
@@ -84,6 +85,7 @@ def evaluate(
     methods: str,
     with_float: bool,
     input_shape: tuple[int, ...] | None,
+    output: tuple[str, ...] | None,
     limit: int | None,
     journal: str | None,
     markdown: str | None,
@@ -102,13 +104,13 @@ def evaluate(
 
     if plot is not None:
         require_matplotlib()
-    samples = _samples(models[0], input_shape, data, limit, readers)
-    known = None if calibration is None else _samples(models[0], input_shape, calibration, None, readers)
+    samples = _samples(models[0], input_shape, output, data, limit, readers)
+    known = None if calibration is None else _samples(models[0], input_shape, output, calibration, None, readers)
     with progress_bar("evaluating") as progress:
         result = evaluate_models(
             models,
             samples,
-            CompileOptions(target=target, calibration=known, input_shape=input_shape),
+            CompileOptions(target=target, calibration=known, input_shape=input_shape, output=output),
             _integers(timesteps),
             ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
             with_float=with_float,
@@ -159,7 +161,7 @@ def tradeoff(
 
     if output is not None:
         require_matplotlib()
-    samples = _samples(model, input_shape, data, limit, readers)
+    samples = _samples(model, input_shape, None, data, limit, readers)
     options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps, input_shape=input_shape)
     with progress_bar("measuring") as progress:
         result = measure_tradeoff(model, samples, options, points, readers=readers, progress=progress)
@@ -171,6 +173,7 @@ def tradeoff(
 def _samples(
     model: str,
     input_shape: tuple[int, ...] | None,
+    output: tuple[str, ...] | None,
     data: str,
     limit: int | None,
     readers: Mapping[str, ModelReader] | None,
@@ -180,7 +183,7 @@ def _samples(
     from ...runtime.samples import load_samples
     from ..frontend.model import read_model
 
-    network = read_model(model, input_shape=input_shape, readers=readers).network
+    network = read_model(model, output=output, input_shape=input_shape, readers=readers).network
     classes = int(np.prod(network.shape(network.results[0])))
     return load_samples(data, network.input_shape, classes=classes, integers=network.integers).evenly(limit)
 

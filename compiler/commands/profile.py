@@ -15,6 +15,7 @@ from ...targets.records import dataclass
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
+from .compile_options import OUTPUT
 
 if TYPE_CHECKING:
     from ...runtime.program import Program
@@ -67,7 +68,7 @@ class Profile:
     type=click.Path(),
     help="Compare the energy with this model, which DIR was compiled from.",
 )
-@option("--output-name", "output", metavar="NAME", help="Which of several ONNX outputs was compiled.")
+@OUTPUT
 @json_option
 @verbosity_options
 @click.pass_obj
@@ -77,7 +78,7 @@ def profile(
     data: str,
     limit: int | None,
     model: str | None,
-    output: str | None,
+    output: tuple[str, ...] | None,
     as_json: bool,
 ) -> None:
     """Measure spikes, residual potentials and synaptic operations of each layer, and estimate the energy."""
@@ -152,7 +153,11 @@ def _percent(ratio: float | None) -> str:
 
 
 def _macs_of_model(
-    program: Program, model: str, output: str | None, directory: str, readers: Mapping[str, ModelReader] | None
+    program: Program,
+    model: str,
+    output: tuple[str, ...] | None,
+    directory: str,
+    readers: Mapping[str, ModelReader] | None,
 ) -> int:
     from ..analysis.energy import network_macs
     from ..frontend.model import examine_model

@@ -166,7 +166,7 @@ class _Bench:
         def measure() -> Figures:
             return {"accuracy": self._accuracy(predictions_of(model.network, self.data.as_float()))}
 
-        of = {"model": model.section.digest, "data": digest_of(self.data), "method": "ANN"}
+        of = {**self._chosen(), "model": model.section.digest, "data": digest_of(self.data), "method": "ANN"}
         accuracy: float = self.journal.figures(of, measure)["accuracy"]
         return accuracy
 
@@ -218,6 +218,7 @@ class _Bench:
         calibration = self.options.calibration
         aim = {} if aimed is None else {"aim": aimed.section.digest}
         return {
+            **self._chosen(),
             **aim,
             "model": subject.model.section.digest,
             "data": digest_of(self.data),
@@ -227,6 +228,9 @@ class _Bench:
             "method": cell.method,
             "timesteps": cell.timesteps,
         }
+
+    def _chosen(self) -> dict[str, Any]:
+        return {} if self.options.output is None else {"output": self.options.output}
 
     def _accuracy(self, predictions: Any) -> float:
         accuracy = self.data.accuracy(predictions)

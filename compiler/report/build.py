@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...runtime.program import Population, Program, latency_with_gates
+from ...runtime.program import Output, Population, Program, latency_with_gates
 from ...runtime.program.neuron_models import PLAIN_IF
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
@@ -18,6 +18,7 @@ from .content import (
     LedgerRow,
     NeuronSection,
     NumbersRow,
+    OutputRow,
     PassRow,
     ProgramSection,
     ReadLayer,
@@ -66,6 +67,7 @@ def build_report(
         diagnostics=grouped(found),
         read=tuple(read),
         neuron=_neuron_section(program) if program and program.neuron != PLAIN_IF else None,
+        outputs=tuple(_output_row(program, output) for output in program.outputs) if program else (),
     )
 
 
@@ -83,6 +85,12 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         cores=placement.cores,
         cores_shared=placement.cores_shared,
     )
+
+
+def _output_row(program: Program, output: Output) -> OutputRow:
+    readout = program.population(output.readout)
+    latency = readout.depth + program.first_pass_steps + program.timesteps
+    return OutputRow(output.name, readout.name, readout.shape, latency, output.score_unit)
 
 
 def _neuron_section(program: Program) -> NeuronSection:

@@ -26,8 +26,8 @@ class TargetSection:
 class ProgramSection:
     """The compiled program as a whole.
 
-    In time steps: ``window`` from one sample to the next, ``latency`` from a sample's first input to its read-out,
-    ``depth`` from the input to the read-out's window; ``pipelined_latency`` and the window T are what the same
+    In time steps: ``window`` from one sample to the next, ``latency`` from a sample's first input to its last read-out,
+    ``depth`` from the input to that read-out's window; ``pipelined_latency`` and the window T are what the same
     network takes without gates and first passes.
     """
 
@@ -42,6 +42,20 @@ class ProgramSection:
     synapses: int
     cores: int
     cores_shared: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """One of several outputs: ``layer`` reads it out, ``latency`` steps after a sample's first input.
+
+    ``score_unit`` times a potential is a score as the float network gives it.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    latency: int
+    score_unit: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +216,5 @@ class Report:
     """SHA-256 of the artefact's program.json; absent, in JSON too, where the report is not part of an artefact."""
     read: tuple[ReadLayer, ...] = ()
     """Layers of a model without a program; absent, in JSON too, with one."""
+    outputs: tuple[OutputRow, ...] = ()
+    """Absent, in JSON too, where there is one."""

@@ -13,7 +13,7 @@ from .content import SCHEMA, LedgerRow, Report
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
-_MAY_BE_ABSENT = ("neuron", "program_digest", "read")
+_MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs")
 _ADDED = {(Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
 """What reports of earlier versions lack."""
 

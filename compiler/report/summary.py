@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...targets.diagnostic import Diagnostic, Severity
 from ...targets.records import dataclass
 from ..diagnostics import render_summary
-from .content import AgreementSection, LedgerRow, NeuronSection, ProgramSection, Report, ResourceRow
+from .content import AgreementSection, LedgerRow, NeuronSection, OutputRow, ProgramSection, Report, ResourceRow
 from .effects import counted
 from .verdict import FITS, FITS_WITH_WARNINGS
 
@@ -138,9 +138,17 @@ def made_from(report: Report) -> tuple[tuple[str, str], ...]:
     ]
     if report.program is not None:
         rows.append(("schedule", schedule_text(report.program)))
+    if report.outputs:
+        rows.append(("outputs", "; ".join(map(output_text, report.outputs))))
     if report.neuron is not None:
         rows.append(("neuron", neuron_text(report.neuron)))
     return tuple((name, value) for name, value in rows if value)
+
+
+def output_text(row: OutputRow) -> str:
+    """One of several outputs: its shape, the layer that reads it out, and when."""
+    shape = "x".join(map(str, row.shape))
+    return f"{row.name}: {shape} from layer {row.layer} after {counted(row.latency, 'step')}"
 
 
 def schedule_text(program: ProgramSection) -> str:

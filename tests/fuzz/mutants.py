@@ -145,7 +145,10 @@ def _base_artefact(number: int) -> tuple[Files, bytes]:
     for candidate in range(4000):
         drawn = drawn_network(candidate, NetworkSettings(seed=1, oddities=False))
         options = CompileOptions(
-            timesteps=1 + number % 4, schedule=("pipelined", "exact")[number % 2], target=("lava", "loihi2")[number % 2]
+            timesteps=1 + number % 4,
+            schedule=("pipelined", "exact")[number % 2],
+            target=("lava", "loihi2")[number % 2],
+            output=drawn.outputs or None,
         )
         if drawn.relu or drawn.samples.dtype != np.float32:
             continue

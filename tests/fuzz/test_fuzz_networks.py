@@ -49,6 +49,7 @@ def test_networks_are_sound_files_of_every_opset() -> None:
     assert len({network.opset for network in drawn}) > 15
     assert 5 < sum(network.relu for network in drawn) < 110
     assert 2 < sum(not network.expressible for network in drawn) < 40
+    assert {len(network.outputs) for network in drawn} == {0, 2, 3}
 
 
 def test_most_networks_compute_something_that_both_judges_know() -> None:
