@@ -97,6 +97,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             f"pieces is {options.pieces}",
             f"give --pieces from 1 to {MOST_PIECES}",
         ),
+        (
+            options.output is None or _are_names(options.output),
+            "the outputs are not named by texts",
+            'give a name or several, as in output=("boxes", "classes")',
+        ),
         (0 < options.percentile <= 100, f"percentile is {options.percentile}", "give a percentile from 0 to 100"),
         (
             options.neuron in NEURON_MODELS,
@@ -127,6 +132,10 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
     for holds, message, hint in (*rules, *_schedule_rules(options)):
         if not holds:
             yield Diagnostic("E630", message, hint=hint)
+
+
+def _are_names(given: object) -> bool:
+    return isinstance(given, str) or (isinstance(given, tuple | list) and all(isinstance(n, str) for n in given))
 
 
 def parse_input_shape(text: str) -> tuple[int, ...]:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import onnx
 
+from ...runtime.program.rules import LONGEST_OUTPUT_NAME
 from ...targets.diagnostic import Diagnostic, Place
-from .names import Names
+from ..ir.network import unused_name
+from .names import sanitised
 from .refusal import listed
 
 Choice = str | Sequence[str] | None
@@ -38,9 +40,19 @@ def chosen_outputs(
 
 
 def shown_names(outputs: Sequence[str]) -> tuple[str, ...]:
-    """Names of outputs as a program has them: the user's own, made safe where they cannot be printed."""
-    names = Names()
-    return tuple(name if name.isprintable() else names.unique(name) for name in outputs)
+    """Names of outputs as a program has them: the user's own, made safe and short where they cannot be shown."""
+    taken = {name for name in outputs if _can_be_shown(name)}
+    shown = []
+    for name in outputs:
+        if not _can_be_shown(name):
+            name = unused_name(sanitised(name), taken)
+            taken.add(name)
+        shown.append(name)
+    return tuple(shown)
+
+
+def _can_be_shown(name: str) -> bool:
+    return name.isprintable() and len(name) <= LONGEST_OUTPUT_NAME
 
 
 def _names(text: str, known: frozenset[str]) -> tuple[str, ...]:

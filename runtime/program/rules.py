@@ -36,6 +36,9 @@ MAXIMUM_TIMESTEPS = 4096
 MAXIMUM_NEURONS = 1 << 26
 """Largest population or padded map: 64 times the neurons of a whole Loihi 2, and what a workstation can still hold."""
 
+LONGEST_OUTPUT_NAME = 1024
+"""Characters of an output's name, which archives of scores have as the name of a member."""
+
 EXACT = 2.0**53
 """Largest magnitude that a potential or a sum may reach: from there on 64-bit floats skip integers."""
 
@@ -167,6 +170,8 @@ def _readout_contradictions(program: Program, read: set[str]) -> Iterator[tuple[
         return
     if len(outputs) == 1 or program.score_unit is not None:
         yield None, "outputs are listed, each with its unit, where there are several, and only there"
+    if max(len(output.name) for output in outputs) > LONGEST_OUTPUT_NAME:
+        yield None, f"an output's name is longer than {LONGEST_OUTPUT_NAME} characters"
     if tuple(dict.fromkeys(output.readout for output in outputs)) != readouts:
         yield None, "the read-outs are not those of the outputs, in their order"
 

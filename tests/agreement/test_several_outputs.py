@@ -24,6 +24,7 @@ from spikec.runtime.program.rules import problems
 from spikec.runtime.program.storage import load_program, program_files
 from spikec.runtime.reference.network import run_reference
 from spikec.runtime.simulator import simulate
+from spikec.runtime.simulator.tensors import TensorSimulator
 from spikec.targets.diagnostic import UnusableInput
 
 needs_lava = pytest.mark.skipif(not availability().available, reason=availability().detail)
@@ -36,6 +37,7 @@ net (float[N,2,6,6] x) => (float[N,5] deep, float[N,3] early, float[N,4,3,3] map
   e = Gemm <transB = 1> (f, w4) early = Softmax (e)
   h = Gemm <transB = 1> (f, w2) hs = Mul (h, four) hk = Clip (hs, zero, four) hr = Floor (hk) a = Div (hr, four)
   deep = Gemm <transB = 1> (a, w3)
+  m = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (map) n = Add (m, map)
   l = Gemm <transB = 1> (a, w5) logit = Sigmoid (l)
 }"""
 NAMES = ("deep", "early", "map", "logit", "c")
@@ -94,6 +96,13 @@ def test_every_read_out_is_the_reference_s(net: Path, options: dict[str, Any]) -
         p.name for p in program.readouts
     ]
     assert all(potentials.any() for potentials in executions[0].readouts.values())
+
+
+def test_every_read_out_is_that_of_torch(net: Path) -> None:
+    program = compiled(net)
+    encoded, _ = encode(program.input, images())
+    result = TensorSimulator(program, "cpu").run_chunk(encoded, record=False)
+    np.testing.assert_equal(result.readouts, simulate(program, encoded).readouts)
 
 
 @needs_lava
@@ -159,11 +168,38 @@ def test_outputs_with_equal_scores_share_a_read_out(net: Path) -> None:
     assert program.outputs[0].readout == program.outputs[1].readout
 
 
+@pytest.mark.parametrize("output", [5, (5,), {"deep": 1}])
+def test_outputs_are_named_by_texts(net: Path, output: Any) -> None:
+    with pytest.raises(UnusableInput, match="E630"):
+        spikec.compile_model(net, spikec.CompileOptions(output=output))
+
+
+def test_projections_of_read_outs_have_names_of_their_own(net: Path) -> None:
+    """Two projections lead to "readout", one to "readout.2"."""
+    program = compiled(net, ("n", "map"))
+    assert len(program.projections) == 4
+    assert len({p.name for p in program.projections}) == 4
+
+
+def test_a_value_in_the_middle_of_an_activation_is_no_result(net: Path) -> None:
+    with pytest.raises(UnusableInput, match="E112"):
+        compiled(net, ("deep", "k"))
+
+
 def test_labels_refer_to_the_first(net: Path) -> None:
     program = compiled(net, ("early", "deep"))
     execution = simulate(program, encode(program.input, images())[0])
     assert execution.readout.shape == (4, 3)
     np.testing.assert_array_equal(execution.predictions, execution.readouts["e"].argmax(axis=1))
+
+
+def test_the_first_need_not_be_the_last_to_be_read(net: Path) -> None:
+    program = compiled(net, ("early", "deep"))
+    first, last = program.readouts
+    assert first.depth < last.depth == program.depth
+    encoded, _ = encode(program.input, images())
+    executions = [run_reference(program, encoded, record=True), simulate(program, encoded, record=True)]
+    assert compare(program, executions).equal
 
 
 def test_artefacts_keep_the_outputs(net: Path, tmp_path: Path) -> None:
@@ -203,6 +239,7 @@ FAULTS: dict[str, tuple[Callable[[Program], Program], str]] = {
     "a firing read-out": (lambda p: replace(p, outputs=(*p.outputs, Output("z", "h", None))), "in their order"),
     "one name": (lambda p: _renamed(p, "a", "b", "a"), "two outputs share a name"),
     "an empty name": (lambda p: _renamed(p, "a", "", "c"), "empty or cannot be printed"),
+    "a long name": (lambda p: _renamed(p, "a", "b" * 1025, "c"), "longer than 1024"),
     "a name with a line": (lambda p: _renamed(p, "a", "b\n", "c"), "empty or cannot be printed"),
     "read-outs in the middle": (
         lambda p: replace(p, populations=(p.populations[-1], *p.populations[:-1])),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spikec.compiler.diagnostics.codes import CODES
+from spikec.compiler.frontend.chosen_outputs import shown_names
 from spikec.compiler.frontend.reading import read_onnx
 from spikec.compiler.ir.network import evaluate
 
@@ -143,3 +144,4 @@ def test_without_a_choice_the_warning_tells_how_to_have_all(heads: bytes) -> Non
 def test_names_that_cannot_be_printed_are_made_safe(heads: bytes) -> None:
     network, _ = read_onnx(heads.replace(b"\x01s", b"\x01\n"), output=("y", "\n"))
     assert [name for name, _ in network.outputs] == ["y", "node"]
+    assert shown_names(("node", "\n", "\t", "n" * 2000)) == ("node", "node_2", "node_3", "n" * 64)

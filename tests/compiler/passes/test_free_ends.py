@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikec.compiler.ir.network import INPUT, Network, evaluate
+from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import Clip, Offset, Operator, QuantizeClip, Reshape, Round, Scale
+from spikec.compiler.ir.outputs import Outputs
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.free_ends import FreeEnds
@@ -60,6 +61,21 @@ def test_the_quantiser_may_be_the_result_itself(builder: Builder, context: Conte
     twice = network.with_nodes(network.nodes, network.nodes[-1].inputs[0])
     outcome = FreeEnds().run(Compilation(twice), context)
     assert [type(node.operator).__name__ for node in outcome.state.network.nodes].count("QuantizeClip") == 1
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_of_several_results_one_that_is_read_inside_keeps_its_quantiser(
+    builder: Builder, context: Context, is_read: bool
+) -> None:
+    single = ended(builder, *BYTES)
+    inside = Node("inside", Scale(np.array(2.0)), (single.output,), (5,))
+    nodes = (*single.nodes, inside) if is_read else single.nodes
+    values = (single.output, "inside" if is_read else "act")
+    operator = Outputs(("a", "b"))
+    shape = operator.result_shape(((5,), (5,) if is_read else single.shape("act")))
+    network = single.with_nodes((*nodes, Node("both", operator, values, shape)), "both")
+    freed = FreeEnds().run(Compilation(network), context).effect["freed"]
+    assert len(freed) == (0 if is_read else 1)
 
 
 def test_a_quantiser_of_bytes_gets_a_threshold_from_data(builder: Builder, context: Context) -> None:
