@@ -37,6 +37,7 @@ from .passes.gate_populations import GatePopulations
 from .passes.prove_no_overflow import ProveNoOverflow
 from .passes.quantize_weights import QuantizeWeights
 from .passes.recognise_activations import RecogniseActivations
+from .passes.split_branches import SplitBranches
 from .probe import check_kept, overflow, same_function
 
 PASSES: tuple[type[Pass], ...] = (
@@ -48,6 +49,7 @@ PASSES: tuple[type[Pass], ...] = (
     FoldBatchNorm,
     CalibrateThresholds,
     ExpandMaxima,
+    SplitBranches,
     ComposeLinearMaps,
     BalanceThresholds,
     FoldConstants,

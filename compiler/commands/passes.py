@@ -18,6 +18,7 @@ PASS_NAMES = (
     "fold-batch-norm",
     "calibrate-thresholds",
     "expand-maxima",
+    "split-branches",
     "compose-linear-maps",
     "balance-thresholds",
     "fold-constants",

@@ -15,6 +15,7 @@ from ..arithmetic import total
 from ..compilation import Built
 from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat, FloatArray
+from ..passes.split_branches import with_split_branches
 
 _BATCH = 32
 
@@ -38,7 +39,7 @@ def correct_layer_by_layer(built: Built, program: Program, correction: Correctio
     """
     calibration = built.context.calibration
     assert calibration is not None, "the method's needs are checked before"
-    network = built.pipeline.stages["fold-batch-norm"].network
+    network, _ = with_split_branches(built.pipeline.stages["fold-batch-norm"].network)
     encoded, _ = encode(program.input, calibration.inputs)
     sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
     inputs = calibration.as_float()

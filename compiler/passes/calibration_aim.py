@@ -19,6 +19,7 @@ from .contract import Compilation, Context
 from .expand_activations import ExpandActivations
 from .free_ends import FreeEnds
 from .recognise_activations import recognised
+from .split_branches import with_split_branches
 
 
 def matching_aim(aim: Network, network: Network, file: str | Path | None = None) -> Network:
@@ -40,7 +41,8 @@ def with_same_populations(aim: Network, context: Context) -> Network:
     state = Compilation(aim)
     for step in (FreeEnds(), ExpandActivations()):
         state = step.run(state, context).state
-    return state.network
+    network, _ = with_split_branches(state.network)
+    return network
 
 
 def names_in_aim(network: Network, aim: Network) -> Mapping[str, str]:

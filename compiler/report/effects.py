@@ -89,6 +89,15 @@ def _expand_maxima(effect: Effect) -> str:
     )
 
 
+def _split_branches(effect: Effect) -> str:
+    parts = effect["split"].values()
+    if not parts:
+        return _sentence("no activation of joined branches")
+    return _sentence(
+        f"{counted(len(parts), 'activation')} of joined values taken branch by branch, by {sum(parts)} populations"
+    )
+
+
 def _compose_linear_maps(effect: Effect) -> str:
     return _sentence(
         f"everything linear composed into {counted(effect['projections'], 'projection')}",
@@ -222,6 +231,7 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "fold-batch-norm": _fold_batch_norm,
     "calibrate-thresholds": _calibrate_thresholds,
     "expand-maxima": _expand_maxima,
+    "split-branches": _split_branches,
     "compose-linear-maps": _compose_linear_maps,
     "balance-thresholds": _balance_thresholds,
     "fold-constants": _fold_constants,
