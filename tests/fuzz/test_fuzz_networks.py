@@ -73,7 +73,7 @@ def test_a_network_without_any_layer_is_rightly_refused(seed: int, number: int) 
 
 
 def test_a_network_with_layers_refused_as_having_none_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refusing(model: bytes) -> None:
+    def refusing(model: bytes, **options: object) -> None:
         raise UnusableInput([Diagnostic("E015", "output y is the input itself")])
 
     findings = found(monkeypatch, network_trial, "read_onnx", refusing)
