@@ -277,7 +277,7 @@ def test_dense_weights_wider_than_a_synapse(stock: bool) -> None:
     net.population("negative", (10,), 3, 200)
     net.dense("even", "negative", -np.abs(net.weights((10, 20), 128)))
     net.program = replace(
-        net.program, populations=(*net.program.populations[:2], replace(net.program.readout, bias=np.array(400)))
+        net.program, populations=(*net.program.populations[:2], replace(net.program.populations[2], bias=np.array(400)))
     )
     net.population("out", (4,), 4, readout=True)
     net.dense("negative", "out")
@@ -307,14 +307,6 @@ def test_state_saturates() -> None:
     net = convolutional(9, 4)
     program = replace(net.program, state_minimum=-1500, state_maximum=2100)
     agree(program, net.samples(2), stock=False)
-
-
-def test_readout_that_fires_keeps_what_the_reset_left() -> None:
-    net = Net(2, (4, 4), 4)
-    net.population("out", (3, 2), 1, 5000)
-    net.dense(INPUT, "out")
-    execution = agree(net.program, net.samples(3), stock=False)
-    assert "out" in execution.spike_counts
 
 
 def test_counts_without_trains_and_progress() -> None:
