@@ -9,6 +9,8 @@ covariance costs its square in memory and its cube in time.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -32,6 +34,8 @@ _BLOCK = 768
 _FEWEST_POSITIONS = 1 << 12
 _MOST_POSITIONS = 1 << 14
 _SAMPLED_VALUES = 1 << 24
+_KEPT_BLOCKS = 64
+"""Covariances that are kept for further readers (at most 300 MB)."""
 
 Messages = dict[str, npt.NDArray[np.float32]]
 """Per source (N, *its shape): rates in 0..1, for ``INPUT`` its mean message."""
@@ -83,27 +87,49 @@ def _encoded(inputs: npt.NDArray[np.float32], signal: InputSignal) -> npt.NDArra
     return np.asarray(integers / signal.spread_over, dtype=np.float32)
 
 
-def fan_in_blocks(projections: tuple[Projection, ...], population: Population, messages: Messages) -> list[Block]:
+class RecentMoments:
+    """Means and covariances of the last blocks: populations that read the same kernel windows share them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[FloatArray, FloatArray]] = {}
+
+    def of(self, key: Hashable, seen: Callable[[], npt.NDArray[np.float32]]) -> tuple[FloatArray, FloatArray]:
+        """Moments of ``seen()`` (positions, columns), which is the same whenever ``key`` is."""
+        found = self._kept.pop(key, None)
+        # Some 1e-6 of a variance off, far below the damping that every user of it adds.
+        self._kept[key] = mean_and_covariance(seen()) if found is None else found
+        if len(self._kept) > _KEPT_BLOCKS:
+            del self._kept[next(iter(self._kept))]
+        return self._kept[key]
+
+
+def fan_in_blocks(
+    projections: tuple[Projection, ...], population: Population, messages: Messages, recent: RecentMoments
+) -> list[Block]:
     """Moments of what ``population`` receives through those ``projections`` that are not sparse.
 
     Projections whose fan-ins a row of weights can be laid over together (convolutions with the same number of
-    groups; matrices) share blocks; others count as uncorrelated.
+    groups; matrices) share blocks; others count as uncorrelated. ``recent`` are those of the same ``messages``.
     """
     random = np.random.default_rng(0)
     together: dict[int, list[int]] = {}
     blocks = []
+    drawn: list[tuple[object, ...]] = []
     for index, projection in enumerate(projections):
         if not isinstance(projection.map, SparseMap):
             together.setdefault(_groups(projection), []).append(index)
     for groups, members in sorted(together.items()):
         fan_ins = {i: _FanIn(projections[i], messages[projections[i].source]) for i in members}
         where = _positions(population, groups, sum(f.size for f in fan_ins.values()), messages, random)
+        # What was drawn before decides what is drawn next.
+        drawn.append((bool(groups), population.shape[1:], len(where[0])))
         outputs = population.shape[0] // max(groups, 1)
         for group in range(max(groups, 1)):
             rows = slice(group * outputs, (group + 1) * outputs)
             for pieces in _pieces(fan_ins):
-                seen = [fan_ins[i].seen(where, group, first, end) for i, first, end in pieces]
-                blocks.append(_block(rows, pieces, np.concatenate(seen, axis=1)))
+                key = (*drawn, group, *((fan_ins[i].reads, first, end) for i, first, end in pieces))
+                seen = partial(_seen, fan_ins, where, group, pieces)
+                blocks.append(Block(rows, pieces, *recent.of(key, seen)))
     return blocks
 
 
@@ -128,9 +154,13 @@ def _groups(projection: Projection) -> int:
     return projection.map.geometry.groups if isinstance(projection.map, ConvMap) else 0
 
 
-def _block(rows: slice, pieces: tuple[tuple[int, int, int], ...], seen: npt.NDArray[np.float32]) -> Block:
-    # Some 1e-6 of a variance off, far below the damping that every user of it adds.
-    return Block(rows, pieces, *mean_and_covariance(seen))
+def _seen(
+    fan_ins: dict[int, _FanIn],
+    where: tuple[npt.NDArray[Any], ...],
+    group: int,
+    pieces: tuple[tuple[int, int, int], ...],
+) -> npt.NDArray[np.float32]:
+    return np.concatenate([fan_ins[i].seen(where, group, first, end) for i, first, end in pieces], axis=1)
 
 
 def _positions(
@@ -162,11 +192,13 @@ def _pieces(fan_ins: dict[int, _FanIn]) -> list[tuple[tuple[int, int, int], ...]
 
 
 class _FanIn:
-    """The columns of one projection's fan-in, as messages at chosen positions."""
+    """The columns of one projection's fan-in, as messages at chosen positions; ``reads`` tells which they are."""
 
     def __init__(self, projection: Projection, messages: npt.NDArray[np.float32]) -> None:
         linear = projection.map
+        self.reads: Hashable = projection.source
         if isinstance(linear, ConvMap):
+            self.reads = projection.source, linear.geometry, linear.weight.shape[1:]
             kernel = (linear.weight.shape[2], linear.weight.shape[3])
             self.area, self.size = prod(kernel), linear.weight.shape[1] * prod(kernel)
             self._seen = kernel_windows(pad_or_crop(messages, linear.geometry.padding), kernel, linear.geometry)

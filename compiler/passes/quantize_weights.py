@@ -28,7 +28,7 @@ from ..ir.spiking import Population, Projection, SparseMap
 from .contract import Compilation, Context, Outcome, spiking_level
 from .drives import Drive, drives_of, largest_weight, mean_square_activity, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
-from .fan_in_moments import Messages, calibration_messages, fan_in_blocks, fan_ins_apart
+from .fan_in_moments import Messages, RecentMoments, calibration_messages, fan_in_blocks, fan_ins_apart
 from .rounding import Moments, Rounding, candidate_thresholds, round_against, round_to_nearest
 from .scales import choose_thresholds, leaves_ranges, limit_configurations
 from .weight_grids import grid_thresholds
@@ -51,11 +51,12 @@ class QuantizeWeights:
         populations, projections, effects, remarks = [], [], {}, []
         calibration = context.calibration
         messages = None if calibration is None else calibration_messages(state.network, spiking, calibration)
+        recent = RecentMoments()
         for population in spiking.populations:
             drives = drives_of(spiking, population, activity, context.timesteps)
             choice = choose_exponents(population, drives, context)
             incoming = spiking.incoming(population.name)
-            blocks = None if messages is None else _moments(incoming, population, messages)
+            blocks = None if messages is None else _moments(incoming, population, messages, recent)
             rounding = _fitting_rounding(population, drives, choice, blocks, context)
             remarks += _remarks(population, drives, choice, rounding.threshold, context)
             scaled = replace(population, integer_threshold=_shaped(rounding.threshold, population))
@@ -72,8 +73,10 @@ class QuantizeWeights:
         return Outcome(replace(state, spiking=rounded), {"layers": effects}, tuple(remarks))
 
 
-def _moments(incoming: tuple[Projection, ...], population: Population, messages: Messages) -> Moments:
-    return [*fan_in_blocks(incoming, population, messages), *fan_ins_apart(incoming, population, messages)]
+def _moments(
+    incoming: tuple[Projection, ...], population: Population, messages: Messages, recent: RecentMoments
+) -> Moments:
+    return [*fan_in_blocks(incoming, population, messages, recent), *fan_ins_apart(incoming, population, messages)]
 
 
 def _fitting_rounding(

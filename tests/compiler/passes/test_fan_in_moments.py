@@ -13,7 +13,7 @@ from spikec.compiler.ir.spiking import ConvMap, DenseMap, Population, Projection
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes import fan_in_moments
 from spikec.compiler.passes.contract import Context
-from spikec.compiler.passes.fan_in_moments import fan_in_blocks
+from spikec.compiler.passes.fan_in_moments import RecentMoments, fan_in_blocks
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
@@ -37,7 +37,7 @@ def conv(source: str, outputs: int, inputs: int, kernel: int, geometry: ConvGeom
 def test_convolution_with_groups_sees_its_own_channels_and_the_padding() -> None:
     messages = {"input": rates(3, 4, 5, 5)}
     projection = conv("input", 6, 2, 3, ConvGeometry((2, 2), (1, 1, 1, 1), groups=2))
-    blocks = fan_in_blocks((projection,), population(6, 3, 3), messages)
+    blocks = fan_in_blocks((projection,), population(6, 3, 3), messages, RecentMoments())
     assert [(b.rows, b.pieces) for b in blocks] == [(slice(0, 3), ((0, 0, 18),)), (slice(3, 6), ((0, 0, 18),))]
     padded = np.pad(messages["input"].astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     for group, block in enumerate(blocks):
@@ -58,7 +58,7 @@ def test_residual_convolutions_share_blocks_and_matrices_do_not_join_them() -> N
         Projection("m", "a", "target", DenseMap(np.ones((80, 48)))),
         conv("a", 5, 3, 1, ConvGeometry()),
     )
-    blocks = fan_in_blocks(projections, population(5, 4, 4), messages)
+    blocks = fan_in_blocks(projections, population(5, 4, 4), messages, RecentMoments())
     assert [b.pieces for b in blocks] == [((1, 0, 48),), ((0, 0, 18), (2, 0, 3))]
     joint = blocks[1].covariance
     expected = np.cov(messages["input"][:, 0].ravel(), messages["a"][:, 0].ravel(), bias=True)[0, 1]
@@ -70,11 +70,35 @@ def test_large_fan_ins_are_cut_between_channels(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fan_in_moments, "_BLOCK", 20)
     messages = {"input": rates(3, 5, 4, 4)}
     projection = conv("input", 2, 5, 3, ConvGeometry(padding=(1, 1, 1, 1)))
-    cut = fan_in_blocks((projection,), population(2, 4, 4), messages)
+    cut = fan_in_blocks((projection,), population(2, 4, 4), messages, RecentMoments())
     assert [b.pieces for b in cut] == [((0, 0, 18),), ((0, 18, 36),), ((0, 36, 45),)]
     monkeypatch.undo()
-    (whole,) = fan_in_blocks((projection,), population(2, 4, 4), messages)
+    (whole,) = fan_in_blocks((projection,), population(2, 4, 4), messages, RecentMoments())
     assert np.allclose(cut[1].covariance, whole.covariance[18:36, 18:36], atol=1e-6)
+
+
+def test_populations_that_read_the_same_windows_share_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_in_moments, "_KEPT_BLOCKS", 3)
+    messages = {"input": rates(3, 2, 6, 6), "a": rates(3, 2, 6, 6, seed=1)}
+    same, crop = ConvGeometry(padding=(1, 1, 1, 1)), ConvGeometry((2, 2), (1, 1, 0, 0))
+    recent = RecentMoments()
+
+    def block(source: str, outputs: int, geometry: ConvGeometry, size: int) -> fan_in_moments.Block:
+        projections = (conv(source, outputs, 2, 3, geometry),)
+        (found,) = fan_in_blocks(projections, population(outputs, size, size), messages, recent)
+        (alone,) = fan_in_blocks(projections, population(outputs, size, size), messages, RecentMoments())
+        np.testing.assert_array_equal(found.covariance, alone.covariance)
+        np.testing.assert_array_equal(found.mean, alone.mean)
+        return found
+
+    first = block("input", 2, same, 6)
+    others = [block("a", 2, same, 6), block("input", 2, crop, 3)]
+    assert all(other.covariance is not first.covariance for other in others)
+    assert block("input", 5, same, 6).covariance is first.covariance
+    # The first was read last, so that another one makes room.
+    block("a", 2, crop, 3)
+    assert block("input", 1, same, 6).covariance is first.covariance
+    assert block("a", 1, same, 6).covariance is not others[0].covariance
 
 
 def compiled(network: Network, context: Context) -> Pipeline:

@@ -21,7 +21,13 @@ from spikec.compiler.passes.balance_thresholds import BalanceThresholds
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.drives import Drive, drives_of, entries_by_row, largest_weight, values_of_rows
-from spikec.compiler.passes.fan_in_moments import Apart, calibration_messages, fan_in_blocks, fan_ins_apart
+from spikec.compiler.passes.fan_in_moments import (
+    Apart,
+    RecentMoments,
+    calibration_messages,
+    fan_in_blocks,
+    fan_ins_apart,
+)
 from spikec.compiler.passes.fold_integers import FoldIntegers
 from spikec.compiler.passes.quantize_weights import QuantizeWeights
 from spikec.compiler.passes.rounding import round_against
@@ -166,7 +172,7 @@ def test_moments_of_each_row(network: Network, spiking: SpikingNetwork, images: 
     messages = calibration_messages(network, quantised, images)
     projection = quantised.projections[1]
     population = quantised.population(projection.target)
-    assert fan_in_blocks((projection,), population, messages) == []
+    assert fan_in_blocks((projection,), population, messages, RecentMoments()) == []
     (apart,) = fan_ins_apart((projection,), population, messages)
     flat = messages[projection.source].reshape(len(images.inputs), -1).astype(np.float64)
     matrix = matrix_of(quantised, projection)
