@@ -319,7 +319,7 @@ def _problems(
     shared = _shared_value(run, runs, readers)
     if shared is not None:
         message = f"activation {run[-1].name} ({shown}): {shared} is read elsewhere too, in the middle of the chain"
-        hint = "read the activation's input or its result, not a value in between"
+        hint = "read the activation's input or its result, or name these as outputs, not a value in between"
         return [Diagnostic("E112", message, place, hint=hint)]
     reason = _reason(run)
     hints = {
