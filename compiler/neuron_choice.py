@@ -51,7 +51,9 @@ def with_adaptive_thresholds(
     Confidences are those of ``parameters``, 1 where it has none.
     """
     given = parameters or MsatParameters()
-    layers = tuple(MsatLayer(p.name, p.spike_value, given.layer(p.name).confidence) for p in spiking.firing)
+    layers = tuple(
+        MsatLayer(p.name, float(np.max(p.spike_value)), given.layer(p.name).confidence) for p in spiking.firing
+    )
     firing = tuple(replace(p, initial_potential=np.zeros_like(p.initial_potential)) for p in program.firing)
     model: NeuronModel = msat(replace(given, layers=layers))
     return replace(program, populations=(*firing, *program.readouts), neuron=model)

@@ -28,6 +28,7 @@ from .passes.contract import Compilation, Context, Pass
 from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
 from .passes.expand_maxima import ExpandMaxima
+from .passes.fit_counts import FitCounts
 from .passes.fit_pieces import FitPieces
 from .passes.fold_batch_norm import FoldBatchNorm
 from .passes.fold_constants import FoldConstants
@@ -54,6 +55,7 @@ PASSES: tuple[type[Pass], ...] = (
     BalanceThresholds,
     FoldConstants,
     ClipSilentSources,
+    FitCounts,
     CalibrateStateRange,
     EncodeInput,
     GatePopulations,
@@ -76,6 +78,7 @@ class PassRecord:
     changed: bool
     effect: dict[str, Any]
     seconds: float
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +107,9 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
         ExpandMaxima: ExpandMaxima(options.threshold_method, options.percentile),
         CalibrateInitialPotential: CalibrateInitialPotential(options.granularity, options.iterations),
     }
-    left_out = () if options.calibrate else (CalibrateInitialPotential,)
+    left_out: tuple[type[Pass], ...] = () if options.calibrate else (FitCounts, CalibrateInitialPotential)
+    if options.threshold_method != "mse":
+        left_out = (*left_out, FitCounts)
     return tuple(configured.get(kind) or kind() for kind in PASSES if kind not in left_out)
 
 
@@ -119,10 +124,35 @@ def run_passes(
     """
     state = Compilation(network)
     _verify("read-onnx", None, state)
-    records: list[PassRecord] = []
-    diagnostics: list[Diagnostic] = []
-    stages = {"read-onnx": state}
+    return _continued(Pipeline(state, (), (), {"read-onnx": state}), context, passes, report)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def run_again(
+    pipeline: Pipeline,
+    first: type[Pass],
+    context: Context,
+    passes: tuple[Pass, ...],
+    report: Callable[[str], None] | None = None,
+) -> Pipeline:
+    """Run the ``passes`` from ``first`` on once more, in another ``context`` that those before it do not read.
+
+    They begin with what those before it left in ``pipeline``; raises as ``run_passes``.
+    """
+    place = next(i for i, step in enumerate(passes) if isinstance(step, first))
+    names = ["read-onnx", *(step.name for step in passes[:place])]
+    kept = pipeline.records[:place]
+    found = tuple(diagnostic for record in kept for diagnostic in record.diagnostics)
+    begun = Pipeline(pipeline.stages[names[-1]], kept, found, {name: pipeline.stages[name] for name in names})
+    return _continued(begun, context, passes[place:], report)
+
+
+def _continued(
+    begun: Pipeline, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None
+) -> Pipeline:
+    state = begun.state
     first, kept = state, list[tuple[str, Compilation]]()
+    records, diagnostics, stages = list(begun.records), list(begun.diagnostics), dict(begun.stages)
     for step in passes:
         if report is not None:
             report(step.name)
@@ -138,7 +168,7 @@ def run_passes(
             else:
                 check_kept(first, kept)
                 first, kept = outcome.state, []
-        records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds))
+        records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
     check_kept(first, kept)

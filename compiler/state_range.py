@@ -8,11 +8,11 @@ from dataclasses import replace
 from ..runtime.encoding import encode
 from ..runtime.program.neuron_models import IF
 from ..runtime.samples import Samples
-from .ir.network import Network
 from .ir.operators import FloatArray
 from .passes.calibrate_initial_potential import aim_of, distance
+from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.contract import Context, Pass, program_level, spiking_level
-from .pipeline import Pipeline, run_passes
+from .pipeline import Pipeline, run_again
 
 _FEWEST_SAMPLES = 8
 _HELD_OUT_SHARE = 4
@@ -21,7 +21,6 @@ _STARVED_BITS = 7.0
 
 def with_better_state_range(
     pipeline: Pipeline,
-    network: Network,
     context: Context,
     passes: tuple[Pass, ...],
     report: Callable[[str], None] | None = None,
@@ -35,7 +34,7 @@ def with_better_state_range(
         return pipeline
     used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
     potentials = _potentials(pipeline, calibration.between(0, used))
-    calibrated = run_passes(network, replace(context, potentials=potentials), passes, report)
+    calibrated = run_again(pipeline, CalibrateStateRange, replace(context, potentials=potentials), passes, report)
     held_out = calibration.between(used, len(calibration))
     return min((pipeline, calibrated), key=lambda p: _distance(p, context, held_out))
 
@@ -59,5 +58,5 @@ def _potentials(pipeline: Pipeline, samples: Samples) -> dict[str, FloatArray]:
 
 
 def _distance(pipeline: Pipeline, context: Context, held_out: Samples) -> float:
-    wanted = aim_of(pipeline.state.network, context).log_probabilities(held_out)
+    wanted = aim_of(pipeline.state, context).log_probabilities(held_out)
     return distance(program_level(pipeline.state), spiking_level(pipeline.state), wanted, held_out)

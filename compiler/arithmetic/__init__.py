@@ -9,7 +9,7 @@ Single operations (+, -, *, /, sqrt, floor, rint) are exact by IEEE 754 and are 
 
 from __future__ import annotations
 
-from .cholesky import cholesky
+from .cholesky import cholesky, cholesky_solve
 from .convolution import convolve, sum_pool
 from .functions import exp, log, log2, power
 from .products import matmul
@@ -17,6 +17,7 @@ from .sums import mean, mean_and_covariance, summable, total
 
 __all__ = [
     "cholesky",
+    "cholesky_solve",
     "convolve",
     "exp",
     "log",

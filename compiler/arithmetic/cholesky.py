@@ -1,11 +1,11 @@
-"""Cholesky factorisation, panel by panel: single operations inside a panel, sliced products between panels."""
+"""Cholesky factors and what they solve, by panels: single operations inside a panel, sliced products between them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .fixed_point import SLICE_BITS, Doubles, slices
-from .products import sliced_product
+from .products import matmul, sliced_product
 
 _PANEL = 32
 
@@ -27,6 +27,24 @@ def cholesky(matrix: Doubles) -> Doubles:
         lower[start:, start:stop] = panel.T
         integers[start:, start:stop] = slices(panel.T, step[start:], 1)[0]
     return lower
+
+
+def cholesky_solve(lower: Doubles, right: Doubles) -> Doubles:
+    """X (n, m) with L L^T X = ``right`` (n, m), L being the triangle ``lower`` that ``cholesky`` gives."""
+    return _substituted(lower[::-1, ::-1].T, _substituted(lower, right)[::-1])[::-1]
+
+
+def _substituted(lower: Doubles, right: Doubles) -> Doubles:
+    found = np.zeros_like(right)
+    for start in range(0, len(lower), _PANEL):
+        stop = min(start + _PANEL, len(lower))
+        rest = right[start:stop].copy()
+        if start:
+            rest -= matmul(np.ascontiguousarray(lower[start:stop, :start]), found[:start], count=2)
+        for j in range(start, stop):
+            found[j] = rest[j - start] / lower[j, j]
+            rest[j - start + 1 :] -= lower[j + 1 : stop, j, None] * found[j]
+    return found
 
 
 def _factored_panel(rows: Doubles) -> Doubles:

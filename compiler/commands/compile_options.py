@@ -124,7 +124,7 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--calibrate/--no-calibrate",
             default=True,
             section=_CALIBRATION,
-            help="Calibrate initial potentials on the calibration data.",
+            help="Fit ReLU layers to spike counts, and calibrate initial potentials, on the calibration data.",
         ),
         option(
             "--max-loss",

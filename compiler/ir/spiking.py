@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
 from .network import Origin
-from .operators import FloatArray, Shape
+from .operators import AnyFloat, FloatArray, Shape
 
 INPUT = "input"
 """Name of the graded input in ``Projection.source``."""
@@ -68,8 +70,9 @@ class Population:
     ``threshold`` is None for a read-out. ``threshold``, ``initial_potential`` and ``bias`` (per step) broadcast to
     ``shape`` and share a unit: values of the float network before ``balance-thresholds``, after it the
     population's own threshold. ``spike_value`` is what one of T spikes stands for times T: the activation's
-    clipping threshold in values of the float network, whatever the unit. ``integer_threshold``, set by
-    ``quantize-weights``, is the threshold on the chip, so one unit of potential is threshold / integer_threshold.
+    clipping threshold in values of the float network, or one for each channel (C, 1, 1), whatever the unit.
+    ``integer_threshold``, set by ``quantize-weights``, is the threshold on the chip, so one unit of potential is
+    threshold / integer_threshold.
     ``activation`` names the value of level 1 that the population's rate stands for. ``levels`` and ``shift``
     are those of that activation. ``hold``, set by ``gate-populations``, is how many steps of its window pass before
     the population fires: T where it is gated, else 0. ``closed`` says that it must be silent in the T steps after its
@@ -83,7 +86,7 @@ class Population:
     threshold: FloatArray | None
     initial_potential: FloatArray
     bias: FloatArray
-    spike_value: float
+    spike_value: float | FloatArray
     activation: str
     levels: int | None = None
     shift: float = 0.5
@@ -94,6 +97,11 @@ class Population:
     reach: FloatArray | None = None
     origins: tuple[Origin, ...] = ()
     takes_largest: bool = False
+
+    def rates(self, values: AnyFloat) -> AnyFloat:
+        """Rates, at most 1, that ``values`` (N, *shape) of the activation stand for."""
+        spike_value = np.asarray(self.spike_value, dtype=values.dtype)
+        return np.asarray(np.minimum(values / spike_value, 1))
 
 
 @dataclass(frozen=True, slots=True)

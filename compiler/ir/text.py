@@ -11,7 +11,7 @@ from ...runtime.program import ConvSynapses, Program, SparseSynapses, Synapses
 from ...runtime.program.geometry import ConvGeometry
 from ..arithmetic import total
 from .network import Network
-from .spiking import ConvMap, LinearMap, SparseMap, SpikingNetwork
+from .spiking import ConvMap, LinearMap, Population, SparseMap, SpikingNetwork
 
 
 def print_network(network: Network) -> str:
@@ -50,10 +50,15 @@ def print_spiking(spiking: SpikingNetwork) -> str:
         ]
         lines.append(
             f"  population {population.name} {_shape(population.shape)} depth {population.depth} "
-            f"spike-value {population.spike_value:.6g} {' '.join(parts)}"
+            f"spike-value {_spike_value(population)} {' '.join(parts)}"
             f"{f' hold {population.hold}' if population.hold else ''}"
         )
     return "\n".join([*lines, ""])
+
+
+def _spike_value(population: Population) -> str:
+    low, high = np.min(population.spike_value), np.max(population.spike_value)
+    return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
 
 
 def print_program(program: Program) -> str:

@@ -65,7 +65,9 @@ def _spikes(program: Program, population: Population, sent: dict[str, Sent], sam
         yield simulator.fire(received, population.initial_potential)
 
 
-def _rates(network: Network, inputs: AnyFloat, activation: str, spike_value: float) -> Iterator[FloatArray]:
+def _rates(
+    network: Network, inputs: AnyFloat, activation: str, spike_value: float | FloatArray
+) -> Iterator[FloatArray]:
     for first in range(0, len(inputs), _BATCH):
         values = evaluate(network, inputs[first : first + _BATCH], frozenset((activation,)))[activation]
         yield values.astype(np.float64) / spike_value

@@ -15,7 +15,7 @@ held-out part of the calibration data. The ANN is the network that is compiled, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +32,7 @@ from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
 from .calibration_aim import names_in_aim, with_same_populations
-from .contract import Compilation, Context, Outcome, program_level, spiking_level
+from .contract import Compilation, Context, Outcome, float_network, program_level, spiking_level
 
 if TYPE_CHECKING:
     # Without calibration data nothing is simulated, so the simulator is not loaded with this module.
@@ -63,12 +63,13 @@ class CalibrateInitialPotential:
             return Outcome(state, {"kept": False, "reason": "no calibration data (8 samples at least)"})
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
-        half = _from_half_threshold(program)
-        aim = aim_of(state.network, context)
+        # Where thresholds were fitted, so was where their neurons start.
+        start = program if state.measured else _from_half_threshold(program)
+        aim = aim_of(state, context)
         candidates = {
             "as compiled": program,
-            "half threshold": half,
-            "calibrated": self._calibrate(half, aim.mean_rates(spiking, fitted), fitted),
+            **({} if state.measured else {"half threshold": start}),
+            "calibrated": self._calibrate(start, aim.mean_rates(spiking, fitted), fitted),
         }
         wanted = aim.log_probabilities(held_out)
         distances = {n: float(f"{distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
@@ -166,9 +167,9 @@ class Aim:
         return tuple(_log_softmax(each.astype(np.float64)) for each in scores)
 
 
-def aim_of(network: Network, context: Context) -> Aim:
-    """The context's aim for the compiled ``network``, or what was compiled itself."""
-    given = context.aim
+def aim_of(state: Compilation, context: Context) -> Aim:
+    """The context's aim for the compiled network, or that network itself, before thresholds were chosen on data."""
+    given, network = context.aim, float_network(state)
     return Aim(network, network if given is None else with_same_populations(given, context))
 
 
@@ -213,13 +214,21 @@ def distance(
 
     encoded, _ = encode(program.input, samples.inputs)
     potentials = simulate(program, encoded).readouts
-    divergence = 0.0
-    for readout, aimed in zip(spiking.readouts, wanted, strict=True):
+    scores = []
+    for readout in spiking.readouts:
         assert readout.integer_threshold is not None, "quantize-weights sets the read-out's scale"
         scale = float(readout.integer_threshold.flat[0])
-        given = _log_softmax(potentials[readout.name] / (scale * program.timesteps))
-        divergence += float(total(exp(aimed) * (aimed - given)) / len(aimed))
-    return divergence
+        scores.append(potentials[readout.name] / (scale * program.timesteps))
+    return divergence(wanted, scores)
+
+
+def divergence(wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]) -> float:
+    """Mean Kullback-Leibler divergence from ``wanted`` class probabilities (logarithms) to those of ``scores``.
+
+    Both have an array (samples, classes) for every result of the network; their divergences add up.
+    """
+    pairs = zip(wanted, map(_log_softmax, scores), strict=True)
+    return sum(float(total(exp(aimed) * (aimed - given)) / len(aimed)) for aimed, given in pairs)
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -56,7 +56,8 @@ class CalibrateThresholds:
         )
         method = "clip" if context.calibration is None else self.method
         effect = {"method": method, "thresholds": dict(sorted(thresholds.items()))}
-        return Outcome(replace(state, network=state.network.with_nodes(nodes)), effect)
+        measured = {} if context.calibration is None else {n.name: n.operator for n in open_nodes}
+        return Outcome(replace(state, network=state.network.with_nodes(nodes), measured=measured), effect)
 
     def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int) -> dict[str, float]:
         values, largest = _sampled_activations(network, nodes, calibration)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from ...runtime.program import Program
@@ -11,7 +13,7 @@ from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..ir.network import Network
-from ..ir.operators import FloatArray
+from ..ir.operators import FloatArray, Operator
 from ..ir.spiking import SpikingNetwork
 
 
@@ -22,6 +24,8 @@ class Compilation:
     network: Network
     spiking: SpikingNetwork | None = None
     program: Program | None = None
+    measured: Mapping[str, Operator] = field(default_factory=dict)
+    """What each activation was to which ``calibrate-thresholds`` gave a threshold from data, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +77,16 @@ def spiking_level(state: Compilation) -> SpikingNetwork:
     """Return level 2; AssertionError if the pass runs before ``compose-linear-maps``."""
     assert state.spiking is not None, "this pass needs the spiking network"
     return state.spiking
+
+
+def float_network(state: Compilation) -> Network:
+    """Return level 1 with the activations that it had before thresholds were chosen on data."""
+    known = state.measured
+    if not known:
+        return state.network
+    return state.network.with_nodes(
+        tuple(replace(n, operator=known[n.name]) if n.name in known else n for n in state.network.nodes)
+    )
 
 
 def program_level(state: Compilation) -> Program:

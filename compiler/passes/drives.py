@@ -47,7 +47,7 @@ def mean_square_activity(
         return {**rates, INPUT: np.full(spiking.input.shape[0], (high**3 - low**3) / (3 * (high - low)))}
     inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
     values = evaluate(network, inputs, frozenset(p.activation for p in firing))
-    activity = {p.name: _channel_mean(values[p.activation] / p.spike_value) for p in firing}
+    activity = {p.name: _channel_mean(p.rates(values[p.activation])) for p in firing}
     arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
     return {**activity, INPUT: _channel_mean(np.square(arranged))}
 

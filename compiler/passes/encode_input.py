@@ -115,6 +115,11 @@ def _of_integers(encoding: InputSignal, low: float, high: float) -> InputSignal:
     return replace(encoding, step=step, minimum=bottom)
 
 
+def finest_encoding(signal: InputSignal, context: Context) -> InputSignal:
+    """The encoding with most bits, sent at every step, whatever weights it leaves room for."""
+    return _encodings(signal, context)[0]
+
+
 def value_range(signal: InputSignal, context: Context) -> tuple[float, float]:
     """Smallest and largest value that the input can be, in whatever encoding."""
     encodings = _encodings(signal, context)

@@ -76,7 +76,7 @@ def calibration_messages(network: Network, spiking: SpikingNetwork, calibration:
         batch = slice(first, first + _BATCH)
         values = evaluate(network, inputs[batch], frozenset(p.activation for p in firing))
         for p in firing:
-            messages[p.name][batch] = (values[p.activation] / p.spike_value).reshape(-1, *p.shape)
+            messages[p.name][batch] = p.rates(values[p.activation]).reshape(-1, *p.shape)
     messages[INPUT] = _encoded(inputs, spiking.input)
     return messages
 
@@ -117,16 +117,16 @@ def fan_in_blocks(
     drawn: list[tuple[object, ...]] = []
     for index, projection in enumerate(projections):
         if not isinstance(projection.map, SparseMap):
-            together.setdefault(_groups(projection), []).append(index)
+            together.setdefault(groups_of(projection), []).append(index)
     for groups, members in sorted(together.items()):
-        fan_ins = {i: _FanIn(projections[i], messages[projections[i].source]) for i in members}
-        where = _positions(population, groups, sum(f.size for f in fan_ins.values()), messages, random)
+        fan_ins = {i: FanIn(projections[i], messages[projections[i].source]) for i in members}
+        where = positions(population, groups, sum(f.size for f in fan_ins.values()), messages, random)
         # What was drawn before decides what is drawn next.
         drawn.append((bool(groups), population.shape[1:], len(where[0])))
         outputs = population.shape[0] // max(groups, 1)
         for group in range(max(groups, 1)):
             rows = slice(group * outputs, (group + 1) * outputs)
-            for pieces in _pieces(fan_ins):
+            for pieces in pieces_of(fan_ins):
                 key = (*drawn, group, *((fan_ins[i].reads, first, end) for i, first, end in pieces))
                 seen = partial(_seen, fan_ins, where, group, pieces)
                 blocks.append(Block(rows, pieces, *recent.of(key, seen)))
@@ -150,12 +150,13 @@ def _apart(index: int, entries: SparseMap, population: Population, messages: npt
     return Apart(index, *seen)
 
 
-def _groups(projection: Projection) -> int:
+def groups_of(projection: Projection) -> int:
+    """Groups of a convolution; 0 for any other map."""
     return projection.map.geometry.groups if isinstance(projection.map, ConvMap) else 0
 
 
 def _seen(
-    fan_ins: dict[int, _FanIn],
+    fan_ins: dict[int, FanIn],
     where: tuple[npt.NDArray[Any], ...],
     group: int,
     pieces: tuple[tuple[int, int, int], ...],
@@ -163,7 +164,7 @@ def _seen(
     return np.concatenate([fan_ins[i].seen(where, group, first, end) for i, first, end in pieces], axis=1)
 
 
-def _positions(
+def positions(
     population: Population, groups: int, fan_in: int, messages: Messages, random: np.random.Generator
 ) -> tuple[npt.NDArray[Any], ...]:
     """Indices (sample, row, column) of the neurons looked at; (sample,) for matrices, which all neurons share."""
@@ -175,8 +176,11 @@ def _positions(
     return tuple(np.unravel_index(chosen, grid))
 
 
-def _pieces(fan_ins: dict[int, _FanIn]) -> list[tuple[tuple[int, int, int], ...]]:
-    """Columns of all fan-ins, in blocks of at most ``_BLOCK``, cut between channels where these are small."""
+def pieces_of(fan_ins: dict[int, FanIn]) -> list[tuple[tuple[int, int, int], ...]]:
+    """Columns (index of the projection, first, end) of all fan-ins, in blocks of at most ``_BLOCK``.
+
+    They are cut between channels where these are small.
+    """
     blocks: list[list[tuple[int, int, int]]] = [[]]
     room = _BLOCK
     for index, fan_in in fan_ins.items():
@@ -191,8 +195,11 @@ def _pieces(fan_ins: dict[int, _FanIn]) -> list[tuple[tuple[int, int, int], ...]
     return [tuple(block) for block in blocks if block]
 
 
-class _FanIn:
-    """The columns of one projection's fan-in, as messages at chosen positions; ``reads`` tells which they are."""
+class FanIn:
+    """The columns of one projection's fan-in, as messages at chosen positions; ``reads`` tells which they are.
+
+    There are ``size`` columns.
+    """
 
     def __init__(self, projection: Projection, messages: npt.NDArray[np.float32]) -> None:
         linear = projection.map

@@ -63,7 +63,7 @@ class FoldIntegers:
                 spread=spiking.input.spread_over > 1,
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
-            projections=tuple(_integer_projection(spiking, p) for p in spiking.projections),
+            projections=tuple(integer_projection(spiking, p) for p in spiking.projections),
             score_unit=None if state.network.outputs else _score_unit(spiking.readout, context),
             outputs=tuple(_outputs(state.network, spiking, context)),
         )
@@ -120,7 +120,8 @@ def _compact(values: np.ndarray[Any, np.dtype[Any]]) -> level3.IntArray:
     return np.ascontiguousarray(integers)
 
 
-def _integer_projection(spiking: SpikingNetwork, projection: Projection) -> level3.Projection:
+def integer_projection(spiking: SpikingNetwork, projection: Projection) -> level3.Projection:
+    """``projection`` in units of its target's integer threshold; AssertionError unless its weights lie on the grid."""
     target = spiking.population(projection.target)
     weight = projection.map.weight
     scale = _scale(target)

@@ -131,6 +131,19 @@ def _clip_silent_sources(effect: Effect) -> str:
     )
 
 
+def _fit_counts(effect: Effect) -> str:
+    if "reason" in effect:
+        return _sentence(f"not done: {effect['reason']}")
+    before, after = (effect["held_out_divergence"][name] for name in ("as given", "fitted"))
+    measured = f"on {counted(effect['held_out_samples'], 'held-out sample')}"
+    if not effect["kept"]:
+        return _sentence(f"no fit to spike counts, whose scores are no nearer the model's {measured} ({after:.3g})")
+    return _sentence(
+        f"{counted(len(effect['layers']), 'layer')} fitted to spike counts on {counted(effect['samples'], 'sample')}",
+        f"which takes the divergence from the model's scores from {before:.3g} to {after:.3g} {measured}",
+    )
+
+
 def _calibrate_state_range(effect: Effect) -> str:
     if not effect["layers"]:
         return _sentence("the state has room for every potential that there can be")
@@ -236,6 +249,7 @@ WORDS: dict[str, Callable[[Effect], str]] = {
     "balance-thresholds": _balance_thresholds,
     "fold-constants": _fold_constants,
     "clip-silent-sources": _clip_silent_sources,
+    "fit-counts": _fit_counts,
     "calibrate-state-range": _calibrate_state_range,
     "encode-input": _encode_input,
     "gate-populations": _gate_populations,

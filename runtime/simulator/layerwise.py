@@ -8,12 +8,12 @@ from dataclasses import replace
 from ..program import IntArray, Population, Program
 from .loops import exact_threads
 from .messages import Sent
-from .neurons import LayerInput, count, fire, layer_input
+from .neurons import LayerInput, count, fire, integrate, layer_input
 from .plan import Layer, arrange_neurons, plan_bounds, plan_layer
 
 
 class PopulationSimulator:
-    """A firing population of a program: receives what its sources send once, fires as often as wished."""
+    """A population of a program: receives what its sources send once, fires as often as wished."""
 
     def __init__(self, program: Program, population: Population) -> None:
         self._program = program
@@ -24,17 +24,27 @@ class PopulationSimulator:
         with exact_threads(None, self._values(samples)):
             return layer_input(self._layer, sent, samples)
 
-    def fire(self, received: LayerInput, initial_potential: IntArray) -> Sent:
-        """Spikes with ``initial_potential``, integers that broadcast to the population's shape."""
-        layer = self._starting_from(initial_potential)
+    def fire(self, received: LayerInput, initial_potential: IntArray, threshold: IntArray | None = None) -> Sent:
+        """Spikes with ``initial_potential`` and, if given, another ``threshold``.
+
+        Both are integers that broadcast to the population's shape.
+        """
+        layer = self._starting_from(initial_potential, threshold)
         timesteps = self._program.timesteps
         with exact_threads(None, self._values(received.samples)):
             if layer.by_counts:
                 return Sent(timesteps, counts=count(layer, received))
             return Sent(timesteps, trains=fire(layer, received))
 
-    def _starting_from(self, initial_potential: IntArray) -> Layer:
+    def integrate(self, received: LayerInput) -> IntArray:
+        """Potentials (n, neurons) of a read-out at the end of the window."""
+        with exact_threads(None, self._values(received.samples)):
+            return integrate(self._layer, received)
+
+    def _starting_from(self, initial_potential: IntArray, threshold: IntArray | None) -> Layer:
         population = replace(self._layer.population, initial_potential=initial_potential)
+        if threshold is not None:
+            population = replace(population, threshold=threshold)
         bounds = plan_bounds(self._program, population, self._layer.bounds.drive)
         neurons = arrange_neurons(self._program, population, bounds.state)
         return replace(self._layer, population=population, bounds=bounds, neurons=neurons)

@@ -129,6 +129,16 @@ def test_cholesky(size: int) -> None:
     assert (np.abs(lower @ lower.T - matrix) <= 1e-5 * scale[:, None] * scale).all()
 
 
+@pytest.mark.parametrize("size", [1, 31, 100])
+def test_what_a_cholesky_factor_solves(size: int) -> None:
+    random = np.random.default_rng(size)
+    root = random.normal(size=(size, size + 3))
+    matrix = root @ root.T + 0.5 * size * np.eye(size)
+    wanted = random.normal(size=(size, 4))
+    found = arithmetic.cholesky_solve(arithmetic.cholesky(matrix), matrix @ wanted)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
 def test_cholesky_of_what_is_not_positive_definite() -> None:
     with pytest.raises(ArithmeticError, match="not positive definite"):
         arithmetic.cholesky(np.array([[1.0, 2.0], [2.0, 1.0]]))

@@ -110,7 +110,7 @@ def mean_rate_gap(pipeline: Pipeline, images: Samples) -> float:
     names = frozenset(p.activation for p in spiking.populations[:-1])
     wanted = evaluate(pipeline.state.network, images.as_float(), names)
     gaps = [
-        abs(float(execution.spike_trains[p.name].mean()) - float(wanted[p.activation].mean()) / p.spike_value)
+        abs(float(execution.spike_trains[p.name].mean()) - float(p.rates(wanted[p.activation]).mean()))
         for p in spiking.populations[:-1]
     ]
     return max(gaps)
