@@ -2,7 +2,8 @@
 
 As neurons they would count in T steps what the file counts in many more levels. The input is sent as graded integers,
 which need no neurons, and the read-out integrates without firing: the numbers on the other side of the quantiser are
-there at no cost.
+there at no cost. So it is within the network where calibration data shows that a quantiser only rounds
+(see ``inner_quantisers``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..ir.operators import Offset, QuantizeClip, Reshape, Scale, Transpose
 from ..ir.outputs import Outputs
 from .contract import Compilation, Context, Outcome
 from .encode_input import input_range
+from .inner_quantisers import next_rounding
 
 _MANY_LEVELS = 31
 """Levels of 5 bits: of an input that is quantised to fewer, the levels are meant."""
@@ -35,17 +37,28 @@ class FreeEnds:
         """Leave out the quantisers at the ends; ``freed`` names them.
 
         At the input one that clips nothing of what the input can be; at the end one on both sides of zero, since
-        one from zero up is an activation.
+        one from zero up is an activation; within, one that only rounds on calibration data.
         """
         network = state.network
         found = (_first_quantiser(network, context), *(_last_quantiser(network, value) for value in network.results))
         quantisers = [each for each in dict.fromkeys(found) if each is not None and _loses_levels(each, context)]
-        if not quantisers:
-            return Outcome(state, {"freed": []})
         for quantiser in quantisers:
             network = _without(network, quantiser)
+        while (inner := next_rounding(network, _many_levelled(network, context), context)) is not None:
+            quantisers.append(inner)
+            network = _without(network, inner)
+        if not quantisers:
+            return Outcome(state, {"freed": []})
         remarks = tuple(_remark(each, context.timesteps) for each in quantisers)
         return Outcome(replace(state, network=network), {"freed": [each.name for each in quantisers]}, remarks)
+
+
+def _many_levelled(network: Network, context: Context) -> tuple[Node, ...]:
+    return tuple(n for n in network.nodes if _levels(n) >= _MANY_LEVELS and _loses_levels(n, context))
+
+
+def _levels(node: Node) -> int:
+    return (node.operator.levels or 0) if isinstance(node.operator, QuantizeClip) else 0
 
 
 def _loses_levels(quantiser: Node, context: Context) -> bool:
@@ -105,7 +118,7 @@ def _remark(quantiser: Node, timesteps: int) -> Diagnostic:
     assert isinstance(operator, QuantizeClip)
     return Diagnostic(
         "I031",
-        "a quantiser at an end of the network has more levels than there are steps, and is left out",
+        "a quantiser has more levels than there are steps and is no activation, and is left out",
         Place(layer=quantiser.name, nodes=tuple(origin.node for origin in quantiser.origins)),
         measured=operator.levels,
         limit=timesteps,
