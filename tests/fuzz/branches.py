@@ -138,6 +138,27 @@ def parallel(draft: Draft, value: Value, activate: Activate) -> Value:
     return concat(draft, [first, second] if draft.choices.chance(0.5) else [second, first])
 
 
+def dense_layer(draft: Draft, value: Value, activate: Activate) -> Value:
+    """New channels beside those that they are computed from, normalised and activated together, as in DenseNet."""
+    new = activate(draft, conv(draft, value, pointwise=draft.choices.chance(0.5)))
+    new = conv(draft, new, pointwise=True)
+    if new.shape[1:] != value.shape[1:]:
+        return new
+    joined = concat(draft, [value, new])
+    return activate(draft, norm(draft, joined) if draft.choices.chance(0.7) else joined)
+
+
+def shuffled(draft: Draft, value: Value) -> Value:
+    """Channels interleaved, as between the groups of ShuffleNet, or taken in another order."""
+    channels, choices = value.shape[0], draft.choices
+    if draft.last or len(value.shape) != 3 or channels % 2 or choices.chance(0.3):
+        order = [choices.whole(0, channels - 1) for _ in range(channels)]
+        return Value(draft.add("Gather", value.name, draft.integers(*order), axis=draft.axis(0, value)), value.shape)
+    apart = draft.add("Reshape", value.name, draft.integers(0, 2, channels // 2, *value.shape[1:]))
+    swapped = draft.add("Transpose", apart, perm=[0, 2, 1, 3, 4])
+    return Value(draft.add("Reshape", swapped, draft.integers(0, channels, *value.shape[1:])), value.shape)
+
+
 def moved(draft: Draft, value: Value) -> Value:
     """Axes of size one put in and taken out, or a line seen as a map and pooled."""
     choices = draft.choices

@@ -166,6 +166,8 @@ class _Growth:
             *(lambda v: sparse_layers.write_sparse(draft, v),) * 5,
             *(lambda v: branches.residual(draft, v, self.activate),) * 3,
             lambda v: branches.parallel(draft, v, self.activate),
+            lambda v: branches.dense_layer(draft, v, self.activate),
+            lambda v: branches.shuffled(draft, v),
         ]
 
     def _convolution(self, value: Value) -> Value:
