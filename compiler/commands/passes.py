@@ -23,6 +23,7 @@ PASS_NAMES = (
     "balance-thresholds",
     "fold-constants",
     "clip-silent-sources",
+    "fit-counts",
     "calibrate-state-range",
     "encode-input",
     "gate-populations",
