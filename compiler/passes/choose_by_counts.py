@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...runtime.program import IntArray, Population
 from ...targets.records import dataclass
 from ..arithmetic import mean
-from ..ir.operators import FloatArray
+from ..ir.operators import AnyFloat, FloatArray
 
 if TYPE_CHECKING:
     from ...runtime.simulator import LayerInput, PopulationSimulator
@@ -41,14 +41,11 @@ class Received:
     timesteps: int
 
 
-def chosen_by_counts(population: Population, received: Received, *, free_threshold: bool) -> Population:
-    """``population`` with the threshold and the initial potential that serve each channel best.
-
-    Without ``free_threshold`` it keeps its threshold.
-    """
+def chosen_by_counts(population: Population, received: Received) -> Population:
+    """``population`` with the threshold and the initial potential that serve each channel best."""
     largest = received.wanted.max(axis=(0, 1, 2)).reshape(_threshold(population).shape)
-    widths = [np.maximum(share * largest, _LEAST) for share in _SHARES] if free_threshold else [np.ones_like(largest)]
-    trials = [_with_equal_means(population, _start(population, width), received) for width in widths]
+    widths = [np.maximum(share * largest, _LEAST) for share in _SHARES]
+    trials = [chosen_start(population, received, width) for width in widths]
     errors = np.stack([_error(population, trial, received) for trial in trials])
     best = errors.argmin(axis=0).reshape(_threshold(population).shape)
     return replace(
@@ -58,14 +55,11 @@ def chosen_by_counts(population: Population, received: Received, *, free_thresho
     )
 
 
-def _start(population: Population, width: Wanted) -> Population:
-    threshold = np.maximum(np.rint(_threshold(population) * width.astype(np.float64)), 1).astype(np.int64)
-    return replace(population, threshold=threshold, initial_potential=threshold // 2)
-
-
-def _with_equal_means(population: Population, trial: Population, received: Received) -> Population:
-    """``trial`` with its potentials moved by what its spikes miss on average."""
-    own, threshold = _threshold(population), _threshold(trial)
+def chosen_start(population: Population, received: Received, width: AnyFloat) -> Population:
+    """``population`` with thresholds of ``width`` times its own, and potentials that make the means equal."""
+    own = _threshold(population)
+    threshold = np.maximum(np.rint(own * width.astype(np.float64)), 1).astype(np.int64)
+    trial = replace(population, threshold=threshold, initial_potential=threshold // 2)
     for _ in range(_ROUNDS):
         missed = mean(_missed(population, trial, received), axis=(0, 1, 2)).reshape(own.shape)
         change = np.rint(received.timesteps * missed * own).astype(np.int64)

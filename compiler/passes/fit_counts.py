@@ -33,7 +33,7 @@ _KEPT_VALUES = 1 << 26
 _KEPT_SPIKES = 1 << 28
 """Spikes of the largest layer, over all samples and steps."""
 
-_SAMPLES_WITHOUT_FIT = 64
+_SAMPLES_WITHOUT_FIT = 32
 """Samples that potentials alone are calibrated on."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray, Shape
 from ..ir.spiking import INPUT, Population, Projection, SpikingNetwork
 from .calibrate_initial_potential import aim_of, divergence
-from .choose_by_counts import Received, chosen_by_counts
+from .choose_by_counts import Received, chosen_by_counts, chosen_start
 from .contract import Compilation, Context, float_network, spiking_level
 from .fan_in_moments import Messages
 from .fit_weights import Fitted, can_be_fitted, fitted_to_counts, fitted_to_input
@@ -34,6 +35,9 @@ _HELD_OUT_SHARE = 4
 _TRIED_VALUES = 1 << 19
 """Neurons times samples that thresholds are tried on, and the samples at least."""
 _FEWEST_TRIED = 8
+_MISSED_PLACES = 1 << 15
+"""Places of a map times samples that what spikes miss is looked at on, and the samples at least."""
+_FEWEST_MISSED = 64
 _BATCH = 32
 
 Values = npt.NDArray[np.float32]
@@ -167,18 +171,24 @@ class LayerByLayer:
         if fits_weights:
             self._fit_weights(name, fitted_to_input, self._data.inputs[name])
         layer, simulator = self._planned(name)
-        chosen = self._chosen(layer, simulator)
+        received = self._tried(layer, simulator)
+        if self._fits and name not in self._data.compared:
+            chosen = chosen_by_counts(layer, received)
+        else:
+            chosen = chosen_start(layer, received, np.ones((1,) * len(layer.shape)))
         if fits_weights:
+            width, _ = share_and_start(layer, chosen)
             self._fit_weights(name, fitted_to_counts, self._missed(layer, chosen, simulator))
             layer, simulator = self._planned(name)
-            chosen = self._chosen(layer, simulator)
+            chosen = chosen_start(layer, self._tried(layer, simulator), width)
         self._spiking = with_choice(self._spiking, layer, chosen, self._timesteps)
         self._layers[name] = _told(layer, chosen)
         return chosen, simulator
 
     def _fit_weights(self, name: str, fit: WeightFit, aim: Values) -> None:
         incoming = self._spiking.incoming(name)
-        messages = {source: self._mean_messages(source) for source in {INPUT, *(p.source for p in incoming)}}
+        sources = {INPUT, *(p.source for p in incoming)}
+        messages = {source: self._mean_messages(source, len(aim)) for source in sources}
         fitted = fit(self._spiking.population(name), incoming, messages, aim)
         changed = replace(self._spiking.population(name), bias=fitted.bias)
         self._spiking = with_fitted(self._spiking, changed, fitted.incoming)
@@ -186,26 +196,25 @@ class LayerByLayer:
     def _missed(self, layer: level3.Population, chosen: level3.Population, simulator: PopulationSimulator) -> Values:
         """What the spikes of ``chosen`` miss (n, *shape), in thresholds of ``layer`` per step."""
         share, _ = share_and_start(layer, chosen)
-        received = self._received(layer.name, simulator, self._data.fitted)
+        samples = min(self._data.fitted, max(_FEWEST_MISSED, _MISSED_PLACES // prod(layer.shape[1:])))
+        received = self._received(layer.name, simulator, samples)
         spikes = [simulator.fire(r, chosen.initial_potential, chosen.threshold).counts for r in received]
         counts = np.concatenate(spikes).transpose(0, 3, 1, 2).reshape(-1, *layer.shape)
-        return self._data.values[layer.name] - counts * (share / self._timesteps).astype(np.float32)
+        return self._data.values[layer.name][:samples] - counts * (share / self._timesteps).astype(np.float32)
 
-    def _mean_messages(self, source: str) -> Values:
-        sent, shape = self._sent[source].part(0, self._data.fitted), self._shape(source)
+    def _mean_messages(self, source: str, samples: int) -> Values:
+        sent, shape = self._sent[source].part(0, samples), self._shape(source)
         maps = sent.counts / np.float32(self._timesteps) if sent.graded is None else sent.graded
         return np.ascontiguousarray(maps.transpose(0, 3, 1, 2), dtype=np.float32).reshape(-1, *shape)
 
     def _shape(self, source: str) -> Shape:
         return self._spiking.input.shape if source == INPUT else self._spiking.population(source).shape
 
-    def _chosen(self, layer: level3.Population, simulator: PopulationSimulator) -> level3.Population:
+    def _tried(self, layer: level3.Population, simulator: PopulationSimulator) -> Received:
         few = min(self._data.fitted, max(_FEWEST_TRIED, _TRIED_VALUES // layer.neurons))
         wanted = self._data.values[layer.name][:few]
         by_place = wanted.transpose(0, 2, 3, 1) if wanted.ndim == 4 else wanted.reshape(few, 1, 1, -1)
-        received = Received(simulator, self._input(layer.name, simulator, 0, few), by_place, self._timesteps)
-        is_free = self._fits and layer.name not in self._data.compared
-        return chosen_by_counts(layer, received, free_threshold=is_free)
+        return Received(simulator, self._input(layer.name, simulator, 0, few), by_place, self._timesteps)
 
     def _received(self, name: str, simulator: PopulationSimulator, samples: int) -> Iterator[LayerInput]:
         size = batch_for_memory(self._program)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from spikec.compiler.ir.operators import FloatArray
-from spikec.compiler.passes.choose_by_counts import Received, chosen_by_counts
+from spikec.compiler.passes.choose_by_counts import Received, chosen_by_counts, chosen_start
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import DenseSynapses, InputEncoding, Population, Program, Projection
 from spikec.runtime.simulator import PopulationSimulator, encoded_input
@@ -45,16 +43,16 @@ def received(values: FloatArray, wanted: FloatArray) -> tuple[Population, Receiv
 def test_a_channel_of_small_values_gets_a_small_threshold() -> None:
     values = np.random.default_rng(0).random((200, 2)) * [0.2, 1.0]
     neurons, data = received(values, values)
-    chosen = chosen_by_counts(neurons, data, free_threshold=True)
+    chosen = chosen_by_counts(neurons, data)
     assert chosen.threshold is not None
     assert 150 <= chosen.threshold[0] <= 200
     assert 780 <= chosen.threshold[1] <= 1000
 
 
-def test_a_threshold_that_is_not_free_stays() -> None:
+def test_a_threshold_that_is_given_stays() -> None:
     values = np.random.default_rng(0).random((200, 2)) * 0.2
     neurons, data = received(values, values)
-    chosen = chosen_by_counts(neurons, data, free_threshold=False)
+    chosen = chosen_start(neurons, data, np.ones(1))
     assert chosen.threshold is not None
     assert (chosen.threshold == ONE).all()
 
@@ -63,7 +61,7 @@ def test_a_threshold_that_is_not_free_stays() -> None:
 def test_potentials_make_the_means_equal(lost: float) -> None:
     values = 0.2 + 0.5 * np.random.default_rng(1).random((400, 2))
     neurons, data = received(values, values + lost)
-    chosen = chosen_by_counts(neurons, data, free_threshold=False)
+    chosen = chosen_start(neurons, data, np.ones(1))
 
     def mean_value(population: Population) -> float:
         spikes = data.simulator.fire(data.input, population.initial_potential, population.threshold)
@@ -76,6 +74,6 @@ def test_potentials_make_the_means_equal(lost: float) -> None:
 def test_a_silent_channel_keeps_a_threshold() -> None:
     values = np.random.default_rng(2).random((50, 2)) * [0.0, 1.0]
     neurons, data = received(values, values)
-    chosen = chosen_by_counts(replace(neurons), data, free_threshold=True)
+    chosen = chosen_by_counts(neurons, data)
     assert chosen.threshold is not None
     assert (chosen.threshold >= 100).all()
