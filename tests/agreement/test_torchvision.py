@@ -57,7 +57,8 @@ def test_is_compiled_with_shared_weights(name: str, dynamo: bool, tmp_path: Path
     compiled = spikec.compile_model(file, spikec.CompileOptions(target="lava", timesteps=4, calibration=images(size)))
     assert compiled.report.verdict in ("fits", "fits-with-warnings")
     (composed,) = (row for row in compiled.report.passes if row.name == "compose-linear-maps")
-    assert composed.figures["sparse"] == 0
+    # SqueezeNet's scores are means over maps, which nothing shares.
+    assert composed.figures["sparse"] == (name == "squeezenet1_1")
 
 
 @pytest.mark.slow
