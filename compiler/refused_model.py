@@ -82,7 +82,7 @@ def _too_many_cores(bounds: tuple[ResourceRow, ...], target: Target) -> Iterator
         unit=limit.unit,
         hint="make the layers with the largest maps smaller, or choose a larger chip",
         source=limit.source,
-        assumed=limit.assumed or room.assumed or target.neuron.compartments_per_neuron.assumed,
+        assumed=limit.leaves_open(cores) or room.assumed,
     )
 
 

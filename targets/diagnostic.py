@@ -37,7 +37,7 @@ class Diagnostic:
     """One problem or remark.
 
     ``code`` is stable (``E301``); its letter gives the severity, its entry in ``spikec.compiler.diagnostics.codes``
-    the explanation that ``spikec explain`` prints. An error against an assumed limit becomes the warning of the same
+    the explanation that ``spikec explain`` prints. An error against an uncertain limit becomes the warning of the same
     number: ``E317`` is then ``W317``.
     ``measured`` and ``limit`` are in ``unit``; ``source`` says where the limit was read.
     """
@@ -51,7 +51,7 @@ class Diagnostic:
     hint: str | None = None
     source: str | None = None
     assumed: bool = False
-    """The limit is an assumption, so what would be an error is a warning."""
+    """The limit is an assumption or disputed, so what would be an error is a warning, and the verdict ``unknown``."""
 
     def __post_init__(self) -> None:
         if self.assumed and self.code.startswith("E"):

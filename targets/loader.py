@@ -150,8 +150,9 @@ class _Reader:
             self.report("E804", f"key {key!r} is {value!r} without unit and source", path, f"write {{ {shape} }}")
             return _BAD
         before = len(self.problems)
-        for name in value.keys() - set(wanted):
-            near = nearest(name, wanted)
+        bounds = ["least", "most"] if kind is Number else []
+        for name in value.keys() - {*wanted, *bounds}:
+            near = nearest(name, [*wanted, *bounds])
             self.report("E803", f"unknown key '{key}.{name}'", path, f"did you mean {near!r}?" if near else None)
         for name in wanted:
             if name not in value:
@@ -172,6 +173,8 @@ class _Reader:
             self.report("E804", f"'{key}.value' is {value['value']!r}, not true or false", path)
         if kind is Number and "value" in value and not _is_whole(value["value"], least, most):
             self.report("E804", f"'{key}.value' is {value['value']!r}, not a whole number in {least}..{most}", path)
+        if kind is Number:
+            self._check_bounds(value, key, least, most, path)
         if kind is Choices and "values" in value and not _are_whole(value["values"], least, most):
             self.report("E804", f"'{key}.values' is {value['values']!r}, not a list of whole numbers", path)
         if kind is Models and "values" in value and not _are_models(value["values"]):
@@ -184,6 +187,15 @@ class _Reader:
             self.report("E804", f"'{key}.source' is {value['source']!r}, not a text", path)
         if "status" in value and value["status"] not in _STATUSES:
             self.report("E804", f"'{key}.status' is {value['status']!r}", path, f"one of: {', '.join(_STATUSES)}")
+
+    def _check_bounds(self, value: Mapping[str, Any], key: str, least: int, most: int, path: Path) -> None:
+        for name in ("least", "most"):
+            if name in value and not _is_whole(value[name], least, most):
+                self.report("E804", f"'{key}.{name}' is {value[name]!r}, not a whole number in {least}..{most}", path)
+                return
+        ascending = [value[name] for name in ("least", "value", "most") if name in value]
+        if all(type(number) is int for number in ascending) and ascending != sorted(ascending):
+            self.report("E804", f"key {key!r} has a value outside of its bounds", path, "write least <= value <= most")
 
     def build(self, schema: Any, values: Mapping[str, Any], prefix: str, path: Path) -> Any:
         """Instance of ``schema``, or None when something required is missing."""

@@ -29,17 +29,27 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number in ``unit`` and where it was read."""
+    """A whole number in ``unit`` and where it was read.
+
+    ``value`` is what programs are judged by. ``least`` and ``most`` bound what the truth can be, where sources disagree
+    or where an assumption is one to the safe side: two compartments per neuron where one may do, 120 cores of 128.
+    """
 
     value: int
     unit: str
     source: str
     status: Status
+    least: int | None = None
+    most: int | None = None
 
     @property
     def assumed(self) -> bool:
-        """No source states the number, so what breaks it is a warning."""
+        """No source states the number."""
         return self.status is Status.ASSUMED
+
+    def leaves_open(self, used: int) -> bool:
+        """Whether ``used``, which is more than ``value``, need not be too much."""
+        return self.assumed if self.most is None else used <= self.most
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +181,7 @@ class Chip:
     """What one chip has."""
 
     cores: Number | None = _limit("cores", 1)
+    synapses: Number | None = _limit("synapses", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +285,14 @@ class Target:
     def assumed(self) -> tuple[str, ...]:
         """Keys of the numbers that no source states."""
         return tuple(key for key, fact in self.facts() if fact.assumed)
+
+    def unbounded(self) -> tuple[str, ...]:
+        """Keys of the assumed numbers that could as well be worse for a program; a verdict rests on them."""
+        return tuple(
+            key
+            for key, fact in self.facts()
+            if fact.assumed and not (isinstance(fact, Number) and (fact.least, fact.most) != (None, None))
+        )
 
     @property
     def digest(self) -> str:

@@ -22,7 +22,7 @@ from .numbers import (
     weight_range,
     weight_step,
 )
-from .resources import chip_cores, single_neuron_resources, threshold_configurations
+from .resources import chip_cores, chip_synapses, single_neuron_resources, threshold_configurations
 
 Rule = Callable[[Program, Target, Placement], Iterator[Diagnostic]]
 
@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     single_neuron_resources,
     threshold_configurations,
     chip_cores,
+    chip_synapses,
     neuron_model,
     neuron_state_range,
 )

@@ -40,7 +40,8 @@ def single_neuron_resources(_: Program, target: Target, placement: Placement) ->
             if use.limit is None or not use.unplaceable:
                 continue
             code, message, hint = _SINGLE_NEURON[use.name]
-            needs_assumption = use.name == "neurons" and target.neuron.compartments_per_neuron.assumed
+            compartments = target.neuron.compartments_per_neuron
+            needs_assumption = use.name == "neurons" and compartments.assumed and compartments.least != compartments.value
             yield Diagnostic(
                 code,
                 message,
@@ -50,7 +51,7 @@ def single_neuron_resources(_: Program, target: Target, placement: Placement) ->
                 unit=use.unit,
                 hint=hint,
                 source=use.limit.source,
-                assumed=use.limit.assumed or needs_assumption,
+                assumed=use.limit.leaves_open(use.single_neuron) or needs_assumption,
             )
 
 
@@ -74,6 +75,9 @@ def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Dia
     else:
         code, measured = "E305", placement.cores_shared
         message = f"the program needs more cores than the chip has, {placement.cores} without shared kernels"
+    rests_on_memory = any(
+        fact is not None and fact.assumed for fact in (target.core.neurons, target.core.synapse_memory_bits)
+    )
     yield Diagnostic(
         code,
         message,
@@ -82,7 +86,28 @@ def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Dia
         unit=limit.unit,
         hint=hint,
         source=limit.source,
-        assumed=limit.assumed or (target.core.neurons is not None and target.core.neurons.assumed),
+        assumed=limit.leaves_open(measured) or rests_on_memory,
+    )
+
+
+def chip_synapses(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+    """E320: the program's synapses are no more than the chip holds.
+
+    Where each weight once would fit and every synapse of its own would not, how kernels are stored decides.
+    """
+    limit = target.chip.synapses
+    if limit is None or placement.synapses <= limit.value:
+        return
+    once = placement.shared_weights
+    yield Diagnostic(
+        "E320",
+        f"the program has more synapses than the chip holds; {once:,} weights if each kernel is stored once",
+        measured=placement.synapses,
+        limit=limit.value,
+        unit=limit.unit,
+        hint="use smaller layers, or make sure that the chip's tool chain stores convolution kernels once",
+        source=limit.source,
+        assumed=once <= limit.value or limit.leaves_open(once),
     )
 
 

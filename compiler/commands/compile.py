@@ -111,10 +111,12 @@ def _rendered(report: Report, form: str) -> str:
 
 
 def _exit_code(result: Report) -> int:
-    from ..report.verdict import FITS, FITS_WITH_WARNINGS, UNSUPPORTED
+    from ..report.verdict import FITS, FITS_WITH_WARNINGS, UNKNOWN, UNSUPPORTED
 
     if result.verdict == UNSUPPORTED:
         return 2
+    if result.verdict == UNKNOWN:
+        return int(result.strict)
     return 0 if result.verdict in (FITS, FITS_WITH_WARNINGS) else 1
 
 

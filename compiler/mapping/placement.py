@@ -82,6 +82,16 @@ class Placement:
         return sum(layer.cores_shared for layer in self.layers)
 
     @property
+    def synapses(self) -> int:
+        """Non-zero weights with every kernel unrolled."""
+        return sum(layer.synapses for layer in self.layers)
+
+    @property
+    def shared_weights(self) -> int:
+        """Non-zero weights as the program stores them, each kernel once."""
+        return sum(layer.shared_weights for layer in self.layers)
+
+    @property
     def placeable(self) -> bool:
         """Every neuron of every layer fits a core."""
         return all(layer.placeable for layer in self.layers)

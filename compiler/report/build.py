@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ...runtime.program import Output, Population, Program, latency_with_gates
 from ...runtime.program.neuron_models import PLAIN_IF
-from ...targets import Target
+from ...targets import Number, Target
 from ...targets.diagnostic import Diagnostic
 from ..diagnostics.grouping import grouped
 from ..frontend.model_section import ModelSection
@@ -54,9 +54,11 @@ def build_report(
     return Report(
         schema=SCHEMA,
         strict=strict,
-        verdict=verdict(found, strict),
+        verdict=verdict(found, strict, target.unbounded()),
         model=model,
-        target=TargetSection(target.name, target.title, target.digest, target.assumed(), target.notes),
+        target=TargetSection(
+            target.name, target.title, target.digest, target.assumed(), target.notes, target.unbounded()
+        ),
         program=_program_section(program, placement) if program and placement else None,
         layers=_layer_rows(program, placement, found, strict, origins or {}) if program and placement else (),
         resources=_resource_rows(placement, target) if placement else tuple(bounds),
@@ -81,7 +83,7 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         pipelined_latency=latency_with_gates(program, frozenset()),
         gated_layers=sum(population.gated for population in program.populations),
         neurons=sum(population.neurons for population in program.populations),
-        synapses=sum(layer.synapses for layer in placement.layers),
+        synapses=placement.synapses,
         cores=placement.cores,
         cores_shared=placement.cores_shared,
     )
@@ -162,8 +164,16 @@ def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, .
         for layer in placement.layers
         for use in layer.uses
     )
-    cores = target.chip.cores
-    facts = (None, None, None) if cores is None else (cores.value, cores.source, cores.status.value)
-    limit, source, status = facts
-    chip = (("cores", placement.cores), ("cores with shared kernels", placement.cores_shared))
-    return per_core + tuple(ResourceRow(None, name, used, limit, "cores", source, status) for name, used in chip)
+    chip = (
+        ("cores", placement.cores, target.chip.cores, "cores"),
+        ("cores with shared kernels", placement.cores_shared, target.chip.cores, "cores"),
+        ("synapses", placement.synapses, target.chip.synapses, "synapses"),
+        ("synapses with shared kernels", placement.shared_weights, target.chip.synapses, "synapses"),
+    )
+    return per_core + tuple(_chip_row(*row) for row in chip)
+
+
+def _chip_row(name: str, used: int, limit: Number | None, unit: str) -> ResourceRow:
+    if limit is None:
+        return ResourceRow(None, name, used, None, unit, None, None)
+    return ResourceRow(None, name, used, limit.value, unit, limit.source, limit.status.value)

@@ -13,13 +13,17 @@ SCHEMA = "spikec-report/1"
 
 @dataclass(frozen=True, slots=True)
 class TargetSection:
-    """The chip compiled for; ``assumed`` are the keys of its numbers that no source states."""
+    """The chip compiled for; ``assumed`` are the keys of its numbers that no source states.
+
+    ``rests_on`` are those among them that could as well be worse for a program, so that the verdict rests on them.
+    """
 
     name: str
     title: str
     digest: str
     assumed: tuple[str, ...]
     notes: tuple[str, ...]
+    rests_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

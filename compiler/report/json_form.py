@@ -9,12 +9,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..diagnostics import diagnostic_json, entry_of
-from .content import SCHEMA, LedgerRow, Report
+from .content import SCHEMA, LedgerRow, Report, TargetSection
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
 _MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs")
-_ADDED = {(Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
+_ADDED = {(TargetSection, "rests_on"), (Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
 """What reports of earlier versions lack."""
 
 
@@ -49,7 +49,7 @@ def report_from_json(text: str, file: object = None) -> Report:
         report: Report = _decode(Report, content, "report")
     except _Misfit as misfit:
         raise _unreadable(str(misfit), file) from misfit
-    if report.verdict != verdict(report.diagnostics, report.strict):
+    if report.verdict != verdict(report.diagnostics, report.strict, report.target.rests_on):
         raise _unreadable(f"the verdict {report.verdict!r} contradicts the report's diagnostics", file)
     return report
 

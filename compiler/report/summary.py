@@ -88,8 +88,14 @@ def _figures(report: Report) -> Iterator[Figure]:
 
 
 def findings_note(report: Report) -> str:
-    """How many findings there are of each severity, and how they were counted."""
-    return render_summary(report.diagnostics) + ("; warnings count as errors" if report.strict else "")
+    """How many findings there are of each severity, how they were counted, and what the verdict rests on."""
+    rests_on = len(report.target.rests_on)
+    parts = (
+        render_summary(report.diagnostics),
+        "warnings count as errors" if report.strict else "",
+        f"rests on {counted(rests_on, 'number')} of the target that no source states" if rests_on else "",
+    )
+    return "; ".join(part for part in parts if part)
 
 
 def findings(report: Report) -> tuple[Diagnostic, ...]:
@@ -135,6 +141,7 @@ def made_from(report: Report) -> tuple[tuple[str, str], ...]:
         ("target", f"{report.target.name}: {report.target.title}"),
         ("target digest", report.target.digest),
         ("assumed limits", ", ".join(report.target.assumed) or "none"),
+        ("verdict rests on", ", ".join(report.target.rests_on)),
     ]
     if report.program is not None:
         rows.append(("schedule", schedule_text(report.program)))

@@ -70,11 +70,11 @@ def node_names(nodes: tuple[str, ...]) -> str:
 
 
 def render_figures(diagnostic: Diagnostic) -> str:
-    """``measured 4608 of 4096 axons [source]``, as far as it is known; assumed limits say so."""
+    """``measured 4608 of 4096 axons [source]``, as far as it is known; uncertain limits say so."""
     unit = f" {diagnostic.unit}" if diagnostic.unit else ""
     source = f" [{diagnostic.source}]" if diagnostic.source else ""
     limit = "" if diagnostic.limit is None else format_number(diagnostic.limit)
-    assumed = " (limit assumed)" if diagnostic.assumed and limit else ""
+    assumed = " (limit uncertain)" if diagnostic.assumed and limit else ""
     if diagnostic.measured is None:
         return f"limit {limit}{unit}{assumed}{source}" if limit else ""
     of = f" of {limit}" if limit else ""

@@ -198,14 +198,23 @@ def test_shipped_network_on_shipped_targets(cli: Cli) -> None:
     assert verdicts["loihi2"] in ("fits", "fits-with-warnings")
 
 
-def test_strict_counts_warnings_as_errors(cli: Cli, bench: Path, saved: Saved, tmp_path: Path) -> None:
-    narrow = ("check", bench / "net.onnx", "--weight-bits", "2", "--target", "loihi2", "--format", "json")
+@pytest.mark.parametrize(("target", "strict_verdict"), [("lava", "does-not-fit"), ("loihi2", "does-not-fit")])
+def test_strict_counts_warnings_as_errors(cli: Cli, bench: Path, target: str, strict_verdict: str) -> None:
+    narrow = ("check", bench / "net.onnx", "--weight-bits", "2", "--target", target, "--format", "json")
     code, out, _ = cli(*narrow)
     strict_code, strict_out, _ = cli(*narrow, "--strict")
-    warned = any(d["severity"] == "warning" for d in json.loads(out)["diagnostics"])
-    assert code == 0
-    assert strict_code == int(warned)
+    assert any(d["severity"] == "warning" for d in json.loads(out)["diagnostics"])
+    assert (code, strict_code) == (0, 1)
     assert json.loads(strict_out)["strict"] is True
+    assert json.loads(strict_out)["verdict"] == strict_verdict
+
+
+@pytest.mark.parametrize(("target", "verdict"), [("lava", "fits"), ("loihi1", "fits"), ("loihi2", "unknown")])
+def test_strict_takes_no_answer_from_assumptions(cli: Cli, bench: Path, target: str, verdict: str) -> None:
+    code, out, _ = cli("check", bench / "net.onnx", "--target", target, "--strict")
+    assert (code, out.split(" ")[1]) == (int(verdict == "unknown"), verdict)
+    first, *_ = out.split("\n\n")
+    assert ("that no source states" in first.replace("\n", " ")) == (verdict == "unknown")
 
 
 def test_one_image_without_labels(json_of: JsonOf, bench: Path, saved: Saved, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_chip_that_is_too_small_for_the_neurons_alone(cli: Cli, relu_net: Path
     assert (code, "E305" in err, "measured 26 of 25 cores" in err) == (1, True, True)
     assert out.startswith("verdict: does-not-fit")
     code, out, _ = checked("assumed")
-    assert (code, out.startswith("verdict: needs-calibration (1 error, 1 warning)")) == (1, True)
+    assert (code, out.startswith("verdict: needs-calibration (1 error, 1 warning;")) == (1, True)
 
 
 @pytest.mark.parametrize("form", FORMATS)

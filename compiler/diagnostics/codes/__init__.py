@@ -13,7 +13,7 @@ CODES: dict[str, Code] = {code.id: code for family in FAMILIES for code in famil
 
 
 def entry_of(code: str) -> Code | None:
-    """Entry of ``code``; of a warning without one, that of the error which an assumed limit made a warning."""
+    """Entry of ``code``; of a warning without one, that of the error which an uncertain limit made a warning."""
     if code in CODES or not code.startswith("W"):
         return CODES.get(code)
     error = CODES.get(f"E{code[1:]}")
@@ -22,7 +22,8 @@ def entry_of(code: str) -> Code | None:
     return replace(
         error,
         id=code,
-        title=f"{error.title}, by an assumed limit",
-        why=f"{error.why} The limit is an assumption of the chip's description, so this is a warning and no error.",
+        title=f"{error.title}, by an uncertain limit",
+        why=f"{error.why} The limit is an assumption of the chip's description, or sources disagree on it, so this is a "
+        "warning and no error, and the verdict is unknown.",
         example=error.example.replace(error.id, code).replace("error W", "warning W"),
     )

@@ -139,7 +139,9 @@ INFO = Diagnostic("I999", "remark")
         ((), "fits", "fits"),
         ((INFO,), "fits", "fits"),
         ((WARNING, INFO), "fits-with-warnings", "does-not-fit"),
-        ((ASSUMED,), "fits-with-warnings", "does-not-fit"),
+        ((ASSUMED,), "unknown", "unknown"),
+        ((ASSUMED, WARNING), "unknown", "does-not-fit"),
+        ((ASSUMED, ERROR), "does-not-fit", "does-not-fit"),
         ((ERROR, WARNING), "does-not-fit", "does-not-fit"),
         ((ERROR, UNREADABLE), "unsupported", "unsupported"),
         ((Diagnostic("E101", "operator"),), "unsupported", "unsupported"),
@@ -149,6 +151,9 @@ INFO = Diagnostic("I999", "remark")
 def test_verdict(diagnostics: tuple[Diagnostic, ...], plain: str, strict: str) -> None:
     assert verdict(diagnostics) == plain
     assert verdict(diagnostics, strict=True) == strict
+    assert verdict(diagnostics, rests_on=("core.neurons",)) == plain
+    rested = verdict(diagnostics, strict=True, rests_on=("core.neurons",))
+    assert rested == ("unknown" if strict == "fits" else strict)
 
 
 def test_report_of_a_model_that_did_not_compile() -> None:
