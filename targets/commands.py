@@ -16,7 +16,7 @@ from .terminal.printable import printable
 from .terminal.streams import is_terminal, tell, tell_json
 
 if TYPE_CHECKING:
-    from .schema import Fact, Target
+    from .schema import Fact, Number, Target
 
 
 def _target_names() -> tuple[str, ...]:
@@ -85,7 +85,13 @@ def _shown(fact: Fact) -> str:
         return "yes" if fact.value else "no"
     if isinstance(fact, (Choices, Models)):
         return ", ".join(map(str, fact.values))
-    return str(fact.value)
+    bounds = [str(fact.value), *(f"{name} {bound}" for name, bound in _bounds(fact))]
+    return ", ".join(bounds)
+
+
+def _bounds(fact: Number) -> Iterable[tuple[str, int]]:
+    named = (("at least", fact.least), ("at most", fact.most))
+    return ((name, bound) for name, bound in named if bound is not None and bound != fact.value)
 
 
 def _print_table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

@@ -41,7 +41,9 @@ def single_neuron_resources(_: Program, target: Target, placement: Placement) ->
                 continue
             code, message, hint = _SINGLE_NEURON[use.name]
             compartments = target.neuron.compartments_per_neuron
-            needs_assumption = use.name == "neurons" and compartments.assumed and compartments.least != compartments.value
+            needs_assumption = (
+                use.name == "neurons" and compartments.assumed and compartments.least != compartments.value
+            )
             yield Diagnostic(
                 code,
                 message,

@@ -164,12 +164,15 @@ def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, .
         for layer in placement.layers
         for use in layer.uses
     )
-    chip = (
+    chip = [
         ("cores", placement.cores, target.chip.cores, "cores"),
         ("cores with shared kernels", placement.cores_shared, target.chip.cores, "cores"),
-        ("synapses", placement.synapses, target.chip.synapses, "synapses"),
-        ("synapses with shared kernels", placement.shared_weights, target.chip.synapses, "synapses"),
-    )
+    ]
+    if target.chip.synapses is not None:
+        chip += [
+            ("synapses", placement.synapses, target.chip.synapses, "synapses"),
+            ("synapses with shared kernels", placement.shared_weights, target.chip.synapses, "synapses"),
+        ]
     return per_core + tuple(_chip_row(*row) for row in chip)
 
 

@@ -23,7 +23,7 @@ def entry_of(code: str) -> Code | None:
         error,
         id=code,
         title=f"{error.title}, by an uncertain limit",
-        why=f"{error.why} The limit is an assumption of the chip's description, or sources disagree on it, so this is a "
-        "warning and no error, and the verdict is unknown.",
+        why=f"{error.why} The limit is an assumption of the chip's description, or sources disagree on it, so this is "
+        "a warning and no error, and the verdict is unknown.",
         example=error.example.replace(error.id, code).replace("error W", "warning W"),
     )

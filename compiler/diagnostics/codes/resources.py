@@ -180,10 +180,10 @@ CODES: tuple[Code, ...] = (
         "E320",
         "program has more synapses than the chip holds",
         "Even with each convolution kernel stored once, the weights are more than the chip is said to hold.",
-        "A public figure counts synapses of a chip, whatever its cores' memory; where kernels are stored once the program "
-        "may need far fewer, so between the two counts the answer is unknown (W320).",
-        "warning W320: the program has more synapses than the chip holds; 24,000,000 weights if each kernel is stored "
-        "once; measured 385000000 of 111000000 synapses",
+        "A public figure counts synapses of a chip, whatever its cores' memory; where kernels are stored once the "
+        "program may need far fewer, so between the two counts the answer is unknown (W320).",
+        "error E320: the program has more synapses than the chip holds; 130,000,000 weights if each kernel is stored "
+        "once; measured 385000000 of 120000000 synapses",
         "Use smaller layers, or make sure that the chip's tool chain stores convolution kernels once.",
     ),
 )

@@ -257,6 +257,35 @@ def test_chip_cores_with_shared_kernels(target: Target, cores: int, shared: int,
     assert [d.code for d in found] == ([code] if code else [])
 
 
+# 72 + 180 synapses, of which the kernel's stand for 9 each.
+@pytest.mark.parametrize(
+    ("limit", "most", "status", "code"),
+    [
+        (252, None, Status.PUBLISHED, None),
+        (251, None, Status.PUBLISHED, "W320"),
+        (188, None, Status.PUBLISHED, "W320"),
+        (187, None, Status.PUBLISHED, "E320"),
+        (187, None, Status.ASSUMED, "W320"),
+        (180, 188, Status.PUBLISHED, "W320"),
+        (180, 187, Status.PUBLISHED, "E320"),
+        (180, 187, Status.ASSUMED, "E320"),
+    ],
+)
+def test_chip_synapses(target: Target, limit: int, most: int | None, status: Status, code: str | None) -> None:
+    chip = replace(target, chip=Chip(synapses=replace(_number(limit, status), most=most)))
+    found = _found(_program(), chip)
+    assert [d.code for d in found] == ([code] if code else [])
+    assert all(d.assumed == (d.code == "W320") for d in found)
+    assert all((d.measured, d.limit) == (252, limit) for d in found)
+
+
+@pytest.mark.parametrize(("cores", "code"), [(10, None), (11, "W305"), (12, "W305"), (13, "E305")])
+def test_what_disputed_limits_leave_open_is_no_error(target: Target, cores: int, code: str | None) -> None:
+    chip = replace(target, chip=Chip(cores=replace(_number(10), most=12)))
+    found = check_program(_program(), chip, _placed(place(_program(), target), cores, cores))
+    assert [d.code for d in found] == ([code] if code else [])
+
+
 def test_cores_are_not_judged_where_a_neuron_does_not_fit(target: Target) -> None:
     chip = replace(_core("input_axons")(target, 1), chip=Chip(cores=_number(1)))
     assert {d.code for d in _found(_program(), chip)} == {"E301"}

@@ -48,7 +48,7 @@ def test_error_against_an_assumed_limit_is_the_warning_of_its_number() -> None:
     found = Diagnostic("E305", "too many", measured=3, limit=2, unit="cores", assumed=True)
     line = render_line(found)
     assert (found.code, found.severity) == ("W305", Severity.WARNING)
-    assert line == "warning W305: too many; measured 3 of 2 cores (limit assumed)"
+    assert line == "warning W305: too many; measured 3 of 2 cores (limit uncertain)"
 
 
 def test_block_and_markdown(golden: Callable[[str, str], None]) -> None:
