@@ -50,6 +50,24 @@ def test_every_shipped_number_has_unit_source_and_status(name: str) -> None:
         assert getattr(fact, "unit", "flag"), key
 
 
+def test_bounds_of_a_number(tmp_path: Path) -> None:
+    target = targets.load(
+        _written(tmp_path, EXTENDED + "[chip]\ncores = " + NUMBER % ("10, least = 8, most = 12", "cores"))
+    )
+    cores = target.chip.cores
+    assert cores is not None
+    assert (cores.least, cores.value, cores.most) == (8, 10, 12)
+    assert [cores.leaves_open(used) for used in (11, 12, 13)] == [True, True, False]
+
+
+def test_verdicts_rest_on_assumptions_without_a_bound(tmp_path: Path) -> None:
+    guess = NUMBER.replace("published", "assumed")
+    text = EXTENDED + "[chip]\ncores = " + guess % ("9, most = 12", "cores") + "\n[core]\nneurons = " + guess
+    target = targets.load(_written(tmp_path, text % ("9", "compartments")))
+    assert {"chip.cores", "core.neurons"} <= set(target.assumed())
+    assert target.unbounded() == ("core.neurons",)
+
+
 def test_facts_reach_every_number_of_the_schema() -> None:
     target = targets.load("loihi1")
     nested = [getattr(target, f.name) for f in fields(target) if is_dataclass(getattr(target, f.name))]
@@ -159,6 +177,19 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path) -> None:
         ("[chip]\ncores = " + NUMBER % ("true", "cores"), "E804", "is True, not a whole number"),
         ("[chip]\ncores = " + NUMBER % ("0", "cores"), "E804", "is 0, not a whole number in 1.."),
         ("[neuron]\nstate_bits = " + NUMBER % ("63", "bits"), "E804", "is 63, not a whole number in 2..62"),
+        ("[chip]\ncores = " + NUMBER % ("9, least = 10", "cores"), "E804", "'chip.cores' has a value outside"),
+        ("[chip]\ncores = " + NUMBER % ("9, most = 8", "cores"), "E804", "'chip.cores' has a value outside"),
+        ("[chip]\ncores = " + NUMBER % ("9, most = '12'", "cores"), "E804", "'chip.cores.most' is '12', not a whole"),
+        (
+            "[chip]\ncores = " + NUMBER % ("9, least = 0", "cores"),
+            "E804",
+            "'chip.cores.least' is 0, not a whole number",
+        ),
+        (
+            "[neuron]\nnative_subtractive_reset = { value = true, least = 1, source = 'x', status = 'assumed' }",
+            "E803",
+            "le",
+        ),
         ("[chip]\ncores = " + NUMBER.replace("published", "rumour") % ("1", "cores"), "E804", "'rumour'"),
         ("[chip]\ncores = " + NUMBER.replace("data sheet", " ") % ("1", "cores"), "E804", "'chip.cores.source'"),
         ("[weights]\nmaximum = 'unlimited'", "E804", "'weights.maximum' is 'unlimited'"),
