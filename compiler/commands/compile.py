@@ -72,17 +72,44 @@ def compile_command(
 @verbosity_options
 @click.pass_obj
 def check(readers: Mapping[str, ModelReader] | None, /, model: str, form: str, **options: Any) -> int:
-    """Say whether MODEL fits a target, layer by layer, without writing anything."""
+    """Say whether MODEL fits a target, layer by layer, or which of several, without writing anything.
+
+    Several targets between commas, all, or smallest are compared in a table; the answer is no where it fits none.
+    """
     from ..compilation import check_model
     from ..options import CompileOptions
     from ..pipeline import STAGES
+    from ..target_choice import targets_of
 
+    targets = targets_of(options["target"])
+    if len(targets) > 1:
+        return _compared(readers, model, targets, form, options)
     with progress_bar("checking") as progress:
         report = check_model(model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES))
     if not (form == "text" and is_terminal(sys.stdout)):  # the text tells them, and would be read beside them
         tell_findings(report.diagnostics)
     tell_document(_rendered(report, form))
     return _exit_code(report)
+
+
+def _compared(
+    readers: Mapping[str, ModelReader] | None, model: str, targets: tuple[str, ...], form: str, options: dict[str, Any]
+) -> int:
+    from ..options import CompileOptions
+    from ..pipeline import STAGES
+    from ..report.comparison import comparison_json, comparison_markdown, comparison_text
+    from ..target_choice import compare_targets
+
+    if form == "html":
+        raise click.BadOptionUsage("--format", "a comparison of targets is text, json or markdown")
+    with progress_bar("checking") as progress:
+        stages = count_stages(progress, STAGES * len(targets))
+        found = compare_targets(model, targets, CompileOptions(**options), readers=readers, report=stages)
+    if form == "text":
+        tell_document(comparison_text(found, text_width()))
+    else:
+        tell_document(comparison_json(found) if form == "json" else comparison_markdown(found))
+    return int(found.smallest is None)
 
 
 @command()

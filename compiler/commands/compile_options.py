@@ -70,7 +70,8 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME|FILE.toml",
             shell_complete=name_or_file(target_names),
             section=_CHIP,
-            help="Name of a chip ('spikec targets' lists them), or path of a description of your own.",
+            help="Name of a chip ('spikec targets' lists them), or path of a description of your own; for check also "
+            "several between commas, all, or smallest.",
         ),
         option("--weight-bits", type=int, section=_CHIP, help="Lower the chip's weight width, sign included."),
         option("--strict", is_flag=True, section=_CHIP, help="Count warnings as errors."),

@@ -25,12 +25,12 @@ def _parts(report: Report) -> Iterator[str]:
     )
     if report.ledger:
         table = ledger_table(report.ledger)
-        yield _section(table.title, table.note, _table(table) if table.rows else "")
+        yield _section(table.title, table.note, markdown_table(table) if table.rows else "")
     if report.diagnostics:
         found = "\n".join(render_markdown(each) for each in findings(report))
         yield _section("Findings", findings_note(report), found)
     for table in layer_tables(report):
-        yield _section(table.title, table.note, _table(table))
+        yield _section(table.title, table.note, markdown_table(table))
     yield from _resources(resource_use(report.resources))
     if report.passes:
         yield _section("Passes", "", _pairs(tuple((each.name, each.effect) for each in report.passes)))
@@ -51,12 +51,13 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
 def _resources(use: ResourceUse) -> Iterator[str]:
     for table in (*use.tables, use.limits):
         if table is not None:
-            yield _section(table.title, table.note, _table(table))
+            yield _section(table.title, table.note, markdown_table(table))
     if use.unlimited:
         yield markdown_text(use.unlimited)
 
 
-def _table(table: ReportTable) -> str:
+def markdown_table(table: ReportTable) -> str:
+    """A table, with the small print of a cell below its text."""
     rules = ["---:" if column.numeric else "---" for column in table.columns]
     titles = [_cell(column.title, column.detail) for column in table.columns]
     rows = (titles, rules, *([_cell(cell.text, cell.detail) for cell in row] for row in table.rows))

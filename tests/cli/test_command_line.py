@@ -224,6 +224,24 @@ def test_strict_takes_no_answer_from_assumptions(cli: Cli, bench: Path, target: 
     assert ("that no source states" in first.replace("\n", " ")) == (target == "loihi2")
 
 
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_targets_are_compared(cli: Cli, bench: Path, form: str) -> None:
+    code, out, err = cli("check", bench / "net.onnx", "--target", "all", "--format", form)
+    assert (code, err) == (0, "")
+    assert all(name in out for name in ("loihi1", "loihi2", "lava", "programmable"))
+
+
+def test_no_target_of_several_fits(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    chips = []
+    for name in ("a", "b"):
+        chips.append(tmp_path / f"{name}.toml")
+        chips[-1].write_text(ONE_CORE)
+    code, out, _ = cli("check", bench / "net.onnx", "--target", ",".join(map(str, chips)))
+    assert (code, "fits none of 2 targets" in out) == (1, True)
+    code, _, err = cli("check", bench / "net.onnx", "--target", "all", "--format", "html")
+    assert (code, "a comparison of targets is text, json or markdown" in err) == (2, True)
+
+
 def test_one_image_without_labels(json_of: JsonOf, bench: Path, saved: Saved, tmp_path: Path) -> None:
     (tmp_path / "one.npz").write_bytes(saved(inputs=np.full((1, 1, 8, 8), 200, np.uint8)))
     for backend in ("simulator", "reference"):
