@@ -12,6 +12,15 @@ from spikec import targets
 from spikec.targets import Number, Status, Target
 from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "chip.toml"
+LEFT_OUT = {
+    "neuron.models",
+    "neuron.pulsed_bias",
+    "synapses.block_size",
+    "synapses.block_header_bits",
+    "core.output_axons",
+}
+"""What few chips have, or what begins with a shipped target."""
 NUMBER = '{ value = %s, unit = "%s", source = "data sheet", status = "published" }'
 
 
@@ -66,6 +75,16 @@ def test_verdicts_rest_on_assumptions_without_a_bound(tmp_path: Path) -> None:
     target = targets.load(_written(tmp_path, text % ("9", "compartments")))
     assert {"chip.cores", "core.neurons"} <= set(target.assumed())
     assert target.unbounded() == ("core.neurons",)
+
+
+def test_the_example_to_copy_is_a_target() -> None:
+    target = targets.load(EXAMPLE)
+    assert (target.name, target.backends) == ("my-chip", ("simulator", "reference"))
+    assert target.unbounded() == ("weights.exponent_maximum", "neuron.bias_exponent_maximum")
+    keys = {key for key, _ in target.facts()}
+    others = {key for name in targets.names() for key, _ in targets.load(name).facts()}
+    written = EXAMPLE.read_text(encoding="utf-8")
+    assert all(key in keys or key.split(".")[-1] in written for key in others - LEFT_OUT)
 
 
 def test_facts_reach_every_number_of_the_schema() -> None:
