@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime import program as level3
-from ...runtime.samples import Samples
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population, Projection, SparseMap, SpikingNetwork
 from .contract import Context
@@ -95,7 +94,7 @@ def units_of(spiking: SpikingNetwork, population: Population, timesteps: int) ->
     for projection in spiking.incoming(population.name):
         linear = projection.map
         if isinstance(linear, SparseMap):
-            channel = linear.target // (population_size(population) // population.shape[0])
+            channel = linear.target // (_size(population) // population.shape[0])
             np.maximum.at(largest, channel, np.abs(linear.weight))
         else:
             by_row = np.abs(linear.weight).reshape(population.shape[0], -1)
@@ -106,16 +105,8 @@ def units_of(spiking: SpikingNetwork, population: Population, timesteps: int) ->
     return np.asarray(np.floor(np.maximum(finest, _UNITS_PER_STEP * timesteps)))
 
 
-def population_size(population: Population) -> int:
-    """Its neurons."""
+def _size(population: Population) -> int:
     return int(np.prod(population.shape))
-
-
-def encoded(program: level3.Program, samples: Samples) -> level3.IntArray:
-    """``samples`` as the program's input."""
-    from ...runtime.encoding import encode
-
-    return encode(program.input, samples.inputs)[0]
 
 
 def _integers(values: FloatArray) -> level3.IntArray:

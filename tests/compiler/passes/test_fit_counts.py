@@ -17,8 +17,9 @@ from spikec.compiler.passes import layer_by_layer_counts
 from spikec.compiler.passes.calibrate_state_range import CalibrateStateRange
 from spikec.compiler.passes.contract import Context, float_network, spiking_level
 from spikec.compiler.passes.rescaled_channels import with_choice
-from spikec.compiler.passes.trial_program import encoded, trial_layer, trial_program, with_finest_input
+from spikec.compiler.passes.trial_program import trial_layer, trial_program, with_finest_input
 from spikec.compiler.pipeline import Pipeline, passes_for, run_again, run_passes
+from spikec.runtime.encoding import encode
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 
@@ -113,7 +114,7 @@ def test_the_trial_program_is_near_the_rates_it_stands_for(
     steps = 256
     finest = with_finest_input(spiking, context)
     program = trial_program(finest, steps)
-    potentials = simulate(program, encoded(program, images)).readout
+    potentials = simulate(program, encode(program.input, images.inputs)[0]).readout
     expected = evaluate_rates(finest, images.as_float().astype(np.float64), continuous=True)["scores"]
     unit = program.population("scores").bias[0] / finest.readout.bias[0]
     assert np.abs(potentials / (unit * steps) - expected).max() < 0.05 * np.abs(expected).max()
