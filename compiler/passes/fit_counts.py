@@ -7,6 +7,8 @@ no chip limits (see ``trial_program``), layer by layer, each on the spikes of th
     weights and bias    bring its input back to that of the float network           (``fit_weights``)
     threshold, v0       least squared error of theta N / T per channel               (``choose_by_counts``)
 
+Read-outs get the bias that their scores miss, and weights where that is nearer on held-out data.
+
 A threshold of k old ones makes a spike worth k: weights into the channel become w / k, those out of it w k. Only layers
 whose activation had no levels for T steps take part, and those that a maximum compares keep their threshold. The
 network is run without fit as well, with potentials alone calibrated; what is nearer to the float network's scores on a

@@ -5,13 +5,15 @@
 x are mean messages in a fan-in, spikes as they came in the window, z what the float network gives the activation. What
 both sides leave below zero is no error: no spike comes of it. Errors of earlier layers that can be known from other
 messages are taken out, and messages count for less the noisier they are. A projection with weights that are not there
-keeps them, and only its bias takes part; the ridge grows where there are few samples for many weights.
+keeps them, and only its bias takes part; the ridge grows where there are few samples for many weights. Channels that
+nothing reaches and channels that nothing reads, as constants leave them, stay so and say nothing about the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -93,10 +95,13 @@ class _FanIns:
     def fitted(self, missing: FloatArray) -> Fitted:
         """Add to weights and bias what comes nearest to giving ``missing`` at each position."""
         change = np.zeros(missing.shape[1])
+        free = [_is_free(p) for p in self._incoming]
         for own, blocks in self._by_group():
-            rest = missing[:, own]
+            is_reached = np.any([np.any(rows[own] != 0, axis=1) for rows in self._rows], axis=0)
+            rest = np.where(is_reached, missing[:, own], 0.0)
+            is_read = [_is_read(p, own) & free[i] for i, p in enumerate(self._incoming)]
             for pieces, x in zip(self._pieces, blocks, strict=True):
-                is_free = np.repeat([_is_free(self._incoming[i]) for i, _, _ in pieces], [e - f for _, f, e in pieces])
+                is_free = np.concatenate([is_read[i][first:end] for i, first, end in pieces])
                 weight, constant = _regression(x, rest, is_free)
                 _add_columns(self._rows, own, pieces, weight)
                 change[own] += constant
@@ -118,8 +123,23 @@ class _FanIns:
 
 
 def _is_free(projection: Projection) -> bool:
-    """Whether all weights are there; where some are not, they are meant: an identity, a kernel within a kernel."""
-    return projection.source != INPUT and bool(np.count_nonzero(projection.map.weight) * 2 > projection.map.weight.size)
+    """Whether all weights are there; where some are not, they are meant: an identity, a kernel within a kernel.
+
+    Those between a channel that nothing reaches, or that nothing reads, and any other are not missed.
+    """
+    if projection.source == INPUT:
+        return False
+    weight, groups = projection.map.weight, max(groups_of(projection), 1)
+    by_group = np.any(weight.reshape(groups, len(weight) // groups, weight.shape[1], -1) != 0, axis=3)
+    between = np.any(by_group, axis=2)[:, :, None] & np.any(by_group, axis=1)[:, None, :]
+    return bool(np.count_nonzero(weight) * 2 > np.count_nonzero(between) * prod(weight.shape[2:]))
+
+
+def _is_read(projection: Projection, own: slice) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Whether the rows ``own`` of the weights read a column's channel (F,)."""
+    weight = projection.map.weight[own]
+    channels = np.any(weight.reshape(*weight.shape[:2], -1) != 0, axis=(0, 2))
+    return np.repeat(channels, prod(weight.shape[2:]))
 
 
 def _seen(

@@ -142,9 +142,12 @@ class LayerByLayer:
         self._sent[INPUT] = encoded_input(self._program.input, integers, self._timesteps)
         for population in self._spiking.firing:
             self._run_layer(population.name)
-        scores = [self._read_out(readout) for readout in self._spiking.readouts]
-        distance = divergence(self._data.wanted, [each[self._data.fitted :] for each in scores])
-        return Counted(self._spiking, distance, self._layers)
+        before = self._spiking
+        counted = self._read_outs(fits_weights=False)
+        if not self._fits or not any(can_be_fitted(before.incoming(p.name)) for p in before.readouts):
+            return counted
+        self._spiking = before
+        return min(counted, self._read_outs(fits_weights=True), key=lambda each: each.distance)
 
     def _run_layer(self, name: str) -> None:
         from ...runtime.simulator import joined
@@ -230,19 +233,33 @@ class LayerByLayer:
         for source in [s for s in self._sent if last.get(s) == reader and s != INPUT]:
             del self._sent[source]
 
-    def _read_out(self, readout: Population) -> FloatArray:
-        """Scores of all samples (N, neurons)."""
-        name, used = readout.name, self._data.fitted
+    def _read_outs(self, *, fits_weights: bool) -> Counted:
+        scores = [self._read_out(p.name, fits_weights) for p in self._spiking.readouts]
+        distance = divergence(self._data.wanted, [each[self._data.fitted :] for each in scores])
+        return Counted(self._spiking, distance, self._layers)
+
+    def _read_out(self, name: str, fits_weights: bool) -> FloatArray:
+        """Scores of all samples (N, neurons), after what they miss is fitted."""
+        used, scores = self._data.fitted, self._scores(name)
+        if not self._fits:
+            return scores
+        wanted = self._data.inputs[name].reshape(used, -1)
+        if fits_weights and can_be_fitted(self._spiking.incoming(name)):
+            missed = (wanted - scores[:used]).reshape(used, *self._shape(name)).astype(np.float32)
+            self._fit_weights(name, fitted_to_counts, missed)
+            scores = self._scores(name)
+        readout, missing = self._spiking.population(name), mean(wanted - scores[:used], axis=0)
+        bias = readout.bias + missing.reshape(readout.shape)
+        self._spiking = with_fitted(self._spiking, replace(readout, bias=bias), ())
+        return np.asarray(scores + missing)
+
+    def _scores(self, name: str) -> FloatArray:
+        """What the read-out stands for (N, neurons), as it is."""
         _, simulator = self._planned(name)
         received = self._received(name, simulator, len(self._data.samples))
         potentials = np.concatenate([simulator.integrate(part) for part in received])
-        scores = potentials / (units_of(self._spiking, readout, self._timesteps)[0] * self._timesteps)
-        if not self._fits:
-            return np.asarray(scores)
-        missed = mean(self._data.inputs[name].reshape(used, -1) - scores[:used], axis=0)
-        bias = readout.bias + missed.reshape(readout.shape)
-        self._spiking = with_fitted(self._spiking, replace(readout, bias=bias), ())
-        return np.asarray(scores + missed)
+        units = units_of(self._spiking, self._spiking.population(name), self._timesteps)[0]
+        return np.asarray(potentials / (units * self._timesteps))
 
 
 def _told(layer: level3.Population, chosen: level3.Population) -> dict[str, float]:

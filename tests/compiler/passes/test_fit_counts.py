@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikec.compiler.ir.network import Network
-from spikec.compiler.ir.operators import Relu
+from spikec.compiler.ir.operators import AnyFloat, Relu
 from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.ir.spiking import SpikingNetwork
 from spikec.compiler.options import CompileOptions
@@ -44,6 +44,22 @@ def test_a_relu_network_is_fitted_and_told(relu_network: Network, context: Conte
     before, after = (spiking_level(pipeline.stages[name]) for name in ("clip-silent-sources", "fit-counts"))
     assert any(np.ndim(p.spike_value) for p in after.populations)
     assert [p.shape for p in before.populations] == [p.shape for p in after.populations]
+
+
+def test_weights_of_a_read_out_are_fitted_where_held_out_data_gains(
+    relu_network: Network, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def readout_weights() -> AnyFloat:
+        stage = spiking_level(compiled(relu_network, context).stages["fit-counts"])
+        return stage.incoming(stage.readout.name)[0].map.weight
+
+    distances = iter([3.0, 2.0, 1.0])
+    monkeypatch.setattr(layer_by_layer_counts, "divergence", lambda wanted, scores: next(distances))
+    fitted = readout_weights()
+    distances = iter([3.0, 1.0, 2.0])
+    as_given = readout_weights()
+    share = fitted / as_given
+    assert not np.allclose(share, share.ravel()[0])
 
 
 def test_what_is_no_better_is_dropped_and_told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -81,6 +83,24 @@ def test_a_projection_with_absent_weights_keeps_them() -> None:
     assert not np.array_equal(fitted.incoming[0].map.weight, incoming.map.weight)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_channels_that_nothing_reaches_or_reads_say_nothing_about_the_others(groups: int) -> None:
+    target, full, shape = maps(groups)
+    weight = full.map.weight.copy()
+    weight[:3] = 0.0
+    weight[:, 1:] = 0.0
+    values = rates(shape)
+    sparse = projection(replace(full.map, weight=weight))
+    assert can_be_fitted((sparse,))
+    fitted = fitted_to_input(
+        target, (sparse,), {"a": 0.8 * values, INPUT: values}, received(sparse, values, target) + np.float32(0.1)
+    )
+    new = fitted.incoming[0].map.weight
+    assert not np.array_equal(new, weight)
+    assert np.array_equal(new != 0, weight != 0)
+    assert np.array_equal(fitted.bias[:3], target.bias[:3])
+
+
 def test_what_cannot_be_fitted() -> None:
     sparse = SparseMap(np.ones(1), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     full = ConvMap(np.ones((4, 4, 3, 3)), _SAME)
@@ -88,3 +108,6 @@ def test_what_cannot_be_fitted() -> None:
     assert not can_be_fitted((projection(sparse),))
     assert not can_be_fitted((projection(full), projection(ConvMap(np.ones((4, 2, 3, 3)), ConvGeometry(groups=2)))))
     assert not can_be_fitted((projection(full, INPUT),))
+    within = np.zeros((4, 4, 3, 3))
+    within[:, :, 1, 1] = 1.0
+    assert not can_be_fitted((projection(ConvMap(within, _SAME)),))
