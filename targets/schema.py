@@ -132,7 +132,13 @@ class SynapseFormat:
     """How a core stores the synapses of one input axon: blocks of a header and entries, padded to memory words.
 
     ``weight_bits`` lists the widths a weight can have (sign included); ``index_bits_minimum`` is the narrowest
-    index of a target neuron, None where an entry has no index.
+    index of a target neuron, None where an entry has no index. With ``delay_with_weight`` an entry holds its delay.
+
+    With ``population_axons`` one input axon can stand for a pixel of a convolution's source, its spikes naming a
+    channel, and axons share lists that each shifts by at most ``axon_base_maximum`` neurons; such an axon takes
+    ``population_axon_slots`` output axons of its source's core. With ``shared_axons`` several neurons can send to one
+    input axon. With ``kernels_once`` a core holds each weight of a
+    convolution once, however that is done.
     """
 
     weight_bits: Choices | None = _limit("bits")
@@ -140,6 +146,12 @@ class SynapseFormat:
     block_size: Number | None = _limit("synapses", 1)
     block_header_bits: Number | None = _limit("bits")
     word_bits: Number | None = _limit("bits", 1)
+    delay_with_weight: Flag | None = field(default=None)
+    population_axons: Flag | None = field(default=None)
+    axon_base_maximum: Number | None = _limit("compartments")
+    population_axon_slots: Number | None = _limit("axons", 1)
+    shared_axons: Flag | None = field(default=None)
+    kernels_once: Flag | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +186,8 @@ class Core:
     input_axons: Number | None = _limit("axons", 1)
     output_axons: Number | None = _limit("axons", 1)
     synapse_memory_bits: Number | None = _limit("bits", 1)
+    synapse_formats: Number | None = _limit("formats", 1)
+    compartment_configurations: Number | None = _limit("configurations", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

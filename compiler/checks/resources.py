@@ -12,7 +12,7 @@ from ..mapping import Placement
 _SINGLE_NEURON = {
     "input axons": (
         "E301",
-        "one neuron reads more source neurons than a core has input axons",
+        "one neuron reads more than a core has input axons",
         "use fewer channels or features, a smaller kernel, or groups",
     ),
     "output axons": (
@@ -30,11 +30,26 @@ _SINGLE_NEURON = {
         "one neuron needs more compartments than a core has",
         "correct compartments_per_neuron or core.neurons in the target description",
     ),
+    "threshold configurations": (
+        "E321",
+        "one neuron needs more threshold configurations than a core has",
+        "correct neuron.threshold_configurations in the target description",
+    ),
+    "synapse formats": (
+        "E322",
+        "the projections into the layer need more synapse formats than a core has",
+        "give its projections fewer widths, exponents and delays, or let fewer projections end in it",
+    ),
+    "compartment configurations": (
+        "E323",
+        "one neuron needs more compartment configurations than a core has",
+        "correct core.compartment_configurations in the target description",
+    ),
 }
 
 
 def single_neuron_resources(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
-    """E301 to E304: every single neuron fits a core."""
+    """E301 to E304 and E321 to E323: every single neuron fits a core."""
     for layer in placement.layers:
         for use in layer.uses:
             if use.limit is None or not use.unplaceable:
@@ -58,7 +73,7 @@ def single_neuron_resources(_: Program, target: Target, placement: Placement) ->
 
 
 def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
-    """E305 and W306: the program fits the cores of one chip, kernels stored per synapse or at least shared.
+    """E305: the program fits the cores of one chip.
 
     Not judged where a neuron does not fit a core, since the number of cores then means nothing.
     """
@@ -70,25 +85,18 @@ def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Dia
         f"layer {largest.name!r} takes most, {largest.cores} cores: make it smaller, or use fewer weight bits "
         "(--weight-bits)"
     )
-    if placement.cores_shared <= limit.value:
-        code, measured = "W306", placement.cores
-        message = f"the program fits only with shared kernels, on {placement.cores_shared} cores"
-        hint = f"make sure that the chip's tool chain shares convolution kernels; {hint}"
-    else:
-        code, measured = "E305", placement.cores_shared
-        message = f"the program needs more cores than the chip has, {placement.cores} without shared kernels"
     rests_on_memory = any(
         fact is not None and fact.assumed for fact in (target.core.neurons, target.core.synapse_memory_bits)
     )
     yield Diagnostic(
-        code,
-        message,
-        measured=measured,
+        "E305",
+        "the program needs more cores than the chip has",
+        measured=placement.cores,
         limit=limit.value,
         unit=limit.unit,
         hint=hint,
         source=limit.source,
-        assumed=limit.leaves_open(measured) or rests_on_memory,
+        assumed=limit.leaves_open(placement.cores) or rests_on_memory,
     )
 
 
@@ -100,7 +108,7 @@ def chip_synapses(_: Program, target: Target, placement: Placement) -> Iterator[
     limit = target.chip.synapses
     if limit is None or placement.synapses <= limit.value:
         return
-    once = placement.shared_weights
+    once = placement.stored_once
     yield Diagnostic(
         "E320",
         f"the program has more synapses than the chip holds; {once:,} weights if each kernel is stored once",
@@ -119,10 +127,10 @@ def threshold_configurations(_: Program, target: Target, placement: Placement) -
     if limit is None:
         return
     for layer in placement.layers:
-        if layer.cores > layer.cores_any_threshold:
+        if layer.boxes > layer.cores_any_threshold:
             yield Diagnostic(
                 "W307",
-                f"distinct thresholds spread the layer over {layer.cores} cores instead of {layer.cores_any_threshold}",
+                f"distinct thresholds spread the layer over {layer.boxes} cores instead of {layer.cores_any_threshold}",
                 Place(layer=layer.name),
                 measured=layer.threshold_configurations,
                 limit=limit.value,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .place import place
-from .placement import LayerPlacement, Placement, ResourceUse
+from .placement import HeldProjection, LayerPlacement, Placement, ResourceUse
 
-__all__ = ["LayerPlacement", "Placement", "ResourceUse", "place"]
+__all__ = ["HeldProjection", "LayerPlacement", "Placement", "ResourceUse", "place"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,9 +11,6 @@ BoolArray = npt.NDArray[np.bool_]
 Map = tuple[int, int, int]
 Sizes = tuple[IntArray, IntArray, IntArray]
 """Box sizes per axis (channels, rows, columns)."""
-
-Readers = tuple[IntArray, IntArray, IntArray] | npt.NDArray[Any]
-"""Boxes that read each source neuron: a factor per source channel, row and column, or their number (C, H, W)."""
 
 
 def tile_sizes(length: int, most: int | None = None) -> IntArray:
@@ -72,13 +67,6 @@ def most_in_boxes(amounts: IntArray, sizes: Sizes) -> IntArray:
             for i, depth in enumerate(sizes[0]):
                 most[i, j, k] = np.add.reduceat(by_row, starts(channels, int(depth)), axis=0).max()
     return most
-
-
-def most_messages(readers: Readers, sizes: Sizes) -> IntArray:
-    """Most copies of their spikes that a box of source neurons sends, one for each box that reads a neuron."""
-    if isinstance(readers, np.ndarray):
-        return most_in_boxes(readers, sizes)
-    return product(*(most_of(each, size) for each, size in zip(readers, sizes, strict=True)))
 
 
 def product(channels: IntArray, rows: IntArray, columns: IntArray) -> IntArray:

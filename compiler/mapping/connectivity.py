@@ -7,11 +7,16 @@ needs is a product of three small tables, whatever the size of the layer.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...runtime.program import ConvSynapses, IntArray, Projection, Shape, SparseSynapses
+from ...runtime.program.folded_pooling import comes_in_runs
+from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
-from .boxes import BoolArray, Map, Readers, Sizes, boxes_reading, most_of, most_sources, product
+from .axes import Axis
+from .boxes import BoolArray, Map, Sizes, most_of, most_sources, product
 from .coordinates import SparseConnectivity, sparse_connectivity
 
 
@@ -19,34 +24,33 @@ from .coordinates import SparseConnectivity, sparse_connectivity
 class Connectivity:
     """Relations of one projection, per axis (channels, rows, columns) of the target's map.
 
-    ``reads[axis]`` (targets, sources) says which source indices a target index reads. The kernel is taken as full;
-    only channels without any non-zero weight are left out. ``source`` is the source's map; with ``flat_source``
-    the channel relation runs over all source neurons and the other two have a single source.
+    Source neurons that reach every target by one weight can send to one input axon: ``pool`` (rows, columns) of them
+    make a cell, and what is read are cells. ``source`` is the source's map in cells. ``reads[axis]`` (targets, cells)
+    says which cells a target index reads. The kernel is taken as full; only channels without any non-zero weight are
+    left out. With ``flat_source`` the channel relation runs over all cells and the other two have a single one.
     ``kernel`` (C, KR, KC) counts the non-zero weights of each target channel per kernel position, ``row_reads``
-    (H, KR) and ``column_reads`` (W, KC) which positions lie inside the source's map. ``dense_weights`` is the number
-    of weights of one target neuron if all are stored without an index, None for a convolution.
+    (H, KR) and ``column_reads`` (W, KC) which positions lie inside the source's map. ``axes`` are the rows and the
+    columns of a convolution, None otherwise. ``weight`` are the weights between cells, in the form of the projection's;
+    ``synapses`` and ``stored_once`` count the projection's own, unrolled and as stored; zero weights need none.
     """
 
     projection: Projection
+    pool: tuple[int, int]
     source: Map
     flat_source: bool
     reads: tuple[BoolArray, BoolArray, BoolArray]
     kernel: IntArray
     row_reads: BoolArray
     column_reads: BoolArray
-    dense_weights: int | None
+    weight: IntArray
+    synapses: int
+    stored_once: int
+    axes: tuple[Axis, Axis] | None = None
 
     @property
-    def synapses(self) -> int:
-        """Synapses of the whole layer with every kernel unrolled; zero weights need none."""
-        rows = self.row_reads.sum(axis=0, dtype=np.int64)
-        columns = self.column_reads.sum(axis=0, dtype=np.int64)
-        return int(np.einsum("okl,k,l->", self.kernel, rows, columns))
-
-    @property
-    def shared_weights(self) -> int:
-        """Non-zero weights with every kernel stored once."""
-        return int(np.count_nonzero(self.projection.synapses.weight))
+    def all_channels(self) -> bool:
+        """Whether every target channel reads every source channel."""
+        return bool(self.reads[0].all())
 
     def axons(self, sizes: Sizes) -> IntArray:
         """Most sources that a box of target neurons reads together, for each combination of box sizes."""
@@ -59,81 +63,113 @@ class Connectivity:
         columns = most_of(self.column_reads.astype(np.int64), sizes[2])
         return np.asarray(np.einsum("akl,bk,cl->abc", kernel, rows, columns))
 
-    def readers(self, tile: Map) -> Readers:
-        """Boxes of ``tile`` target neurons that read each source neuron."""
-        channels, rows, columns = (boxes_reading(reads, size) for reads, size in zip(self.reads, tile, strict=True))
-        if not self.flat_source:
-            return channels, rows, columns
-        per_channel = channels.reshape(self.source[0], -1).max(axis=1)
-        return per_channel, np.repeat(rows, self.source[1]), np.repeat(columns, self.source[2])
-
 
 def as_map(shape: Shape) -> Map:
     """(channels, rows, columns) of a population; anything but three axes counts as channels alone."""
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
 
 
-def connectivity(projection: Projection, source_shape: Shape, target_shape: Shape) -> Connectivity | SparseConnectivity:
-    """Relations of ``projection`` between populations of the given shapes."""
+def connectivity(
+    projection: Projection, source_shape: Shape, target_shape: Shape, *, shared_axons: bool = False
+) -> Connectivity | SparseConnectivity:
+    """Relations of ``projection`` between populations of the given shapes.
+
+    With ``shared_axons`` source neurons that reach every target by one weight, as those of a folded pool do, are cells.
+    """
     source, target = as_map(source_shape), as_map(target_shape)
     synapses = projection.synapses
     if isinstance(synapses, ConvSynapses):
-        return _convolution(projection, synapses, source, target)
+        return _convolution(projection, synapses, source, target, shared_axons)
     if isinstance(synapses, SparseSynapses):
         return sparse_connectivity(projection, synapses, source, target)
-    return _all_to_all(projection, synapses.weight, source, target)
+    return _all_to_all(projection, synapses.weight, source, target, shared_axons)
 
 
-def _convolution(projection: Projection, synapses: ConvSynapses, source: Map, target: Map) -> Connectivity:
-    weight, geometry = synapses.weight, synapses.geometry
-    row_positions, row_reads = _positions(0, weight.shape[2], synapses, source[1], target[1])
-    column_positions, column_reads = _positions(1, weight.shape[3], synapses, source[2], target[2])
+def _convolution(
+    projection: Projection, synapses: ConvSynapses, source: Map, target: Map, shared_axons: bool
+) -> Connectivity:
+    geometry = synapses.geometry
+    whole = _axes(synapses.weight, geometry, source, target, (1, 1))
+    pool = _pool(synapses) if shared_axons else (1, 1)
+    weight = synapses.weight[:, :, :: pool[0], :: pool[1]]
+    axes = _axes(weight, geometry, source, target, pool)
     nonzero = weight != 0
     outputs, inputs = weight.shape[:2]
     first_input = np.arange(outputs) // (outputs // geometry.groups) * inputs
     channels = np.zeros((outputs, source[0]), dtype=bool)
     channels[np.arange(outputs)[:, None], first_input[:, None] + np.arange(inputs)] = nonzero.any(axis=(2, 3))
+    taps = (axis.inside.sum(axis=0, dtype=np.int64) for axis in whole)
     return Connectivity(
         projection=projection,
-        source=source,
+        pool=pool,
+        source=(source[0], axes[0].sources, axes[1].sources),
         flat_source=False,
-        reads=(
-            channels,
-            _relation(row_positions, row_reads, source[1]),
-            _relation(column_positions, column_reads, source[2]),
-        ),
+        reads=(channels, axes[0].reads, axes[1].reads),
         kernel=nonzero.sum(axis=1, dtype=np.int64),
-        row_reads=row_reads,
-        column_reads=column_reads,
-        dense_weights=None,
+        row_reads=axes[0].inside,
+        column_reads=axes[1].inside,
+        weight=weight,
+        synapses=int(np.einsum("kl,k,l->", (synapses.weight != 0).sum(axis=(0, 1), dtype=np.int64), *taps)),
+        stored_once=int(np.count_nonzero(synapses.weight)),
+        axes=axes,
     )
 
 
-def _positions(axis: int, kernel: int, synapses: ConvSynapses, source: int, target: int) -> tuple[IntArray, BoolArray]:
-    geometry = synapses.geometry
-    starts = np.arange(target) * geometry.stride[axis] - geometry.padding[axis]
-    positions = starts[:, None] + np.arange(kernel) * geometry.dilation[axis]
-    return positions, (positions >= 0) & (positions < source)
+def _axes(
+    weight: IntArray, geometry: ConvGeometry, source: Map, target: Map, pool: tuple[int, int]
+) -> tuple[Axis, Axis]:
+    rows, columns = (
+        Axis(
+            sources=-(-source[n + 1] // pool[n]),
+            targets=target[n + 1],
+            kernel=weight.shape[n + 2],
+            stride=geometry.stride[n] // pool[n],
+            dilation=geometry.dilation[n],
+            padding=geometry.padding[n] // pool[n],
+        )
+        for n in (0, 1)
+    )
+    return rows, columns
 
 
-def _relation(positions: IntArray, inside: BoolArray, source: int) -> BoolArray:
-    relation = np.zeros((len(positions), source), dtype=bool)
-    targets = np.broadcast_to(np.arange(len(positions))[:, None], positions.shape)
-    relation[targets[inside], positions[inside]] = True
-    return relation
+def _pool(synapses: ConvSynapses) -> tuple[int, int]:
+    """Rows and columns of source neurons that every target reads by one weight, all or none of them."""
+    weight, geometry = synapses.weight, synapses.geometry
+    rows, columns = (
+        _run_length(weight, n + 2, math.gcd(weight.shape[n + 2], geometry.stride[n], geometry.padding[n]))
+        if geometry.dilation[n] == 1
+        else 1
+        for n in (0, 1)
+    )
+    return rows, columns
 
 
-def _all_to_all(projection: Projection, weight: IntArray, source: Map, target: Map) -> Connectivity:
+def _run_length(weight: IntArray, axis: int, most: int) -> int:
+    """Longest run of equal weights along an axis that divides ``most``."""
+    lengths = (length for length in range(most, 1, -1) if most % length == 0)
+    return next((length for length in lengths if comes_in_runs(weight, axis, length)), 1)
+
+
+def _all_to_all(projection: Projection, weight: IntArray, source: Map, target: Map, shared_axons: bool) -> Connectivity:
     channels, rows, columns = target
-    per_channel = (weight != 0).reshape(channels, rows * columns, -1)
+    by_cell = weight.reshape(len(weight), *source)
+    pool = (1, 1)
+    if shared_axons and weight.size:
+        pool = (_run_length(by_cell, 2, source[1]), _run_length(by_cell, 3, source[2]))
+        by_cell = by_cell[:, :, :: pool[0], :: pool[1]]
+    per_channel = (by_cell != 0).reshape(channels, rows * columns, -1)
     most = per_channel.sum(axis=2, dtype=np.int64).max(axis=1)
+    everything = int(np.count_nonzero(weight))
     return Connectivity(
         projection=projection,
-        source=source,
+        pool=pool,
+        source=(source[0], source[1] // pool[0], source[2] // pool[1]),
         flat_source=True,
         reads=(per_channel.any(axis=1), np.ones((rows, 1), dtype=bool), np.ones((columns, 1), dtype=bool)),
         kernel=most[:, None, None],
         row_reads=np.ones((rows, 1), dtype=bool),
         column_reads=np.ones((columns, 1), dtype=bool),
-        dense_weights=weight.shape[1],
+        weight=by_cell.reshape(len(weight), -1),
+        synapses=everything,
+        stored_once=everything,
     )

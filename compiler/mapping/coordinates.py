@@ -6,7 +6,7 @@ import numpy as np
 
 from ...runtime.program import IntArray, Projection, SparseSynapses
 from ...targets.records import dataclass
-from .boxes import Map, Readers, Sizes, most_in_boxes
+from .boxes import Map, Sizes, most_in_boxes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class SparseConnectivity:
         return len(self.source_neuron)
 
     @property
-    def shared_weights(self) -> int:
+    def stored_once(self) -> int:
         """Weights to store: none is shared."""
         return self.synapses
 
@@ -55,7 +55,7 @@ class SparseConnectivity:
         fan_in = np.bincount(places, minlength=int(np.prod(self.target)))
         return most_in_boxes(fan_in.reshape(self.target), sizes)
 
-    def readers(self, tile: Map) -> Readers:
+    def readers(self, tile: Map) -> IntArray:
         """Boxes of ``tile`` target neurons that read each source neuron, (C, H, W)."""
         boxes = (place // size for place, size in zip((self.channel, self.row, self.column), tile, strict=True))
         source, *_ = _distinct(self.source_neuron, *boxes)

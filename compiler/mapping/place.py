@@ -6,127 +6,143 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...runtime.program import Population, Program
+from ...runtime.program import IntArray, Population, Program
 from ...targets import Number, Target
-from .boxes import BoolArray, Map
-from .connectivity import as_map, connectivity
-from .placement import LayerPlacement, Placement, ResourceUse
-from .tiling import (
+from .boxes import BoolArray
+from .candidates import (
+    CONFIGURATIONS,
+    FORMATS,
     INPUT_AXONS,
     NEURONS,
     OUTPUT_AXONS,
     SYNAPSE_MEMORY,
     THRESHOLDS,
-    Candidates,
-    Link,
     candidates,
 )
-from .weight_memory import StoredWeights, stored_weights
-
-Tiles = dict[str, Map]
-PulseAxons = tuple[tuple[int, StoredWeights], ...]
+from .connectivity import as_map, connectivity
+from .coordinates import SparseConnectivity
+from .divide import Division, Layer, divide, single_neuron
+from .forms import Link
+from .loads import border_of, box_loads, thresholds_of
+from .pack import Load, pack
+from .placement import HeldProjection, LayerPlacement, Placement, ResourceUse
+from .readers import most_messages
+from .synapse_lists import ListFormat, list_format, pulse_axons
 
 
 def place(program: Program, target: Target) -> Placement:
-    """Give each population of ``program`` its own cores, as few as its limits on ``target`` allow.
+    """Give each population of ``program`` cores of ``target``, all together as few as its limits allow.
 
-    The read-out is placed first, because the cores of a layer decide how many output axons the layer before needs.
-    A layer of which a single neuron breaks a limit is placed as if that limit were not there; its ``uses`` say so.
+    Every layer is cut into boxes that fit a core, and boxes that leave room on theirs share it with others where the
+    target says how many neurons a core has. A layer of which a single neuron breaks a limit is placed as if that limit
+    were not there; its ``uses`` say so.
     """
-    links = tuple(
-        connectivity(p, program.source_shape(p), program.population(p.target).shape) for p in program.projections
-    )
     limits = _limits(target)
-    pulses = {p.name: _pulse_axons(program, p.name, target) for p in program.populations}
-    unrolled, shared, any_threshold = Tiles(), Tiles(), Tiles()
-    layers = []
-    for population in reversed(program.populations):
-        judged = _candidates(population, links, unrolled, target, pulses[population.name])
-        judged_shared = (
-            judged if shared == unrolled else _candidates(population, links, shared, target, pulses[population.name])
+    values = {name: limit.value for name, (limit, _) in limits.items() if limit is not None}
+    layers = _layers(program, target)
+    division = divide(layers, values, target)
+    any_threshold = (
+        divide(layers, {k: v for k, v in values.items() if k != THRESHOLDS}, target)
+        if THRESHOLDS in values
+        else division
+    )
+    loads = [box_loads(program.population(layer.name), layer, division, target) for layer in layers]
+    cores = _cores(loads, values, target)
+    return Placement(
+        target.name,
+        tuple(
+            _placed(program, layer, (division, any_threshold), load, core, limits, target)
+            for layer, load, core in zip(layers, loads, cores, strict=True)
+        ),
+    )
+
+
+def _layers(program: Program, target: Target) -> tuple[Layer, ...]:
+    shared = target.synapses.shared_axons
+    links = tuple(
+        connectivity(
+            p, program.source_shape(p), program.population(p.target).shape, shared_axons=bool(shared and shared.value)
         )
-        index = judged.best(_values(limits), shared=False)
-        index_any = judged.best({k: v for k, v in _values(limits).items() if k != THRESHOLDS}, shared=False)
-        unrolled[population.name] = judged.tile(index)
-        shared[population.name] = judged_shared.tile(judged_shared.best(_values(limits), shared=True))
-        any_threshold[population.name] = judged.tile(index_any)
-        tilings = (unrolled[population.name], shared[population.name], any_threshold[population.name])
-        axons = sum(lines for lines, _ in pulses[population.name])
-        layers.append(_layer(population, links, judged, index, tilings, limits, target, axons))
-    return Placement(target.name, tuple(reversed(layers)))
+        for p in program.projections
+    )
+    found = []
+    for population in program.populations:
+        incoming = tuple(link for link in links if link.projection.target == population.name)
+        stored = tuple((link, list_format(link.projection, target)) for link in incoming)
+        pulses = pulse_axons(program, population.name, target)
+        judged = candidates(as_map(population.shape), stored, _thresholds_of_channels(population), pulses, target)
+        outgoing = tuple(link for link in links if link.projection.source == population.name)
+        formats = tuple(each for _, each in stored)
+        found.append(Layer(population.name, judged, incoming, formats, pulses, outgoing))
+    return tuple(found)
 
 
-def _layer(
-    population: Population,
-    links: tuple[Link, ...],
-    judged: Candidates,
-    index: tuple[int, int, int],
-    tilings: tuple[Map, Map, Map],
+def _thresholds_of_channels(population: Population) -> BoolArray:
+    distinct, which = thresholds_of(population)
+    has = np.zeros((len(which), max(len(distinct), 1)), dtype=bool)
+    if len(distinct):
+        has[np.arange(len(which))[:, None], which.reshape(len(which), -1)] = True
+    return has
+
+
+def _cores(loads: list[tuple[Load, ...]], values: Mapping[str, int], target: Target) -> list[IntArray]:
+    """Core of every box, by layer."""
+    ends = np.cumsum([len(each) for each in loads])
+    boxes = tuple(load for each in loads for load in each)
+    cores = np.arange(len(boxes)) if target.core.neurons is None else pack(boxes, values)
+    return np.split(cores, ends[:-1])
+
+
+def _placed(
+    program: Program,
+    layer: Layer,
+    divisions: tuple[Division, Division],
+    loads: tuple[Load, ...],
+    cores: IntArray,
     limits: Mapping[str, tuple[Number | None, str]],
     target: Target,
-    pulse_axons: int,
 ) -> LayerPlacement:
-    whole = as_map(population.shape)
-    incoming = tuple(link for link in links if link.projection.target == population.name)
+    division, any_threshold = divisions
+    population = program.population(layer.name)
+    judged, index = layer.candidates, division.chosen[layer.name]
+    whole, tile = as_map(population.shape), judged.tile(index)
+    messages = most_messages(division.sent[layer.name], judged.options)
     uses = tuple(
-        ResourceUse(name, int(judged.needs[name][index]), int(judged.needs[name][0, 0, 0]), limit, unit)
+        ResourceUse(
+            name,
+            _fullest(loads, name),
+            single_neuron(judged, messages if name == OUTPUT_AXONS else judged.needs[name]),
+            limit,
+            unit,
+        )
         for name, (limit, unit) in limits.items()
     )
-    cores, cores_shared, cores_any_threshold = (int(np.prod(_splits(whole, tile))) for tile in tilings)
-    widths = (stored_weights(link.projection.synapses.weight, target).weight_bits for link in incoming)
+    pulsed = sum(lines for lines, _ in layer.pulses)
     return LayerPlacement(
         name=population.name,
         map=whole,
-        tile=tilings[0],
-        splits=_splits(whole, tilings[0]),
-        cores=cores,
-        cores_shared=cores_shared,
-        cores_any_threshold=cores_any_threshold,
+        tile=tile,
+        border=border_of(layer, division),
+        core=cores.reshape([-(-length // size) for length, size in zip(whole, tile, strict=True)]),
+        cores_any_threshold=int(judged.options.boxes[any_threshold.chosen[layer.name][1:]]),
         uses=uses,
-        synapses=sum(link.synapses for link in incoming) + pulse_axons * population.neurons,
-        shared_weights=sum(link.shared_weights for link in incoming) + pulse_axons * whole[0],
+        synapses=sum(link.synapses for link in layer.incoming) + pulsed * population.neurons,
+        stored_once=sum(link.stored_once for link in layer.incoming) + pulsed * whole[0],
         threshold_configurations=0 if population.threshold is None else len(np.unique(population.threshold)),
-        weight_bits=max(widths, default=0),
+        held=tuple(
+            _held(link, form, stored)
+            for link, form, stored in zip(layer.incoming, judged.held(index), layer.stored, strict=True)
+        ),
     )
 
 
-def _pulse_axons(program: Program, population: str, target: Target) -> PulseAxons:
-    """Axons of each pulse into ``population`` and how their weights are stored; a pulsed bias needs none."""
-    return tuple(
-        (p.axons, stored_weights(p.weight, target)) for p in program.pulses if p.target == population and p.axons
-    )
+def _fullest(loads: tuple[Load, ...], name: str) -> int:
+    return max(load.alone[name] if name in load.alone else len(load.kinds[name]) for load in loads)
 
 
-def _candidates(
-    population: Population,
-    links: tuple[Link, ...],
-    tiles: Mapping[str, Map],
-    target: Target,
-    pulses: PulseAxons,
-) -> Candidates:
-    incoming = tuple(
-        (link, stored_weights(link.projection.synapses.weight, target))
-        for link in links
-        if link.projection.target == population.name
-    )
-    outgoing = tuple(
-        link.readers(tiles[link.projection.target]) for link in links if link.projection.source == population.name
-    )
-    compartments = target.neuron.compartments_per_neuron.value
-    return candidates(as_map(population.shape), incoming, outgoing, _thresholds(population), compartments, pulses)
-
-
-def _thresholds(population: Population) -> BoolArray:
-    channels = as_map(population.shape)[0]
-    if population.threshold is None:
-        return np.zeros((channels, 1), dtype=bool)
-    distinct, which = np.unique(population.threshold, return_inverse=True)
-    if distinct.size == 1:
-        return np.ones((channels, 1), dtype=bool)
-    everywhere = np.broadcast_to(which.reshape(population.threshold.shape), population.shape)
-    has = np.zeros((channels, distinct.size), dtype=bool)
-    has[np.arange(channels)[:, None], everywhere.reshape(channels, -1)] = True
-    return has
+def _held(link: Link, form: str, stored: ListFormat) -> HeldProjection:
+    pool = (1, 1) if isinstance(link, SparseConnectivity) else link.pool
+    return HeldProjection(link.projection.name, form, pool, stored.weight_bits, stored.delay_bits)
 
 
 def _limits(target: Target) -> dict[str, tuple[Number | None, str]]:
@@ -136,13 +152,6 @@ def _limits(target: Target) -> dict[str, tuple[Number | None, str]]:
         OUTPUT_AXONS: (target.core.output_axons, "axons"),
         SYNAPSE_MEMORY: (target.core.synapse_memory_bits, "bits"),
         THRESHOLDS: (target.neuron.threshold_configurations, "thresholds"),
+        FORMATS: (target.core.synapse_formats, "formats"),
+        CONFIGURATIONS: (target.core.compartment_configurations, "configurations"),
     }
-
-
-def _values(limits: Mapping[str, tuple[Number | None, str]]) -> dict[str, int]:
-    return {name: limit.value for name, (limit, _) in limits.items() if limit is not None}
-
-
-def _splits(whole: Map, tile: Map) -> Map:
-    channels, rows, columns = (-(-length // size) for length, size in zip(whole, tile, strict=True))
-    return channels, rows, columns

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ...runtime.program import IntArray
 from ...targets import Number
 from ...targets.records import dataclass
-
-Map = tuple[int, int, int]
+from .box_needs import Border, Ranges, boxes_of
+from .boxes import Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +31,62 @@ class ResourceUse:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldProjection:
+    """How a core holds the synapses of an incoming projection: in which ``form`` (see ``forms``), how wide.
+
+    ``pool`` (rows, columns) source neurons send to one input axon (see ``connectivity``).
+    """
+
+    projection: str
+    form: str
+    pool: tuple[int, int]
+    weight_bits: int
+    delay_bits: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LayerPlacement:
     """How one population is divided over cores.
 
-    ``tile`` (channels, rows, columns) is the box of neurons on one core, the last of each axis may be smaller;
-    ``splits`` the number of boxes per axis. ``cores`` store every synapse; ``cores_shared`` is their number when
-    each convolution kernel is stored once per core, ``cores_any_threshold`` when a core could hold any number of
-    thresholds. ``synapses`` and ``shared_weights`` count the non-zero weights of the layer's incoming projections
-    unrolled and as stored in the program; ``threshold_configurations`` its distinct thresholds.
+    ``tile`` (channels, rows, columns) is the box of neurons on one core, the last of each axis may be smaller, with a
+    ``border`` of neurons that never fire; ``core`` (boxes per axis) the core of each box, which other boxes may share.
+    ``cores_any_threshold`` are the boxes when a core could hold any number of thresholds. ``synapses`` and
+    ``stored_once`` count the non-zero weights of the layer's incoming projections, unrolled and as stored in the
+    program; ``threshold_configurations`` its distinct thresholds. ``held`` tells of each projection.
     """
 
     name: str
     map: Map
     tile: Map
-    splits: Map
-    cores: int
-    cores_shared: int
+    border: Border
+    core: IntArray
     cores_any_threshold: int
     uses: tuple[ResourceUse, ...]
     synapses: int
-    shared_weights: int
+    stored_once: int
     threshold_configurations: int
-    weight_bits: int
+    held: tuple[HeldProjection, ...]
+
+    @property
+    def splits(self) -> Map:
+        """Number of boxes per axis."""
+        channels, rows, columns = self.core.shape
+        return channels, rows, columns
+
+    @property
+    def boxes(self) -> int:
+        """Boxes that the layer is divided into."""
+        return self.core.size
+
+    @property
+    def cores(self) -> int:
+        """Cores that hold neurons of the layer, alone or with others."""
+        return len(np.unique(self.core))
+
+    @property
+    def weight_bits(self) -> int:
+        """Width of the widest weights."""
+        return max((each.weight_bits for each in self.held), default=0)
 
     @property
     def placeable(self) -> bool:
@@ -63,6 +100,17 @@ class LayerPlacement:
                 return use
         raise KeyError(name)
 
+    def core_of_neurons(self) -> IntArray:
+        """Core of each neuron, over the layer's map (channels, rows, columns)."""
+        cores = np.zeros(self.map, dtype=np.int64)
+        for place, ranges in self.ranges():
+            cores[ranges] = self.core[place]
+        return cores
+
+    def ranges(self) -> tuple[tuple[Map, Ranges], ...]:
+        """Place among the boxes and ranges of channels, rows and columns of each box."""
+        return tuple(boxes_of(self.map, self.tile))
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -73,13 +121,8 @@ class Placement:
 
     @property
     def cores(self) -> int:
-        """Cores with every synapse stored."""
-        return sum(layer.cores for layer in self.layers)
-
-    @property
-    def cores_shared(self) -> int:
-        """Cores with each convolution kernel stored once per core."""
-        return sum(layer.cores_shared for layer in self.layers)
+        """Cores that hold neurons."""
+        return len(np.unique(np.concatenate([layer.core.ravel() for layer in self.layers]))) if self.layers else 0
 
     @property
     def synapses(self) -> int:
@@ -87,9 +130,9 @@ class Placement:
         return sum(layer.synapses for layer in self.layers)
 
     @property
-    def shared_weights(self) -> int:
+    def stored_once(self) -> int:
         """Non-zero weights as the program stores them, each kernel once."""
-        return sum(layer.shared_weights for layer in self.layers)
+        return sum(layer.stored_once for layer in self.layers)
 
     @property
     def placeable(self) -> bool:

@@ -85,7 +85,6 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         neurons=sum(population.neurons for population in program.populations),
         synapses=placement.synapses,
         cores=placement.cores,
-        cores_shared=placement.cores_shared,
     )
 
 
@@ -135,7 +134,7 @@ def _layer_row(
         shape=tuple(population.shape),
         neurons=population.neurons,
         synapses=placed.synapses,
-        shared_weights=placed.shared_weights,
+        stored_once=placed.stored_once,
         threshold_configurations=placed.threshold_configurations,
         weight_bits=placed.weight_bits,
         exponents=tuple(projection.exponent for projection in incoming),
@@ -143,8 +142,9 @@ def _layer_row(
         depth=population.depth,
         gated=population.gated,
         cores=placed.cores,
-        cores_shared=placed.cores_shared,
         tile=placed.tile,
+        border=(sum(placed.border.rows), sum(placed.border.columns)),
+        held=tuple(each.form for each in placed.held),
         status=verdict(own, strict),
         codes=tuple(sorted({d.code for d in own})),
     )
@@ -164,14 +164,11 @@ def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, .
         for layer in placement.layers
         for use in layer.uses
     )
-    chip = [
-        ("cores", placement.cores, target.chip.cores, "cores"),
-        ("cores with shared kernels", placement.cores_shared, target.chip.cores, "cores"),
-    ]
+    chip = [("cores", placement.cores, target.chip.cores, "cores")]
     if target.chip.synapses is not None:
         chip += [
             ("synapses", placement.synapses, target.chip.synapses, "synapses"),
-            ("synapses with shared kernels", placement.shared_weights, target.chip.synapses, "synapses"),
+            ("synapses, kernels stored once", placement.stored_once, target.chip.synapses, "synapses"),
         ]
     return per_core + tuple(_chip_row(*row) for row in chip)
 

@@ -45,7 +45,6 @@ class ProgramSection:
     neurons: int
     synapses: int
     cores: int
-    cores_shared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,18 @@ class NeuronSection:
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One population: ``synapses`` unrolled, ``shared_weights`` as stored; ``status`` is its own verdict."""
+    """One population: ``synapses`` unrolled, ``stored_once`` as the program stores them; ``status`` is its own verdict.
+
+    It lies on ``cores`` cores in boxes of ``tile`` (channels, rows, columns), with ``border`` (rows, columns) more rows
+    and columns of neurons that never fire; ``held`` is how a core holds each incoming projection.
+    """
 
     name: str
     onnx: tuple[str, ...]
     shape: tuple[int, ...]
     neurons: int
     synapses: int
-    shared_weights: int
+    stored_once: int
     threshold_configurations: int
     weight_bits: int
     exponents: tuple[int, ...]
@@ -92,8 +95,9 @@ class LayerRow:
     depth: int
     gated: bool
     cores: int
-    cores_shared: int
     tile: tuple[int, ...]
+    border: tuple[int, ...]
+    held: tuple[str, ...]
     status: str
     codes: tuple[str, ...]
 

@@ -206,15 +206,7 @@ def _accuracy_figure(rows: tuple[LedgerRow, ...]) -> Figure:
 def _cores_figure(program: ProgramSection, resources: tuple[ResourceRow, ...]) -> Figure:
     limit = next((row.limit for row in resources if row.layer is None and row.unit == "cores"), None)
     value = f"{program.cores:,}" if limit is None else f"{program.cores:,} of {limit:,}"
-    same = program.cores_shared == program.cores
-    note = "with or without shared kernels" if same else f"{program.cores_shared:,} with shared kernels"
-    return Figure("cores", value, note, _cores_state(program, limit))
-
-
-def _cores_state(program: ProgramSection, limit: int | None) -> str:
-    if limit is None or program.cores <= limit:
-        return ""
-    return WARNING if program.cores_shared <= limit else BAD
+    return Figure("cores", value, "all layers placed", "" if limit is None or program.cores <= limit else BAD)
 
 
 def _agreement_figure(agreement: AgreementSection | None) -> Figure:

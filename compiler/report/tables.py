@@ -101,14 +101,15 @@ def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
         Column("shape"),
         Column("neurons", numeric=True),
         Column("synapses", numeric=True),
-        Column("cores (shared)", numeric=True),
+        Column("cores", numeric=True),
+        Column("synapses held", folds=True),
         Column("depth", numeric=True),
         Column("delay", numeric=True, folds=True),
         Column("gated", folds=True),
         Column("status"),
         Column("findings", folds=True),
     )
-    note = "Synapses are counted unrolled; in brackets the cores that are enough where a chip shares kernels."
+    note = "Synapses are counted unrolled. Layers that leave room on a core may share it with others."
     return ReportTable("Layers", columns, tuple(_layer_cells(row) for row in rows), note)
 
 
@@ -118,7 +119,8 @@ def _layer_cells(row: LayerRow) -> tuple[Cell, ...]:
         Cell("x".join(map(str, row.shape)) or NOTHING),
         Cell(f"{row.neurons:,}"),
         Cell(f"{row.synapses:,}"),
-        Cell(f"{row.cores:,} ({row.cores_shared:,})"),
+        Cell(f"{row.cores:,}"),
+        Cell(", ".join(dict.fromkeys(row.held)) or NOTHING),
         Cell(str(row.depth)),
         Cell(", ".join(map(str, row.delays)) or NOTHING),
         Cell("yes" if row.gated else "no"),
@@ -171,7 +173,7 @@ def _number_cells(row: LayerRow, numbers: NumbersRow | None) -> tuple[Cell, ...]
     stored = (
         Cell(row.name),
         Cell(str(row.weight_bits)),
-        Cell(f"{row.shared_weights:,}"),
+        Cell(f"{row.stored_once:,}"),
         Cell(", ".join(map(str, row.exponents)) or NOTHING),
         Cell(str(row.threshold_configurations)),
     )

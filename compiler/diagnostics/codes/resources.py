@@ -8,13 +8,13 @@ CODES: tuple[Code, ...] = (
     Code(
         "E301",
         "one neuron needs more input axons than a core has",
-        "A single neuron of the layer reads from more source neurons than a core has input axons, so no division of "
-        "the layer over cores helps.",
-        "An input axon is where spikes of one source neuron enter a core.",
-        "error E301: layer 'conv5': one neuron reads more source neurons than a core has input axons; "
-        "measured 4608 of 4096 axons",
-        "Use fewer channels or features, a smaller kernel, or groups; "
-        "a 3x3 kernel on 4096 axons reads at most 455 channels.",
+        "A single neuron of the layer reads more than a core has input axons, so no division of the layer over cores "
+        "helps.",
+        "An input axon is where spikes enter a core: those of a source neuron, of several that reach every target by "
+        "one weight, or, where the chip has population axons, of a pixel of the source.",
+        "error E301: layer 'fc': one neuron reads more than a core has input axons; measured 4608 of 4096 axons",
+        "Use fewer channels or features, a smaller kernel, or groups; an all-to-all layer behind a pool needs an axon "
+        "per cell of the pool only while the weights of a cell are equal.",
     ),
     Code(
         "E302",
@@ -45,21 +45,11 @@ CODES: tuple[Code, ...] = (
     Code(
         "E305",
         "program needs more cores than the chip has",
-        "The sum of cores over all layers exceeds the chip, even where convolution kernels are stored once per core.",
-        "Populations of different layers do not share cores.",
+        "The cores that the populations take exceed those of the chip.",
+        "Every layer is cut into boxes that fit a core; boxes that leave room share a core with others.",
         "error E305: the program needs more cores than the chip has; measured 655 of 128 cores",
         "Use smaller layers, fewer weight bits (--weight-bits), or a chip with more cores; the report's "
         "table of layers shows which layer costs most and what limits it.",
-    ),
-    Code(
-        "W306",
-        "program fits the chip only with shared kernels",
-        "With every synapse stored the program needs more cores than the chip has; with each convolution kernel "
-        "stored once per core it fits.",
-        "Whether kernels can be shared depends on how the chip's tool chain maps convolutions.",
-        "warning W306: the program fits only with shared kernels (90 cores); measured 655 of 128 cores",
-        "Make sure that the tool chain shares kernels, or shrink the layers that the report shows as limited by "
-        "synapse memory.",
     ),
     Code(
         "W307",
@@ -175,6 +165,33 @@ CODES: tuple[Code, ...] = (
         "its output",
         "Compile for the target 'programmable' to simulate the method, or use plain neurons: --schedule exact needs "
         "no more state and no first pass.",
+    ),
+    Code(
+        "E321",
+        "one neuron needs more threshold configurations than a core has",
+        "The target description gives a core no threshold configuration.",
+        "A neuron that fires needs one.",
+        "error E321: layer 'conv1': one neuron needs more threshold configurations than a core has; measured 1 of 0 "
+        "thresholds",
+        "Correct neuron.threshold_configurations in the target description.",
+    ),
+    Code(
+        "E322",
+        "a layer's projections need more synapse formats than a core has",
+        "The projections into one layer differ in weight bits, exponent or delay more often than a core has formats.",
+        "Every projection into a neuron ends on the core that holds it.",
+        "error E322: layer 'add': the projections into the layer need more synapse formats than a core has; measured 8 "
+        "of 7 formats",
+        "Give its projections fewer widths, exponents and delays, or let fewer projections end in it.",
+    ),
+    Code(
+        "E323",
+        "one neuron needs more compartment configurations than a core has",
+        "The target description gives a core fewer compartment configurations than one neuron needs.",
+        "The compartments of a neuron are configured apart.",
+        "error E323: layer 'conv1': one neuron needs more compartment configurations than a core has; measured 2 of 1 "
+        "configurations",
+        "Correct core.compartment_configurations in the target description.",
     ),
     Code(
         "E320",

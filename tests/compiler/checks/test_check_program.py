@@ -217,11 +217,13 @@ def _core(name: str) -> Limit:
     ],
 )
 def test_single_neuron_resources(target: Target, code: str, name: str, need: int, beyond: int) -> None:
+    # An axon for every source neuron, so that what one neuron needs is what is told.
+    target = replace(target, synapses=replace(target.synapses, population_axons=None, shared_axons=None))
     if code == "E302":
         target = _core("neurons")(target, 2)
     if code == "E303":
-        # One read-out neuron: 36 weights of 2 bits without index fit a block with a header of 10 bits in 64-bit words.
-        need = 36 * 1 + 36 * (10 + 63)
+        # One read-out neuron: 36 lists of one weight without index, with a header of 10 bits, in words of 64 bits.
+        need = 36 * 64
     limited = _core(name)(target, need - beyond)
     found = _found(_program(), limited)
     expected = beyond > 0
@@ -235,26 +237,42 @@ def test_single_neuron_resources(target: Target, code: str, name: str, need: int
 
 
 @NEAR
+@pytest.mark.parametrize(
+    ("code", "need", "limited"),
+    [
+        ("E321", 1, lambda t, n: replace(t, neuron=replace(t.neuron, threshold_configurations=n))),
+        ("E322", 2, lambda t, n: replace(t, core=replace(t.core, synapse_formats=n))),
+        ("E323", 2, lambda t, n: replace(t, core=replace(t.core, compartment_configurations=n))),
+    ],
+)
+def test_configurations_of_a_single_neuron(
+    target: Target, code: str, need: int, limited: Callable[[Target, Number], Target], beyond: int
+) -> None:
+    first = _program()
+    twice = replace(first.projections[0], name="again", exponent=1)
+    program = replace(first, projections=(*first.projections, twice))
+    found = check_program(program, *_placed_on(limited(target, _number(need - beyond)), program))
+    assert (code in {d.code for d in found}) == (beyond > 0)
+
+
+def _placed_on(target: Target, program: Program) -> tuple[Target, Placement]:
+    return target, place(program, target)
+
+
+@NEAR
 def test_chip_cores(target: Target, beyond: int) -> None:
     small = _core("neurons")(target, 8)
     placement = place(_program(), small)
-    assert placement.cores == placement.cores_shared == 11
+    assert placement.cores == 11
     chip = replace(small, chip=Chip(cores=_number(11 - beyond)))
     found = _only("E305", check_program(_program(), chip, placement), beyond > 0)
     assert found is None or (found.measured, found.limit, found.severity) == (11, 10, Severity.ERROR)
 
 
-def _placed(placement: Placement, cores: int, shared: int) -> Placement:
+def _placed(placement: Placement, cores: int) -> Placement:
     first, second = placement.layers
-    layers = (replace(first, cores=cores - 1, cores_shared=shared - 1), replace(second, cores=1, cores_shared=1))
-    return replace(placement, layers=layers)
-
-
-@pytest.mark.parametrize(("cores", "shared", "code"), [(10, 10, None), (11, 10, "W306"), (12, 11, "E305")])
-def test_chip_cores_with_shared_kernels(target: Target, cores: int, shared: int, code: str | None) -> None:
-    chip = replace(target, chip=Chip(cores=_number(10)))
-    found = check_program(_program(), chip, _placed(place(_program(), target), cores, shared))
-    assert [d.code for d in found] == ([code] if code else [])
+    spread = np.arange(cores - 1).reshape(-1, 1, 1)
+    return replace(placement, layers=(replace(first, core=spread), replace(second, core=np.full((1, 1, 1), cores - 1))))
 
 
 # 72 + 180 synapses, of which the kernel's stand for 9 each.
@@ -282,7 +300,7 @@ def test_chip_synapses(target: Target, limit: int, most: int | None, status: Sta
 @pytest.mark.parametrize(("cores", "code"), [(10, None), (11, "W305"), (12, "W305"), (13, "E305")])
 def test_what_disputed_limits_leave_open_is_no_error(target: Target, cores: int, code: str | None) -> None:
     chip = replace(target, chip=Chip(cores=replace(_number(10), most=12)))
-    found = check_program(_program(), chip, _placed(place(_program(), target), cores, cores))
+    found = check_program(_program(), chip, _placed(place(_program(), target), cores))
     assert [d.code for d in found] == ([code] if code else [])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spikec import targets
 from spikec.compiler.mapping import LayerPlacement, Placement, place
-from spikec.compiler.mapping.boxes import BoolArray, tile_sizes
+from spikec.compiler.mapping.boxes import tile_sizes
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -28,6 +28,8 @@ from spikec.runtime.program import (
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Number, Status, Target
 from spikec.targets.schema import Chip, Core
+
+from .recount import full_matrix, recount
 
 RESOURCES = ("neurons", "input axons", "output axons", "synapse memory", "threshold configurations")
 
@@ -80,113 +82,120 @@ def _conv_program(
     return _program((channels, *size), [first, ((3,), None, "layer0", DenseSynapses(dense))])
 
 
-def _links(program: Program, projection: Projection) -> BoolArray:
-    """Every synapse of a projection, by the definition: (targets, sources), True where a synapse is."""
-    synapses = projection.synapses
-    if isinstance(synapses, DenseSynapses):
-        return np.asarray(synapses.weight != 0)
-    source = program.source_shape(projection)
-    target = program.population(projection.target).shape
-    if isinstance(synapses, SparseSynapses):
-        drawn = np.zeros((int(np.prod(target)), int(np.prod(source))), dtype=bool)
-        drawn[synapses.target, synapses.source] = True
-        return drawn
-    geometry = synapses.geometry
-    outputs, inputs, rows, columns = synapses.weight.shape
-    linked = np.zeros((*target, *source), dtype=bool)
-    for o, y, x, i, k, m in itertools.product(*map(range, (*target, inputs, rows, columns))):
-        row = y * geometry.stride[0] + k * geometry.dilation[0] - geometry.padding[0]
-        column = x * geometry.stride[1] + m * geometry.dilation[1] - geometry.padding[1]
-        if 0 <= row < source[1] and 0 <= column < source[2] and synapses.weight[o, i, k, m]:
-            linked[o, y, x, o // (outputs // geometry.groups) * inputs + i, row, column] = True
-    return linked.reshape(int(np.prod(target)), -1)
+def _check_every_core(program: Program, target: Target) -> Placement:
+    """Place ``program``, count every core again, and compare.
 
-
-def _cores(layer: LayerPlacement) -> IntArray:
-    """Core of each neuron of a layer, in C order."""
-    axes = [np.arange(n) // t for n, t in zip(layer.map, layer.tile, strict=True)]
-    number = (axes[0][:, None, None] * layer.splits[1] + axes[1][:, None]) * layer.splits[2] + axes[2]
-    return np.asarray(number).ravel()
-
-
-def _check_against_synapses(program: Program, placement: Placement, *, sparse_readers: bool = False) -> None:
-    for population in program.populations:
-        layer = placement.layer(population.name)
-        core = _cores(layer)
-        assert layer.cores == core.max() + 1
-        into = [_links(program, p) for p in program.incoming(population.name)]
-        out = [p for p in program.projections if p.source == population.name]
-        needed = dict.fromkeys(("neurons", "input axons", "output axons"), 0)
-        for number in range(layer.cores):
-            here = core == number
-            sent = 0
-            for projection in out:
-                reader_core = _cores(placement.layer(projection.target))
-                links = _links(program, projection)[:, here]
-                sent += sum(int(links[reader_core == c].any(axis=0).sum()) for c in range(reader_core.max() + 1))
-            axons = sum(int(linked[here].any(axis=0).sum()) for linked in into)
-            amounts = (int(here.sum()) * 2, axons, sent)
-            needed = {name: max(needed[name], amount) for name, amount in zip(needed, amounts, strict=True)}
-        assert layer.synapses == sum(int(linked.sum()) for linked in into)
-        used = {name: layer.use(name).used for name in needed}
-        assert used["output axons"] >= needed["output axons"]
-        if sparse_readers:
-            used["output axons"] = needed["output axons"]
-        assert used == needed
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    groups=st.sampled_from([1, 2]),
-    size=st.tuples(st.integers(3, 6), st.integers(3, 6)),
-    kernel=st.integers(1, 3),
-    stride=st.integers(1, 2),
-    padding=st.tuples(*[st.integers(0, 1)] * 4),
-    neurons=st.integers(4, 60),
-)
-def test_counts_equal_those_of_every_single_synapse(
-    groups: int, size: tuple[int, int], kernel: int, stride: int, padding: tuple[int, int, int, int], neurons: int
-) -> None:
-    geometry = ConvGeometry((stride, stride), padding, groups=groups)
-    program = _conv_program(2, size, 4, kernel, geometry)
-    _check_against_synapses(program, place(program, _target(neurons=neurons, inputs=50)))
+    The counts are the same unless weights are zero, or equal in cells that the target cannot use: what could be left
+    out then is counted.
+    """
+    placement = place(program, target)
+    cores, decoded = recount(program, target, placement)
+    assert set(cores) == set(range(placement.cores))
+    limits = {use.name: use.limit for use in placement.layers[0].uses}
+    loose = {use.name for layer in placement.layers for use in layer.uses if use.unplaceable}
+    for count in cores.values():
+        assert len(count.first_boxes) <= 1
+        for name, amount in count.amounts().items():
+            limit = limits[name]
+            assert limit is None or name in loose or amount <= limit.value
+    boxes_on = np.bincount(np.concatenate([layer.core.ravel() for layer in placement.layers]))
+    without_zeros = all((p.synapses.weight != 0).all() for p in program.projections)
+    exact = without_zeros and target.synapses.shared_axons is not None
+    for layer in placement.layers:
+        alone = [cores[int(core)].amounts() for core in layer.core.ravel() if boxes_on[core] == 1]
+        if len(alone) < layer.boxes:
+            continue
+        for use in layer.uses:
+            most = max(each[use.name] for each in alone)
+            assert use.used == most if exact else use.used >= most, (layer, use, most)
+    for projection in program.projections:
+        assert np.array_equal(decoded[projection.name], full_matrix(program, projection))
+    return placement
 
 
 def _sparse(random: np.random.Generator, targets: int, sources: int, density: float) -> SparseSynapses:
-    weight = 2 * random.integers(-60, 60, (targets, sources))
+    weight = 2 * random.integers(1, 60, (targets, sources))
     return SparseSynapses.of_matrix(weight * (random.random(weight.shape) < density))
 
 
-@settings(deadline=None, max_examples=25)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    density=st.sampled_from([0.02, 0.1, 0.5]),
-    neurons=st.integers(4, 40),
-    flat=st.tuples(st.booleans(), st.booleans()),
-)
-def test_sparse_counts_equal_those_of_every_single_synapse(
-    seed: int, density: float, neurons: int, flat: tuple[bool, bool]
-) -> None:
+def _random_synapses(random: np.random.Generator, source: Shape, zeros: bool) -> tuple[Shape, Synapses]:
+    """Synapses of any kind that read a map, and the map that they give."""
+    kind = random.choice(["convolution", "pooled", "dense", "sparse"], p=[0.5, 0.2, 0.15, 0.15])
+    rows, columns = source[1:]
+    if kind == "sparse":
+        return (4, 1, 1), _sparse(random, 4, int(np.prod(source)), 0.3)
+    if kind == "dense" or min(rows, columns) < 2:
+        targets = int(random.integers(1, 12))
+        runs = rows * columns if random.random() < 0.3 else 1
+        return (targets, 1, 1), DenseSynapses(_weights(random, (targets, int(np.prod(source)) // runs), runs, 1, zeros))
+    shape, synapses = _random_convolution(random, source, kind == "pooled", zeros)
+    return (shape, synapses) if min(shape) > 0 else _random_synapses(random, source, zeros)
+
+
+def _random_convolution(
+    random: np.random.Generator, source: Shape, pooled: bool, zeros: bool
+) -> tuple[Shape, ConvSynapses]:
+    channels, rows, columns = source
+    cell = 2 if pooled else 1
+    groups = int(random.choice([g for g in (1, 2, channels) if channels % g == 0]))
+    height, width = (int(k) for k in random.integers(1, 4, 2))
+    top, left, bottom, right = (cell * int(k) for k in random.integers(0, 2, 4))
+    stride = (2, 2) if pooled else (int(random.integers(1, 3)), int(random.integers(1, 3)))
+    dilation = (1, 2) if not pooled and random.random() < 0.2 else (1, 1)
+    geometry = ConvGeometry(stride, (top, left, bottom, right), dilation, groups)
+    outputs = groups * int(random.integers(1, 5))
+    weight = _weights(random, (outputs, channels // groups, height, width), cell, 2, zeros)
+    weight = np.repeat(weight, cell, axis=3)
+    return (outputs, *geometry.output_size((rows, columns), (height * cell, width * cell))), ConvSynapses(
+        weight, geometry
+    )
+
+
+def _weights(random: np.random.Generator, shape: Shape, runs: int, axis: int, zeros: bool) -> IntArray:
+    """Even weights, every one ``runs`` times along an axis."""
+    weight = 2 * random.integers(1, 100, shape)
+    drawn = np.where(random.random(shape) < 0.6, weight, 0) if zeros else weight
+    return np.repeat(drawn, runs, axis=axis)
+
+
+def _random_program(seed: int) -> Program:
     random = np.random.default_rng(seed)
-    shapes: list[Shape] = [(24,) if is_flat else (2, 3, 4) for is_flat in flat]
-    first = (shapes[0], np.array(9), INPUT, _sparse(random, 24, 36, density))
-    program = _program((3, 4, 3), [first, (shapes[1], None, "layer0", _sparse(random, 24, 24, density))])
-    _check_against_synapses(program, place(program, _target(neurons=neurons, inputs=30)))
+    shape: Shape = (int(random.integers(1, 4)), int(random.integers(2, 9)), int(random.integers(2, 9)))
+    first, source, zeros = shape, INPUT, random.random() < 0.4
+    layers: list[tuple[Shape, IntArray | None, str, Synapses]] = []
+    shapes = {INPUT: shape}
+    for n in range(int(random.integers(1, 5))):
+        if random.random() < 0.25:
+            source = str(random.choice(list(shapes)))
+        shape, synapses = _random_synapses(random, shapes[source], zeros)
+        distinct = random.integers(1, 6, (shape[0], 1, 1)) if random.random() < 0.4 else np.array(9)
+        layers.append((shape, distinct, source, synapses))
+        source = f"layer{n}"
+        shapes[source] = shape
+    return _program(first, layers)
 
 
-def test_sparse_memory_is_that_of_its_synapses() -> None:
-    synapses = _sparse(np.random.default_rng(0), 24, 36, 0.3)
-    program = _program((3, 4, 3), [((2, 3, 4), None, INPUT, synapses)])
-    layer = place(program, _target()).layers[0]
-    assert layer.shared_weights == layer.synapses == len(synapses.weight)
-    linked = _links(program, program.projections[0])
-    axons = int(linked.any(axis=0).sum())
-    entry = 8 + 6  # weight, and the narrowest index
-    padding = 10 + 63  # header of a block, and the rest of a word
-    expected = layer.synapses * entry + (axons + layer.synapses // 64) * padding
-    assert layer.use("synapse memory").used == expected
-    assert layer.use("synapse memory").single_neuron < expected
-    assert layer.cores_shared == layer.cores == 1
+def _random_target(seed: int) -> Target:
+    random = np.random.default_rng(seed)
+
+    def some(low: int, high: int) -> int | None:
+        return int(random.integers(low, high)) if random.random() < 0.6 else None
+
+    target = _target(some(12, 200), some(30, 200), some(20, 300), some(4_000, 60_000), some(2, 8))
+    limits = targets.load("loihi1").synapses
+    form = replace(
+        limits,
+        axon_base_maximum=_number(int(random.choice([7, 31, 255]))),
+        population_axons=limits.population_axons if random.random() < 0.8 else None,
+        shared_axons=limits.shared_axons if random.random() < 0.8 else None,
+    )
+    return replace(target, synapses=form)
+
+
+@settings(deadline=None, max_examples=200)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_counts_equal_those_of_every_single_synapse(seed: int) -> None:
+    _check_every_core(_random_program(seed), _random_target(seed))
 
 
 def test_a_projection_of_no_synapse_needs_nothing() -> None:
@@ -226,10 +235,12 @@ def test_channels_without_weights_need_no_axons() -> None:
     sparse = np.zeros((4, 8), dtype=np.int64)
     sparse[:2, 0], sparse[2:, 5] = 2, 2
     program = _program((3, 2, 2), [first, ((4,), None, "layer0", DenseSynapses(sparse))])
-    placement = place(program, _target(neurons=4))
+    placement = _check_every_core(program, _target(neurons=4))
     assert placement.layers[1].use("input axons").used == 1
-    # The fan-out into all-to-all synapses with zeros is bounded per channel, not per neuron.
-    _check_against_synapses(program, placement, sparse_readers=True)
+
+
+def _without_population_axons(target: Target) -> Target:
+    return replace(target, synapses=replace(target.synapses, population_axons=None))
 
 
 @pytest.mark.parametrize("slack", [-1, 0, 1])
@@ -239,11 +250,11 @@ def test_layer_is_divided_exactly_beyond_the_limit(resource: str, slack: int) ->
     thresholds = np.array([3, 4, 5, 6]).reshape(4, 1, 1)
     first = ((4, 4, 4), thresholds, INPUT, ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1))))
     program = _program((2, 4, 4), [first, ((3,), None, "layer0", DenseSynapses(np.full((3, 64), 2)))])
-    whole = place(program, _target()).layers[0]
+    whole = place(program, _without_population_axons(_target())).layers[0]
     assert whole.cores == 1
     limit = whole.use(resource).used + slack
     name = dict(zip(RESOURCES, ("neurons", "inputs", "outputs", "memory", "thresholds"), strict=True))[resource]
-    layer = place(program, _target(**{name: limit})).layers[0]
+    layer = place(program, _without_population_axons(_target(**{name: limit}))).layers[0]
     assert (layer.cores > 1) == (slack < 0)
     assert layer.use(resource).used <= limit
     assert layer.placeable
@@ -263,12 +274,19 @@ def test_no_other_division_takes_fewer_cores() -> None:
 
 def test_single_neuron_over_the_limit_is_said_and_the_rest_still_placed() -> None:
     program = _conv_program(4, (5, 5), 4, 3, ConvGeometry())
-    layer = place(program, _target(inputs=35, neurons=8)).layers[0]
+
+    def placed(inputs: int, *, population_axons: bool) -> LayerPlacement:
+        target = _target(inputs=inputs, neurons=8)
+        return place(program, target if population_axons else _without_population_axons(target)).layers[0]
+
+    layer = placed(35, population_axons=False)
     assert not layer.placeable
     assert layer.use("input axons").single_neuron == 36
     assert layer.use("neurons").used <= 8
-    assert layer.cores == 9
-    assert place(program, _target(inputs=36, neurons=8)).layers[0].placeable
+    assert layer.boxes == 9
+    assert placed(36, population_axons=False).placeable
+    assert placed(9, population_axons=True).placeable
+    assert not placed(8, population_axons=True).placeable
 
 
 def test_compartments_count_against_the_neurons_of_a_core() -> None:
@@ -285,54 +303,91 @@ def test_two_projections_add_up() -> None:
     program = _program((2, 3, 3), [first, ((2, 3, 3), None, "layer0", ConvSynapses(weight, ConvGeometry()))])
     skip = Projection("skip", INPUT, "layer1", ConvSynapses(weight, ConvGeometry()), delay=1)
     program = replace(program, projections=(*program.projections, skip))
-    placement = place(program, _target())
-    assert placement.layers[1].use("input axons").used == 2 * 18
-    _check_against_synapses(program, placement)
+    placement = _check_every_core(program, _target())
+    # A pixel of each source is an axon, its channels are atoms.
+    assert placement.layers[1].use("input axons").used == 2 * 9
 
 
 def test_every_reader_costs_output_axons() -> None:
-    weight = np.full((2, 2, 3, 3), 2)
+    weight = np.arange(2, 74, 2).reshape(2, 2, 3, 3)
     padded = ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1)))
     shape = (2, 4, 4)
     layers = [(shape, np.array(5), source, padded) for source in (INPUT, "layer0", "layer1")]
     program = _program(shape, [*layers[:2], (shape, None, "layer1", padded)])
     skip = Projection("skip", "layer0", "layer2", padded, delay=1)
     program = replace(program, projections=(*program.projections, skip))
-    placement = place(program, _target(neurons=16))
+    placement = _check_every_core(program, _target(neurons=16))
     assert all(layer.cores == 4 for layer in placement.layers)
-    _check_against_synapses(program, placement)
 
 
-def test_memory_is_never_less_than_block_by_block() -> None:
+def test_pixels_share_lists_of_synapses() -> None:
+    """A 3x3 kernel over a whole map has 3 kinds of rows and columns; with a border one list serves every pixel."""
     weight = np.random.default_rng(1).integers(1, 127, (20, 3, 3, 3)) * 2
-    first = ((20, 6, 6), None, INPUT, ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1))))
-    program = _program((3, 6, 6), [first])
-    layer = place(program, _target()).layers[0]
-    per_axon = _links(program, program.projections[0]).sum(axis=0)
-    entry = 8 + 10  # weight, and an index of 720 neurons
-    exact = 0
-    for synapses in per_axon:
-        for block in range(0, int(synapses), 64):
-            exact += -(-(min(64, int(synapses) - block) * entry + 10) // 64) * 64
-    used = layer.use("synapse memory").used
-    # The bound pads the last block of each axon by a word less one bit, and headers of full blocks likewise.
-    assert exact <= used <= exact * 1.05
+    padded = ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1)))
+    program = _program((3, 6, 6), [((20, 6, 6), None, INPUT, padded)])
+    one = _with_one_compartment(_target())
+    lists = [_bits_of_list(20 * 3 * rows * columns, 8 + 10) for rows in (2, 3, 2) for columns in (2, 3, 2)]
+    whole = _check_every_core(program, one).layers[0]
+    assert whole.border.lined == (False, False)
+    assert whole.use("synapse memory").used == sum(lists)
+    lined = _check_every_core(program, _with_one_compartment(_target(memory=15_000))).layers[0]
+    entry = 8 + 11  # weight, and an index of 20 x 8 x 8 places
+    assert lined.border.lined == (True, True)
+    assert lined.use("neurons").used == 20 * 8 * 8
+    assert lined.use("synapse memory").used == _bits_of_list(20 * 3 * 9, entry)
 
 
-def test_shared_kernels_take_fewer_cores() -> None:
+def _with_one_compartment(target: Target) -> Target:
+    return replace(target, neuron=replace(target.neuron, compartments_per_neuron=Number(1, "", "", Status.MEASURED)))
+
+
+def _bits_of_list(entries: int, bits: int) -> int:
+    return sum(-(-(min(64, entries - block) * bits + 10) // 64) * 64 for block in range(0, entries, 64))
+
+
+def test_a_pool_is_read_by_cells() -> None:
+    """Neurons of a folded pool send to one axon, whatever the layer behind it."""
+    weight = np.random.default_rng(1).integers(1, 127, (4, 3, 2, 2)) * 2
+    kernel = np.repeat(np.repeat(weight, 2, axis=2), 2, axis=3)
+    first = ((3, 8, 8), np.array(9), INPUT, ConvSynapses(np.full((3, 1, 1, 1), 2), ConvGeometry()))
+    second = ((4, 3, 3), np.array(9), "layer0", ConvSynapses(kernel, ConvGeometry(stride=(2, 2))))
+    dense = np.repeat(np.random.default_rng(2).integers(1, 127, (5, 4)) * 2, 9, axis=1)
+    program = _program((1, 8, 8), [first, second, ((5,), None, "layer1", DenseSynapses(dense))])
+    placement = _check_every_core(program, _target())
+    assert [layer.held[0].pool for layer in placement.layers] == [(1, 1), (2, 2), (3, 3)]
+    assert [layer.use("input axons").used for layer in placement.layers] == [64, 16, 4]
+    unequal = kernel.copy()
+    unequal[0, 0, 0, 0] += 2
+    second = ((4, 3, 3), np.array(9), "layer0", ConvSynapses(unequal, ConvGeometry(stride=(2, 2))))
+    other = place(_program((1, 8, 8), [first, second]), _target())
+    assert other.layers[1].use("input axons").used == 64
+
+
+def test_a_chip_that_holds_kernels_once() -> None:
     program = _conv_program(8, (16, 16), 16, 3, ConvGeometry(padding=(1, 1, 1, 1)))
-    layer = place(program, _target(memory=200_000)).layers[0]
-    assert layer.shared_weights == 16 * 8 * 9
-    assert layer.synapses > layer.shared_weights
-    assert layer.cores > 8
-    assert layer.cores_shared == 1
+    target = replace(targets.load("loihi2"), core=Core())
+    layer = place(program, target).layers[0]
+    assert layer.held[0].form == "kernel"
+    assert layer.use("synapse memory").used == layer.stored_once * layer.weight_bits
+    unrolled = replace(target, synapses=replace(target.synapses, kernels_once=None))
+    assert place(program, unrolled).layers[0].use("synapse memory").used == layer.synapses * layer.weight_bits
+
+
+def test_small_layers_share_a_core() -> None:
+    weight = np.full((2, 2, 1, 1), 2)
+    layers = [((2, 3, 3), np.array(5), source, ConvSynapses(weight, ConvGeometry())) for source in (INPUT, "layer0")]
+    program = _program((2, 3, 3), [*layers, ((4,), None, "layer1", DenseSynapses(np.full((4, 18), 2)))])
+    placement = _check_every_core(program, _target(neurons=90))
+    assert placement.cores == 1
+    assert all((layer.core == 0).all() for layer in placement.layers)
+    assert _check_every_core(program, _target(neurons=40)).cores == 3
 
 
 def test_distinct_thresholds_divide_by_channel() -> None:
     thresholds = np.arange(1, 17).reshape(16, 1, 1)
     first = ((16, 4, 4), thresholds, INPUT, ConvSynapses(np.full((16, 1, 1, 1), 2), ConvGeometry()))
     layer = place(_program((1, 4, 4), [first]), _target(thresholds=8)).layers[0]
-    assert (layer.cores, layer.cores_any_threshold, layer.threshold_configurations) == (2, 1, 16)
+    assert (layer.boxes, layer.cores_any_threshold, layer.threshold_configurations) == (2, 1, 16)
     assert layer.tile == (8, 4, 4)
 
 
@@ -348,7 +403,7 @@ def test_without_limits_a_layer_is_one_core() -> None:
     program = _conv_program(4, (9, 9), 8, 3, ConvGeometry())
     placement = place(program, targets.load("lava"))
     assert [layer.cores for layer in placement.layers] == [1, 1]
-    assert placement.cores == placement.cores_shared == 2
+    assert placement.cores == 2
 
 
 def test_a_large_network_is_placed_in_seconds() -> None:
@@ -359,8 +414,8 @@ def test_a_large_network_is_placed_in_seconds() -> None:
         layers.append(((outputs, 32, 32), np.array(9), source, ConvSynapses(weight, ConvGeometry(padding=(1,) * 4))))
         channels, source = outputs, f"layer{i}"
     program = _program((3, 32, 32), layers)
-    began = time.perf_counter()
+    began = time.process_time()
     placement = place(program, targets.load("loihi1"))
-    # Placing neuron by neuron would take minutes; a busy machine gets a wide margin.
-    assert time.perf_counter() - began < 5
+    # Placing neuron by neuron would take minutes.
+    assert time.process_time() - began < 10
     assert placement.layers[0].cores > 64

@@ -41,7 +41,7 @@ def layer(name: str, **changes: object) -> LayerRow:
         shape=(2, 3, 4),
         neurons=24,
         synapses=1_000_000,
-        shared_weights=40,
+        stored_once=40,
         threshold_configurations=3,
         weight_bits=8,
         exponents=(0,),
@@ -49,8 +49,9 @@ def layer(name: str, **changes: object) -> LayerRow:
         depth=1,
         gated=False,
         cores=3,
-        cores_shared=2,
         tile=(1, 3, 4),
+        border=(0, 2),
+        held=("population",),
         status="fits",
         codes=(),
     )
@@ -65,7 +66,7 @@ def report(*names: str) -> Report:
         verdict="fits",
         model=ModelSection("net", "ab" * 32, 1234, {"Conv": 2}),
         target=TargetSection("chip", "A chip", "cd" * 32, ("core.neurons",), ("One note.",)),
-        program=ProgramSection("pipelined", 4, 4, 2, 6, 6, 0, 48, 2_000_000, 6, 4),
+        program=ProgramSection("pipelined", 4, 4, 2, 6, 6, 0, 48, 2_000_000, 6),
         layers=tuple(layer(name) for name in layers),
         resources=(
             *(ResourceRow(name, "neurons", 24, 48, "compartments", "a paper", "published") for name in layers),
@@ -176,11 +177,11 @@ def test_columns_that_agree_become_a_remark() -> None:
         "shape",
         "neurons",
         "synapses",
-        "cores (shared)",
+        "cores",
         "depth",
         "status",
     ]
-    assert layers.note.endswith("The same in every layer: delay 0, gated no.")
+    assert layers.note.endswith("The same in every layer: synapses held population, delay 0, gated no.")
     mixed = replace(report(), layers=(layer("a", gated=True), layer("b", codes=("E308",))))
     assert [column.title for column in layer_tables(mixed)[0].columns][-3:] == ["gated", "status", "findings"]
 

@@ -112,7 +112,7 @@ def test_keys_are_sorted_and_nothing_changes_between_runs() -> None:
 def test_contents_come_from_program_and_placement() -> None:
     report = _report()
     conv, out = report.layers
-    assert (conv.neurons, conv.synapses, conv.shared_weights, conv.threshold_configurations) == (8, 68, 17, 2)
+    assert (conv.neurons, conv.synapses, conv.stored_once, conv.threshold_configurations) == (8, 68, 17, 2)
     assert (conv.exponents, conv.delays, conv.depth, conv.cores) == ((1,), (0,), 1, 1)
     assert conv.onnx == ORIGINS["conv"]
     assert (conv.status, conv.codes) == ("does-not-fit", ("E312", "W316"))

@@ -1,0 +1,141 @@
+"""What one box of neurons takes of its core, list by list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from ...runtime.program import ConvSynapses, IntArray
+from ...targets.records import dataclass
+from .axes import Axis, Run
+from .boxes import Map
+from .connectivity import Connectivity
+from .coordinates import SparseConnectivity
+from .forms import DENSE, INDEXED, POPULATION, Link, synapses_per_tap
+from .synapse_lists import ListFormat
+
+Ranges = tuple[slice, slice, slice]
+"""Channels, rows and columns of a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """Places that never fire before and behind a box's rows and columns."""
+
+    rows: tuple[int, int] = (0, 0)
+    columns: tuple[int, int] = (0, 0)
+
+    @property
+    def lined(self) -> tuple[bool, bool]:
+        """Whether there is a border along rows and along columns."""
+        return any(self.rows), any(self.columns)
+
+    def padded(self, ranges: Ranges) -> tuple[int, int]:
+        """Rows and columns of places."""
+        rows, columns = (each.stop - each.start for each in ranges[1:])
+        return rows + sum(self.rows), columns + sum(self.columns)
+
+
+def neurons_of(ranges: Ranges) -> int:
+    """Neurons of a box."""
+    return int(np.prod([each.stop - each.start for each in ranges]))
+
+
+def places_of(ranges: Ranges, border: Border) -> int:
+    """Neurons of a box and of its border."""
+    rows, columns = border.padded(ranges)
+    return int(ranges[0].stop - ranges[0].start) * rows * columns
+
+
+def boxes_of(whole: Map, tile: Map) -> Iterator[tuple[tuple[int, int, int], Ranges]]:
+    """Place and ranges of every box of a map that is divided into boxes of ``tile``, in C order."""
+    counts = tuple(-(-length // size) for length, size in zip(whole, tile, strict=True))
+    for place in np.ndindex(*counts):
+        starts = tuple(n * size for n, size in zip(place, tile, strict=True))
+        stops = tuple(min(start + size, length) for start, size, length in zip(starts, tile, whole, strict=True))
+        channels, rows, columns = (slice(start, stop) for start, stop in zip(starts, stops, strict=True))
+        yield (place[0], place[1], place[2]), (channels, rows, columns)
+
+
+def input_axons(link: Link, form: str, ranges: Ranges, border: Border) -> int:
+    """Input axons of a box for ``link``."""
+    if isinstance(link, SparseConnectivity):
+        return int(np.count_nonzero(synapses_of_sources(link, ranges)))
+    if form == POPULATION:
+        rows, columns = runs(link, ranges, border)
+        return len(rows.sources) * len(columns.sources)
+    sources = (int(reads[part].any(axis=0).sum()) for reads, part in zip(link.reads, ranges, strict=True))
+    return int(np.prod(list(sources)))
+
+
+def memory_bits(
+    link: Link, form: str, stored: ListFormat, ranges: Ranges, border: Border, places: int, base: int
+) -> int:
+    """Bits of a box's synapses of ``link``, on a core of ``places`` places; a list is shifted by less than ``base``."""
+    index = int(stored.index_bits(places))
+    if form == POPULATION:
+        assert isinstance(link, Connectivity)
+        return _population_bits(link, stored, ranges, border, index, base)
+    if form == DENSE:
+        return input_axons(link, form, ranges, border) * stored.bits_of_list(places_of(ranges, border), 0)
+    if form == INDEXED:
+        return int(stored.list_bits(synapses_of_sources(link, ranges), index).sum())
+    assert isinstance(link, Connectivity)
+    weights = link.kernel[ranges[0]].sum()
+    lists = min(int(link.reads[0][ranges[0]].any(axis=0).sum()), input_axons(link, form, ranges, border))
+    return int(stored.at_most(weights, np.asarray(lists), index))
+
+
+def runs(link: Connectivity, ranges: Ranges, border: Border) -> tuple[Run, Run]:
+    """What the rows and the columns of a box read."""
+    assert link.axes is not None, "only a convolution has lists of taps"
+    found = (
+        _run(axis, part.start, part.stop - part.start, lined)
+        for axis, part, lined in zip(link.axes, ranges[1:], border.lined, strict=True)
+    )
+    rows, columns = found
+    return rows, columns
+
+
+@lru_cache(maxsize=4096)
+def _run(axis: Axis, first: int, length: int, border: bool) -> Run:
+    return axis.run(first, length, border=border)
+
+
+def _population_bits(
+    link: Connectivity, stored: ListFormat, ranges: Ranges, border: Border, index: int, base: int
+) -> int:
+    rows, columns = runs(link, ranges, border)
+    width = border.padded(ranges)[1]
+    first_row = (rows.first_target + border.rows[0])[:, None] * width
+    shift = (first_row + columns.first_target + border.columns[0]) // base
+    (row_lists, row_list), (column_lists, column_list) = rows.lists, columns.lists
+    held = np.stack(np.broadcast_arrays(row_list[:, None], column_list, shift), axis=-1).reshape(-1, 3)
+    distinct = np.unique(held, axis=0)
+    taps = row_lists.sum(axis=1)[distinct[:, 0]] * column_lists.sum(axis=1)[distinct[:, 1]]
+    return int(stored.list_bits(taps * synapses_per_tap(link, ranges[0]), index).sum())
+
+
+def synapses_of_sources(link: Link, ranges: Ranges) -> IntArray:
+    """Synapses into a box from each source neuron that may have some (n,)."""
+    if isinstance(link, SparseConnectivity):
+        inside = np.ones(len(link.source_neuron), dtype=bool)
+        for place, part in zip((link.channel, link.row, link.column), ranges, strict=True):
+            inside &= (place >= part.start) & (place < part.stop)
+        return np.bincount(link.source_neuron[inside])
+    synapses, nonzero = link.projection.synapses, link.weight != 0
+    if not isinstance(synapses, ConvSynapses):
+        of_box = nonzero.reshape(*(len(reads) for reads in link.reads), -1)[ranges]
+        return np.asarray(of_box.sum(axis=(0, 1, 2), dtype=np.int64))
+    groups = synapses.geometry.groups
+    each = len(nonzero) // groups
+    parts = []
+    rows, columns = runs(link, ranges, Border())
+    first, stop = int(ranges[0].start), int(ranges[0].stop)
+    for group in range(first // each, -(-stop // each)):
+        part = slice(max(group * each, first), min((group + 1) * each, stop))
+        taps = nonzero[part].sum(axis=0, dtype=np.int64)
+        parts.append(np.einsum("sk,ikm,tm->ist", rows.used, taps, columns.used, optimize=True).ravel())
+    return np.concatenate(parts)
