@@ -29,12 +29,15 @@ from .contract import Compilation, Context, Outcome, spiking_level
 from .drives import Drive, drives_of, largest_weight, mean_square_activity, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
 from .fan_in_moments import Messages, RecentMoments, calibration_messages, fan_in_blocks, fan_ins_apart
-from .rounding import Moments, Rounding, candidate_thresholds, round_against, round_to_nearest
+from .rounding import Moments, Rounding, candidate_thresholds, has_equal_columns, round_against, round_to_nearest
 from .scales import choose_thresholds, leaves_ranges, limit_configurations
 from .weight_grids import grid_thresholds
 
 _FEW_WEIGHT_LEVELS = 7
 _SMALLER = 0.97
+_SHARE_OF_COUNTING = 0.1
+"""What keeping equal weights equal may cost over a window, as a share of 1/12 threshold squared: what counting in whole
+spikes costs."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,12 @@ def _rounding(
         thresholds = candidate_thresholds(drives, highest), np.where(np.isnan(own), highest, own)
     else:
         thresholds = _thresholds(population, drives, choice.exponents, highest, context.target)[None], None
-    return round_against(blocks, drives, choice.exponents, thresholds, (step, weight_maximum(context)))
+    limits = step, weight_maximum(context)
+    if has_equal_columns(drives):
+        equal = round_against(blocks, drives, choice.exponents, thresholds, limits, keep_equal=True)
+        if float(mean(equal.square_error)) <= _SHARE_OF_COUNTING / (12 * context.timesteps**2):
+            return equal
+    return round_against(blocks, drives, choice.exponents, thresholds, limits)
 
 
 def _has_free_thresholds(population: Population, target: Target) -> bool:

@@ -12,6 +12,7 @@ from ..arithmetic import matmul, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
 from .drives import Drive
+from .equal_columns import EqualColumns, equal_columns
 from .error_feedback import error_variance, round_with_feedback
 from .fan_in_moments import Apart, Block
 from .scales import rounded_weight, square_error
@@ -73,12 +74,15 @@ def round_against(
     exponents: tuple[int, ...],
     thresholds: tuple[FloatArray, FloatArray | None],
     limits: tuple[int, int],
+    *,
+    keep_equal: bool = False,
 ) -> Rounding:
     """Round with error feedback at each of several thresholds, and keep the best one per channel.
 
     ``thresholds`` are the candidates (K, O) and, where a channel's own can be had, the highest (O,), not an integer:
     weights that were trained on a grid of as many steps are kept as they are, at the integer next to it. ``limits``
-    are the step and the largest magnitude of an integer weight.
+    are the step and the largest magnitude of an integer weight. With ``keep_equal`` equal
+    columns stay equal.
     """
     (candidates, own), (step, maximum) = thresholds, limits
     if own is not None:
@@ -101,7 +105,8 @@ def round_against(
         steps = np.concatenate([np.full(b - a, float(step << exponents[i])) for i, a, b in block.pieces])
         flat, grid = _columns(weight, steps, candidates[:, block.rows])
         limit = np.full((len(flat), 1), float(maximum // step))
-        chosen = round_with_feedback(flat, grid, limit, block.covariance)
+        equal = equal_columns(weight.reshape(-1, weight.shape[2]).T) if keep_equal else None
+        chosen = _with_feedback(flat, grid, limit, block.covariance, equal)
         if own is not None:
             on_own = _on_own_grid(weight, steps, own[block.rows], limit)
             chosen[:, -on_own.shape[1] :] = on_own
@@ -117,6 +122,25 @@ def round_against(
     best, channel = square.argmin(axis=0), np.arange(channels)
     kept = [replace(d, weight=r[best, channel]) for d, r in zip(drives, rounded, strict=True)]
     return Rounding(candidates[best, channel], kept, offset[best, channel], square[best, channel])
+
+
+def has_equal_columns(drives: list[Drive]) -> bool:
+    """Whether a fan-in has weights that are equal for every neuron and not all zero."""
+    for drive in drives:
+        columns = drive.weight.reshape(-1, drive.weight.shape[2]).T
+        if equal_columns(columns[columns.any(axis=1)]).exist:
+            return True
+    return False
+
+
+def _with_feedback(
+    flat: FloatArray, grid: FloatArray, limit: FloatArray, covariance: FloatArray, equal: EqualColumns | None
+) -> FloatArray:
+    if equal is None or not equal.exist:
+        return round_with_feedback(flat, grid, limit, covariance)
+    first = equal.first
+    rounded = round_with_feedback(flat[first], grid[first], limit[first], equal.covariance(covariance))
+    return np.asarray(rounded[equal.group])
 
 
 def _to_nearest(

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from spikec.compiler.passes.drives import Drive
+from spikec.compiler.passes.equal_columns import equal_columns
 from spikec.compiler.passes.fan_in_moments import Block
-from spikec.compiler.passes.rounding import candidate_thresholds, round_against
+from spikec.compiler.passes.rounding import candidate_thresholds, has_equal_columns, round_against
 
 _CHANNELS, _FAN_IN, _LARGEST = 5, 40, 127
 
@@ -53,3 +54,40 @@ def test_other_weights_take_the_threshold_with_the_least_error() -> None:
     counts = found.drives[0].weight[:, 0] * found.threshold[:, None]
     np.testing.assert_allclose(counts, np.rint(counts), rtol=0, atol=1e-9)
     assert np.abs(counts).max() <= _LARGEST + 1e-9
+
+
+def test_equal_columns_stay_equal_and_are_rounded_as_one() -> None:
+    """Four columns of one weight are that weight on the sum of their messages."""
+    random = np.random.default_rng(5)
+    groups = random.permutation(np.repeat(np.arange(_FAN_IN // 4), 4))
+    weight = random.normal(size=(_CHANNELS, _FAN_IN // 4))[:, groups]
+    own = 40 / np.abs(weight).max(axis=1)
+    drive, block = _drive(weight), _block(random)
+    thresholds = np.maximum(np.floor(own), 2.0)[None], None
+    kept = round_against([block], [drive], (0,), thresholds, (1, _LARGEST), keep_equal=True)
+    free = round_against([block], [drive], (0,), thresholds, (1, _LARGEST))
+    rounded = kept.drives[0].weight[:, 0]
+    assert all((rounded[:, groups == g] == rounded[:, groups == g][:, :1]).all() for g in range(_FAN_IN // 4))
+    assert not all(
+        (free.drives[0].weight[:, 0][:, groups == 0] == free.drives[0].weight[:, 0, groups == 0][:, :1]).all(axis=1)
+    )
+    of_sums = np.array(
+        [[block.covariance[np.ix_(groups == a, groups == b)].sum() for b in range(10)] for a in range(10)]
+    )
+    equal = equal_columns(weight.T)
+    np.testing.assert_allclose(
+        equal.covariance(block.covariance), of_sums[np.ix_(groups[equal.first], groups[equal.first])]
+    )
+    assert (free.square_error <= kept.square_error).all()
+
+
+def test_which_fan_ins_have_equal_columns() -> None:
+    random = np.random.default_rng(6)
+    weight = random.normal(size=(_CHANNELS, _FAN_IN))
+    assert not has_equal_columns([_drive(weight)])
+    zeros = weight.copy()
+    zeros[:, :10] = 0
+    assert not has_equal_columns([_drive(zeros)])
+    equal = zeros.copy()
+    equal[:, 20] = equal[:, 30]
+    assert has_equal_columns([_drive(weight), _drive(equal)])

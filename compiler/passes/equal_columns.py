@@ -1,0 +1,45 @@
+"""Weights of a fan-in that are equal for every neuron, as those of a folded pool are, rounded to equal integers.
+
+What sends through them can then share an input axon, and simulators read a pool once. Each group of equal columns is
+one weight on the sum of its messages: with G (F, groups) saying which column is in which group, the mean of these sums
+is m G and their covariance G^T C G.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...runtime.program import IntArray
+from ...targets.records import dataclass
+from ..ir.operators import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EqualColumns:
+    """Groups of equal columns: ``first`` (groups,) column of each, and the ``group`` (F,) of each column."""
+
+    first: IntArray
+    group: IntArray
+
+    @property
+    def exist(self) -> bool:
+        """Whether any two columns are equal."""
+        return len(self.first) < len(self.group)
+
+    def covariance(self, of_messages: FloatArray) -> FloatArray:
+        """Covariance (groups, groups) of the sums of messages (F, F), added up in the order of columns."""
+        by_row = np.zeros((len(self.first), len(self.group)))
+        for column, group in enumerate(self.group.tolist()):
+            by_row[group] += of_messages[column]
+        summed = np.zeros((len(self.first), len(self.first)))
+        for column, group in enumerate(self.group.tolist()):
+            summed[:, group] += by_row[:, column]
+        return summed
+
+
+def equal_columns(weight: FloatArray) -> EqualColumns:
+    """Groups of equal columns of ``weight`` (F, n)."""
+    columns = np.ascontiguousarray(weight)
+    kinds = columns.view(np.dtype((np.void, columns.dtype.itemsize * columns.shape[1]))).ravel()
+    _, first, group = np.unique(kinds, return_index=True, return_inverse=True)
+    return EqualColumns(np.asarray(first), np.asarray(group.reshape(-1)))
