@@ -8,6 +8,7 @@ of axons, so several prices are tried and the division with the fewest cores is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ...runtime.program import INPUT, IntArray
 from ...targets import Target
 from ...targets.records import dataclass
+from .boxes import BoolArray
 from .candidates import INPUT_AXONS, NEURONS, OUTPUT_AXONS, Candidates, Index
 from .forms import POPULATION, Link
 from .readers import Readers, most_messages, readers
@@ -57,6 +59,26 @@ def divide(layers: tuple[Layer, ...], limits: Mapping[str, int], target: Target)
     return min((_divide_at(price, layers, limits, target) for price in prices), key=lambda division: division.cores)
 
 
+def fewest_cores(layers: tuple[Layer, ...], limits: Mapping[str, int]) -> int:
+    """Cores that boxes of ``layers`` need at least (see ``Placement.bound``); 1 or more."""
+    needed = 0.0
+    for layer in layers:
+        options = layer.candidates.options
+        most = np.where(_fitting(layer.candidates, limits), options.neurons, 1).max()
+        needed += float(np.prod(options.whole)) / float(most)
+    # Sums of fractions are a little off: a bound may not be one too high for it.
+    return max(1, math.ceil(needed * (1 - 1e-9)))
+
+
+def _fitting(candidates: Candidates, limits: Mapping[str, int]) -> BoolArray:
+    """Boxes within the limits that a single neuron does not break, output axons left out."""
+    fits = np.ones(candidates.needs[INPUT_AXONS].shape, dtype=bool)
+    for name, need in candidates.needs.items():
+        if name in limits and single_neuron(candidates, need) <= limits[name]:
+            fits &= need <= limits[name]
+    return fits
+
+
 def _divide_at(price: float, layers: tuple[Layer, ...], limits: Mapping[str, int], target: Target) -> Division:
     chosen, sent = dict[str, Index](), dict[str, tuple[Readers, ...]]()
     by_name = {layer.name: layer for layer in layers}
@@ -80,11 +102,9 @@ def _readers(link: Link, layers: Mapping[str, Layer], chosen: Mapping[str, Index
 def _best(layer: Layer, messages: IntArray, limits: Mapping[str, int], price: float, target: Target) -> Index:
     candidates = layer.candidates
     boxes = candidates.options.boxes
-    fits = np.ones(candidates.needs[INPUT_AXONS].shape, dtype=bool)
-    for name, limit in limits.items():
-        need = messages if name == OUTPUT_AXONS else candidates.needs[name]
-        if single_neuron(candidates, need) <= limit:
-            fits &= need <= limit
+    fits = _fitting(candidates, limits)
+    if OUTPUT_AXONS in limits and single_neuron(candidates, messages) <= limits[OUTPUT_AXONS]:
+        fits &= messages <= limits[OUTPUT_AXONS]
     sent = _sent_to(layer, target)
     cost = boxes + price * boxes * sent / limits.get(OUTPUT_AXONS, 1)
     cheapest = cost == cost[fits].min() if fits.any() else np.zeros_like(fits)

@@ -21,7 +21,7 @@ from .candidates import (
 )
 from .connectivity import as_map, connectivity
 from .coordinates import SparseConnectivity
-from .divide import Division, Layer, divide, single_neuron
+from .divide import Division, Layer, divide, fewest_cores, single_neuron
 from .forms import Link
 from .loads import border_of, box_loads, thresholds_of
 from .pack import Load, pack
@@ -54,6 +54,7 @@ def place(program: Program, target: Target) -> Placement:
             _placed(program, layer, (division, any_threshold), load, core, limits, target)
             for layer, load, core in zip(layers, loads, cores, strict=True)
         ),
+        bound=fewest_cores(layers, values),
     )
 
 

@@ -114,10 +114,15 @@ class LayerPlacement:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Division of every population of a program over the cores of a target, in program order."""
+    """Division of every population of a program over the cores of a target, in program order.
+
+    ``bound`` cores are needed at least by boxes of neurons: each layer in those that hold most, full to the last one,
+    output axons for nothing and room on a core never left.
+    """
 
     target: str
     layers: tuple[LayerPlacement, ...]
+    bound: int
 
     @property
     def cores(self) -> int:

@@ -85,6 +85,7 @@ def _program_section(program: Program, placement: Placement) -> ProgramSection:
         neurons=sum(population.neurons for population in program.populations),
         synapses=placement.synapses,
         cores=placement.cores,
+        cores_bound=placement.bound,
     )
 
 

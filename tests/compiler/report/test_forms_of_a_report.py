@@ -66,7 +66,7 @@ def report(*names: str) -> Report:
         verdict="fits",
         model=ModelSection("net", "ab" * 32, 1234, {"Conv": 2}),
         target=TargetSection("chip", "A chip", "cd" * 32, ("core.neurons",), ("One note.",)),
-        program=ProgramSection("pipelined", 4, 4, 2, 6, 6, 0, 48, 2_000_000, 6),
+        program=ProgramSection("pipelined", 4, 4, 2, 6, 6, 0, 48, 2_000_000, 6, 5),
         layers=tuple(layer(name) for name in layers),
         resources=(
             *(ResourceRow(name, "neurons", 24, 48, "compartments", "a paper", "published") for name in layers),
