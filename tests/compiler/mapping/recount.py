@@ -124,10 +124,10 @@ def recount(
     for projection in program.projections:
         layer = placement.layer(projection.target)
         held = next(each for each in layer.held if each.projection == projection.name)
-        source_map = _map(program.source_shape(projection))
+        source_map = map_of(program.source_shape(projection))
         matrix = np.zeros((math.prod(layer.map), math.prod(source_map)) if decode else (0, 0), dtype=np.int64)
         for box in box_lists[layer.name]:
-            links = _links(projection, source_map, box, held)
+            links = links_into(projection, source_map, box, held)
             index = _index_bits(target, box.places if on_core.count(box.core) == 1 else _core_neurons(target))
             form = _Format(target, held, index)
             axons, bits = _stored(links, held, form, box)
@@ -149,7 +149,7 @@ def recount(
 def full_matrix(program: Program, projection: Projection) -> IntArray:
     """Weights (targets, sources) of a projection by the definition of its synapses."""
     synapses = projection.synapses
-    source, target = _map(program.source_shape(projection)), _map(program.population(projection.target).shape)
+    source, target = map_of(program.source_shape(projection)), map_of(program.population(projection.target).shape)
     matrix = np.zeros((math.prod(target), math.prod(source)), dtype=np.int64)
     if isinstance(synapses, DenseSynapses):
         return synapses.weight
@@ -213,7 +213,7 @@ def _width(weight: IntArray, target: Target) -> int:
     return bits if widths is None else min(width for width in widths.values if width >= bits)
 
 
-def _map(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def map_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (math.prod(shape), 1, 1)
 
 
@@ -227,7 +227,7 @@ def _index_bits(target: Target, places: int) -> int:
     return 0 if least is None else max(least.value, math.ceil(math.log2(max(places, 1))))
 
 
-def _links(projection: Projection, source: tuple[int, int, int], box: Box, held: HeldProjection) -> Links:
+def links_into(projection: Projection, source: tuple[int, int, int], box: Box, held: HeldProjection) -> Links:
     """Every non-zero synapse into the box, from the first neuron of each cell, whose others reach the same places."""
     synapses = projection.synapses
     if isinstance(synapses, ConvSynapses):
