@@ -39,6 +39,7 @@ from .refused_model import all_problems, in_file, report_on_refused
 from .report import (
     AgreementSection,
     FirstDifference,
+    LedgerRow,
     NumbersRow,
     Overflow,
     PassRow,
@@ -46,6 +47,7 @@ from .report import (
     build_report,
     effect_in_words,
 )
+from .trials import CompileAgain, Trial, with_tried_hints
 
 if TYPE_CHECKING:
     from ..runtime.agreement import Agreement
@@ -246,11 +248,14 @@ def _report(built: Built, options: CompileOptions) -> Report:
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     placement = place(program, target)
     measured = ledger(pipeline, built.context.calibration)
+    present = Trial(program, target, placement, _accuracy(measured.rows))
     found = (
         *built.model.remarks,
         *built.found,
         *pipeline.diagnostics,
-        *check_program(program, target, placement, origins=origins),
+        *with_tried_hints(
+            check_program(program, target, placement, origins=origins), present, options, _compile_again(built.model)
+        ),
         *accuracy_lost(measured.loss, options.max_loss),
     )
     return build_report(
@@ -265,6 +270,25 @@ def _report(built: Built, options: CompileOptions) -> Report:
         ledger=measured.rows,
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
+
+
+def _compile_again(model: Model) -> CompileAgain:
+    def compiled(target: Target, options: CompileOptions) -> Trial:
+        built = build_from(model, target, options)
+        measured = ledger(built.pipeline, built.context.calibration)
+        return Trial(built.program, target, place(built.program, target), _accuracy(measured.rows))
+
+    return compiled
+
+
+def _accuracy(rows: tuple[LedgerRow, ...]) -> str:
+    """What the last stage of the ledger comes to; nothing without calibration data."""
+    if not rows:
+        return ""
+    last = rows[-1]
+    if last.accuracy is not None:
+        return f"{100 * last.accuracy:.1f} % accuracy"
+    return "" if last.agreement is None else f"{100 * last.agreement:.1f} % agreement"
 
 
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:

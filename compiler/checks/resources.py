@@ -23,7 +23,7 @@ _SINGLE_NEURON = {
     "synapse memory": (
         "E303",
         "the synapses of one neuron exceed the synapse memory of a core",
-        "use fewer weight bits (--weight-bits) or fewer inputs per neuron",
+        "use fewer inputs per neuron",
     ),
     "neurons": (
         "E304",
@@ -81,10 +81,7 @@ def chip_cores(_: Program, target: Target, placement: Placement) -> Iterator[Dia
     if limit is None or not placement.placeable or placement.cores <= limit.value:
         return
     largest = max(placement.layers, key=lambda layer: layer.cores)
-    hint = (
-        f"layer {largest.name!r} takes most, {largest.cores} cores: make it smaller, or use fewer weight bits "
-        "(--weight-bits)"
-    )
+    hint = f"layer {largest.name!r} takes most, {largest.cores} cores: make it smaller"
     rests_on_memory = any(
         fact is not None and fact.assumed for fact in (target.core.neurons, target.core.synapse_memory_bits)
     )
