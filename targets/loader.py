@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from .diagnostic import Diagnostic, Place, UnusableInput, refuse
-from .schema import FACTS, NEURON_MODELS, Choices, Flag, Models, Number, Status, Target
+from .schema import FACTS, NEURON_MODELS, Choices, Cost, Flag, Models, Number, Status, Target
 from .suggestion import known_names, nearest
 
 if sys.version_info >= (3, 11):
@@ -205,7 +205,9 @@ class _Reader:
         for entry in fields(schema):
             kind = _plain_type(hints[entry.name])
             optional = entry.default is not MISSING
-            if is_dataclass(kind) and kind not in FACTS:
+            if entry.default is None and values.get(entry.name) is None:
+                arguments[entry.name] = None
+            elif is_dataclass(kind) and kind not in FACTS:
                 arguments[entry.name] = self.build(kind, values.get(entry.name, {}), f"{prefix}{entry.name}.", path)
                 complete = complete and arguments[entry.name] is not None
             elif entry.name in values:
@@ -213,6 +215,9 @@ class _Reader:
             elif not optional:
                 complete = False
                 self._report_missing(f"{prefix}{entry.name}", path)
+        if complete and schema is Cost and not _pairs(arguments):
+            self.report("E804", "'cost.barrier_tiles' and 'cost.barrier_times' do not go in pairs", path)
+            return None
         return schema(**arguments) if complete else None
 
     def _report_missing(self, key: str, path: Path) -> None:
@@ -257,6 +262,10 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _plain_type(hint: Any) -> Any:
     arguments = get_args(hint)
     return next(a for a in arguments if a is not NoneType) if NoneType in arguments else hint
+
+
+def _pairs(cost: Mapping[str, Any]) -> bool:
+    return len(cost["barrier_tiles"].values) == len(cost["barrier_times"].values)
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

@@ -192,10 +192,61 @@ class Core:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """What one chip has."""
+    """What one chip has: ``mesh_columns`` (east to west) x ``mesh_rows`` tiles that share a router each."""
 
     cores: Number | None = _limit("cores", 1)
     synapses: Number | None = _limit("synapses", 1)
+    cores_per_tile: Number | None = _limit("cores", 1)
+    mesh_columns: Number | None = _limit("tiles", 1)
+    mesh_rows: Number | None = _limit("tiles", 1)
+
+
+_MOST_OF_A_COST = 10**12
+"""No event of a chip takes a millijoule or a second."""
+
+
+def _energy() -> Any:
+    return _required("fJ", 0, _MOST_OF_A_COST)
+
+
+def _time() -> Any:
+    return _required("ps", 0, _MOST_OF_A_COST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What events take of energy (fJ) and of their core's time (ps); whole numbers, so that sums are exact.
+
+    A neuron is accessed at every step, updated where its state changes, and spikes. A synaptic event is one synapse
+    that a spike reaches. A message goes out once for each core that a spike reaches, comes in there, and takes a hop
+    from tile to tile. A step ends with a barrier over all tiles in use: ``barrier_times[i]`` where they are
+    ``barrier_tiles[i]`` or more.
+    """
+
+    synaptic_event_energy: Number = _energy()
+    synaptic_event_time: Number = _time()
+    neuron_access_energy: Number = _energy()
+    neuron_access_time: Number = _time()
+    neuron_update_energy: Number = _energy()
+    neuron_update_time: Number = _time()
+    spike_energy: Number = _energy()
+    spike_time: Number = _time()
+    message_out_energy: Number = _energy()
+    message_out_time: Number = _time()
+    message_in_energy: Number = _energy()
+    message_in_time: Number = _time()
+    hop_east_west_energy: Number = _energy()
+    hop_east_west_time: Number = _time()
+    hop_north_south_energy: Number = _energy()
+    hop_north_south_time: Number = _time()
+    barrier_tiles: Choices = _required("tiles", 1)
+    barrier_times: Choices = _required("ps", 0, _MOST_OF_A_COST)
+
+    def barrier_time(self, tiles: int) -> int:
+        """Picoseconds that a barrier over ``tiles`` tiles takes."""
+        steps, times = self.barrier_tiles.values, self.barrier_times.values
+        reached = [time for least, time in zip(steps, times, strict=True) if least <= tiles]
+        return reached[-1] if reached else times[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +254,8 @@ class Target:
     """A chip or a simulator that programs are compiled for.
 
     ``notes`` say what is not publicly known. ``delay_maximum`` counts steps beyond the one that a projection
-    costs; ``graded_input`` are the bits of the integers that the input may send, a sign included.
+    costs; ``graded_input`` are the bits of the integers that the input may send, a sign included. ``cost`` is None
+    where no figures per event are published; no verdict rests on it.
     """
 
     name: str
@@ -215,6 +267,7 @@ class Target:
     synapses: SynapseFormat = SynapseFormat()
     core: Core = Core()
     chip: Chip = Chip()
+    cost: Cost | None = None
     delay_maximum: Number | None = _limit("steps")
     graded_input: Number | None = _limit("bits", 1)
 
@@ -284,7 +337,7 @@ class Target:
         """Every number and flag that is set, under its dotted key, in the order of the schema."""
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, (Weights, SynapseFormat, Neuron, Core, Chip)):
+            if isinstance(value, (Weights, SynapseFormat, Neuron, Core, Chip, Cost)):
                 for inner in fields(value):
                     fact = getattr(value, inner.name)
                     if fact is not None:
@@ -305,7 +358,9 @@ class Target:
         return tuple(
             key
             for key, fact in self.facts()
-            if fact.assumed and not (isinstance(fact, Number) and (fact.least, fact.most) != (None, None))
+            if fact.assumed
+            and not key.startswith("cost.")
+            and not (isinstance(fact, Number) and (fact.least, fact.most) != (None, None))
         )
 
     @property

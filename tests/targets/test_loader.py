@@ -112,6 +112,38 @@ def test_loihi_numbers() -> None:
     assert target.threshold_limit.value == 131071
 
 
+def test_costs_of_loihi_and_none_of_loihi_2() -> None:
+    cost = targets.load("loihi1").cost
+    assert cost is not None
+    assert (cost.synaptic_event_energy.value, cost.synaptic_event_energy.most) == (24_000, 35_500)
+    assert [cost.barrier_time(tiles) for tiles in (1, 3, 4, 28, 29, 900)] == [600_000, 1_000_000] + 2 * [
+        1_400_000
+    ] + 2 * [1_800_000]
+    assert cost.barrier_time(0) == 600_000
+    loihi2 = targets.load("loihi2")
+    assert loihi2.cost is None
+    assert any("energy and time" in note for note in loihi2.notes)
+
+
+def test_costs_are_whole_or_left_out(tmp_path: Path) -> None:
+    dropped = targets.load(_written(tmp_path, EXTENDED + 'cost = "unlimited"\n'))
+    assert dropped.cost is None
+    alone = '[cost]\nspike_energy = { value = 1, unit = "fJ", source = "x", status = "assumed" }\n'
+    own = EXTENDED.replace("loihi1", "loihi2")
+    missing = {problem.message.split("'")[1] for problem in _problems(_written(tmp_path, own + alone))}
+    assert {"cost.barrier_tiles", "cost.neuron_access_time"} <= missing
+    guess = targets.load(_written(tmp_path, EXTENDED + alone))
+    assert "cost.spike_energy" in guess.assumed()
+    assert guess.unbounded() == ()
+
+
+def test_barriers_go_in_pairs(tmp_path: Path) -> None:
+    tiles = '[cost]\nbarrier_tiles = { values = [1, 2], unit = "tiles", source = "x", status = "assumed" }\n'
+    (problem,) = _problems(_written(tmp_path, EXTENDED + tiles))
+    assert problem.code == "E804"
+    assert "in pairs" in problem.message
+
+
 def test_lava_limits_only_arithmetic() -> None:
     target = targets.load("lava")
     assert (target.state_minimum, target.state_maximum) == (-(2**31), 2**31 - 1)
