@@ -12,6 +12,7 @@ from .lava import run_lava, run_loihi2
 from .program import IntArray, Program
 from .progress import Report
 from .reference.network import run_reference
+from .sanafe.backend import run_sanafe
 from .simulator import simulate
 
 BACKENDS: dict[str, Callable[..., Execution]] = {
@@ -20,6 +21,7 @@ BACKENDS: dict[str, Callable[..., Execution]] = {
     "lava": run_lava,
     "lava-stock": partial(run_lava, stock=True),
     "loihi2": run_loihi2,
+    "sanafe": run_sanafe,
 }
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ...targets.terminal.listing import COMPILING, LOOKING_UP, METHODS, RUNNING, Listed
 
-_COMPILE, _MEASURE, _PROFILE, _PASSES = (f"{__name__}.{name}" for name in ("compile", "measure", "profile", "passes"))
+_COMPILE, _MEASURE, _PROFILE, _PASSES, _EXPORT = (
+    f"{__name__}.{name}" for name in ("compile", "measure", "profile", "passes", "export")
+)
 _EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
 COMMANDS = (
     Listed("check", COMPILING, "Say whether a model fits a chip, layer by layer.", _COMPILE, "check"),
     Listed("compile", COMPILING, "Compile a model into integers, with a report.", _COMPILE, "compile_command"),
     Listed("report", COMPILING, "Show the report of a compiled network.", _COMPILE, "report"),
+    Listed("export", RUNNING, "Write a compiled network for another tool.", _EXPORT, "export"),
     Listed("profile", RUNNING, "Measure spikes and operations of each layer.", _PROFILE, "profile"),
     Listed("evaluate", METHODS, "Compare what conversion methods are worth on data.", _MEASURE, "evaluate"),
     Listed("tradeoff", METHODS, "Measure accuracy against latency, gate by gate.", _MEASURE, "tradeoff"),

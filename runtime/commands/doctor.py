@@ -22,7 +22,7 @@ def installation() -> dict[str, str]:
     from ..lava import availability, probe_loihi2
 
     lava, loihi = availability(), probe_loihi2()
-    packages = ("spikec", "numpy", "onnx", "torch", "numba", "lava-nc", "lava-dl")
+    packages = ("spikec", "numpy", "onnx", "torch", "numba", "lava-nc", "lava-dl", "sanafe")
     return {
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **{name: _version(name) for name in packages},

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..program import IntArray, Program
     from ..samples import Samples
 
-BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2")
+BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe")
 
 _DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs and optional labels.")
 _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")

@@ -13,11 +13,11 @@ from ...targets.diagnostic import refuse
 ARTEFACT_FILES = ("program.json", "tensors.npz", "report.json", "report.html")
 
 
-def check_destination(directory: str | Path) -> None:
-    """Raise ``UnusableInput`` if ``directory`` cannot take an artefact without losing something of the user's."""
+def check_destination(directory: str | Path, ours: tuple[str, ...] = ARTEFACT_FILES) -> None:
+    """Raise ``UnusableInput`` where the files ``ours`` in ``directory`` would take the place of something else."""
     folder = Path(directory)
     if folder.is_dir():
-        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ARTEFACT_FILES)
+        foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
         if foreign:
             raise refuse(
                 "E614",

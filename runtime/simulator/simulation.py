@@ -77,7 +77,7 @@ class Simulator:
         for title, number in (("batch", batch), ("threads", threads)):
             if number is not None and number < 1:
                 raise refuse("E511", f"{title} is {number}, not 1 or more")
-        _check_samples(self.program, samples)
+        check_samples(self.program, samples)
         started = time.perf_counter()
         sizes = BatchSizes(self.program, batch)
         parts: list[ChunkResult] = []
@@ -122,7 +122,8 @@ def _chosen_device(device: str | None, program: Program) -> str:
     return device
 
 
-def _check_samples(program: Program, samples: IntArray) -> None:
+def check_samples(program: Program, samples: IntArray) -> None:
+    """Raise ``UnusableInput`` (E506) for ``samples`` of another shape or range than the program's encoded input."""
     encoding, hint = program.input, "encode the samples with the program's own input encoding"
     if samples.shape[1:] != encoding.shape:
         raise refuse("E506", f"samples of shape {samples.shape} are not some of {encoding.shape}", hint=hint)

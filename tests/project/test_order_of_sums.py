@@ -10,7 +10,8 @@ import pytest
 
 COMPILER = Path(__file__).parents[2] / "compiler"
 OF_INTEGERS = {
-    *("analysis/energy.py", "analysis/residuals.py", "checks/numbers.py", "commands/profile.py"),
+    *("analysis/energy.py", "analysis/residuals.py", "analysis/axons.py", "analysis/traffic.py", "analysis/cost.py"),
+    *("checks/numbers.py", "commands/profile.py"),
     "frontend/constants.py",
 }
 """Files, with the folder ``mapping``, whose sums are of counts, addresses and integer weights."""

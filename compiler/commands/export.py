@@ -1,0 +1,66 @@
+"""``spikec export``: a compiled program as files that another tool runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...targets import names as target_names
+from ...targets.diagnostic import UnusableInput
+from ...targets.terminal.completion import name_or_file
+from ...targets.terminal.help_page import command, option
+from ...targets.terminal.streams import tell
+from ...targets.terminal.verbosity import verbosity_options
+
+if TYPE_CHECKING:
+    from ...runtime.program import IntArray, Program
+    from ...targets import Target
+
+RESULTS = ("spikes.npz", "results.json", "log.txt")
+"""What a run leaves beside the files; a later export may replace it."""
+
+
+def _for_sanafe(program: Program, target: Target, encoded: IntArray) -> dict[str, bytes]:
+    from ...runtime.sanafe.files import sanafe_files
+    from ...runtime.sanafe.limits import find_problems
+    from ..mapping import place
+    from ..mapping.cores_of import cores_of
+
+    if problems := find_problems(program):
+        raise UnusableInput(problems)
+    return sanafe_files(program, target, cores_of(place(program, target)), encoded)
+
+
+FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {"sanafe": _for_sanafe}
+
+
+@command()
+@click.argument("directory", metavar="DIR", type=click.Path())
+@option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="Which tool it is for.")
+@option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs that the files hold.")
+@option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="Use at most this many samples.")
+@option(
+    "--target",
+    metavar="NAME",
+    shell_complete=name_or_file(target_names),
+    help="Chip whose cores and costs are written; the program's own where none is given.",
+)
+@option("-o", "--output", required=True, metavar="FOLDER", type=click.Path(), help="Where the files go.")
+@verbosity_options
+def export(directory: str, form: str, data: str, limit: int, target: str | None, output: str) -> None:
+    """Write the program in DIR, on the cores of its chip, as files for another tool."""
+    from ...runtime.commands.run import load_encoded
+    from ...runtime.program.artefact import check_destination, write_file
+    from ...runtime.program.storage import load_program
+    from ...targets import load
+
+    program = load_program(directory)
+    _, encoded = load_encoded(program, data, limit)
+    files = FORMATS[form](program, load(target or program.target), encoded)
+    check_destination(output, (*files, *RESULTS))
+    for name, content in files.items():
+        write_file(Path(output) / name, content)
+    tell(f"{output}: {', '.join(sorted(files))}", f"run it: python {Path(output) / 'run.py'}")

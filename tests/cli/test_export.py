@@ -1,0 +1,40 @@
+"""``spikec export``: the files for another tool, and what keeps a program from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_files_for_sanafe(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    call = ("export", bench / "artefact", "--format", "sanafe", "--data", bench / "data.npz", "-o", tmp_path / "out")
+    code, out, err = cli(*call, "--target", "loihi1", "--limit", 2)
+    assert (code, err) == (0, "")
+    names = {"architecture.yaml", "network.json", "network.npz", "run.py"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert "run.py" in out
+    structure = json.loads((tmp_path / "out" / "network.json").read_text())
+    assert structure["samples"] == 2
+    with np.load(tmp_path / "out" / "network.npz") as arrays:
+        # Cores of the second population follow those of the first.
+        assert arrays["population0.core"].max() + 1 == arrays["population1.core"].min()
+    (tmp_path / "out" / "results.json").write_text("{}")
+    assert cli(*call, "--target", "loihi1")[0] == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    code, _, err = cli(*call, "--target", "loihi1")
+    assert code == 2
+    assert "E614" in err
+    assert "notes.txt" in err
+
+
+def test_a_chip_without_figures_is_refused(cli: Cli, bench: Path, tmp_path: Path) -> None:
+    call = ("export", bench / "artefact", "--format", "sanafe", "--data", bench / "data.npz", "-o", tmp_path / "out")
+    code, _, err = cli(*call, "--target", "loihi2")
+    assert code == 2
+    assert "E331" in err
+    assert not (tmp_path / "out").exists()
