@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..runtime.encoding import encode
 from ..runtime.freed_pages import keep_freed_pages
 from ..runtime.program import Program
 from ..runtime.program.digest import digest_of
@@ -20,13 +21,16 @@ from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.records import dataclass
+from .analysis.cost import measure_cost
+from .analysis.energy import network_macs
 from .analysis.ledger import accuracy_lost, ledger
+from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
 from .diagnostics.grouping import grouped
 from .frontend.model import Model, ModelReader, examine_model, read_model
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
-from .mapping import place
+from .mapping import Placement, place
 from .maxima_choice import with_chosen_maxima
 from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CompileOptions, option_problems
@@ -38,6 +42,7 @@ from .pipeline import Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
 from .report import (
     AgreementSection,
+    CostSection,
     FirstDifference,
     LedgerRow,
     NumbersRow,
@@ -268,6 +273,7 @@ def _report(built: Built, options: CompileOptions) -> Report:
         origins=origins,
         numbers=_numbers(pipeline),
         ledger=measured.rows,
+        cost=_cost(built, placement),
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
 
@@ -289,6 +295,15 @@ def _accuracy(rows: tuple[LedgerRow, ...]) -> str:
     if last.accuracy is not None:
         return f"{100 * last.accuracy:.1f} % accuracy"
     return "" if last.agreement is None else f"{100 * last.agreement:.1f} % agreement"
+
+
+def _cost(built: Built, placement: Placement) -> CostSection | None:
+    """None where nothing tells how often neurons spike."""
+    calibration, program = built.context.calibration, built.program
+    if calibration is None or program.neuron != PLAIN_IF:
+        return None
+    encoded = encode(program.input, calibration.first(COST_SAMPLES).inputs)[0]
+    return measure_cost(program, built.context.target, placement, encoded, network_macs(built.model.network))
 
 
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:

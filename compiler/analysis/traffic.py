@@ -26,6 +26,9 @@ from .energy import fan_out
 SAMPLES = 16
 """As many are looked at, at most: averages over so many neurons settle soon."""
 
+_TRAINS = 1 << 28
+"""Bytes that their trains may take together, more than one sample's."""
+
 _FOLLOWED = 4
 """Samples of them whose time is followed, step by step and core by core."""
 
@@ -69,7 +72,8 @@ def measure_traffic(program: Program, target: Target, cores: Mapping[str, IntArr
 
     ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain neurons.
     """
-    samples = encoded[:SAMPLES]
+    neurons = sum(population.neurons for population in program.populations)
+    samples = encoded[: min(SAMPLES, max(1, _TRAINS // (neurons * program.timesteps)))]
     trains = Simulator(program).run(samples, record=True).spike_trains
     assert trains is not None, "the trains were asked for"
     tiles = _Tiles(target, cores)

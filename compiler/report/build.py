@@ -14,6 +14,7 @@ from ..mapping import LayerPlacement, Placement
 from .content import (
     SCHEMA,
     AgreementSection,
+    CostSection,
     LayerRow,
     LedgerRow,
     NeuronSection,
@@ -44,6 +45,7 @@ def build_report(
     passes: Iterable[PassRow] = (),
     read: Iterable[ReadLayer] = (),
     bounds: Iterable[ResourceRow] = (),
+    cost: CostSection | None = None,
 ) -> Report:
     """Report on ``program`` as placed on ``target``; without both, on a model that did not become a program.
 
@@ -70,6 +72,7 @@ def build_report(
         read=tuple(read),
         neuron=_neuron_section(program) if program and program.neuron != PLAIN_IF else None,
         outputs=tuple(_output_row(program, output) for output in program.outputs) if program else (),
+        cost=cost,
     )
 
 

@@ -203,6 +203,66 @@ class ReadLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class CostRow:
+    """Events of one layer per sample: the spikes that it sends, as messages and hops, and what reaches it.
+
+    ``hops`` is None where the chip has no mesh of tiles, ``joules`` without figures per event.
+    """
+
+    layer: str
+    spikes: float
+    messages: float
+    hops: float | None
+    synaptic_events: float
+    updates: float
+    joules: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Joules and seconds, estimated from figures per event that ``source`` states, known as ``status``.
+
+    Of one sample alone on the chip: ``joules`` between ``joules_least`` and ``joules_most`` by the bounds of the
+    figures, ``joules_by_part`` (synapse, soma, network), and ``seconds``; ``seconds_streamed`` from one sample to the
+    next where they follow each other without gaps. ``input_joules`` is what the synaptic events of the host's messages
+    would add; sending them has no figure.
+    """
+
+    source: str
+    status: str
+    joules: float
+    joules_least: float
+    joules_most: float
+    joules_by_part: dict[str, float]
+    input_joules: float
+    seconds: float
+    seconds_streamed: float
+
+
+@dataclass(frozen=True, slots=True)
+class CostSection:
+    """What the program's spikes cause on the chip, counted on ``samples`` calibration samples, and what it costs.
+
+    ``estimate`` is None where the target has no figures per event; ``reason`` then says so. ``host_messages`` go in
+    and ``host_values`` come out, per sample. ``neurobench`` has the names of NeuroBench's metrics;
+    ``synaptic_operations`` are those per sample: Effective_MACs, Effective_ACs, Dense. ``ratio_once`` and
+    ``ratio_every_step`` are the energy against the ANN's by eq. 18, the first layer counted once or at every step.
+    """
+
+    samples: int
+    steps: int
+    host_messages: float
+    host_values: int
+    rows: tuple[CostRow, ...]
+    estimate: Estimate | None
+    reason: str
+    neurobench: dict[str, float]
+    synaptic_operations: dict[str, float]
+    ratio_once: float | None
+    ratio_every_step: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a compilation or check found. Lists are empty and sections None where nothing is known."""
 
@@ -227,3 +287,5 @@ class Report:
     """Layers of a model without a program; absent, in JSON too, with one."""
     outputs: tuple[OutputRow, ...] = ()
     """Absent, in JSON too, where there is one."""
+    cost: CostSection | None = None
+    """Absent, in JSON too, where no activity was measured: without calibration data, or for other neurons."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...targets.terminal.findings import render_figures, render_place
 from .content import Report
+from .costs import cost_tables
 from .printable import printable
 from .resources import resource_use
 from .summary import figures, findings, findings_note, in_words, made_from, state_of
@@ -46,7 +47,7 @@ def report_html(report: Report) -> str:
             ledger=ledger_table(shown.ledger),
             findings=findings(shown),
             counts=findings_note(shown),
-            layer_tables=layer_tables(shown),
+            layer_tables=(*layer_tables(shown), *cost_tables(shown)),
             resources=resource_use(shown.resources),
             made_from=made_from(shown),
             place=render_place,

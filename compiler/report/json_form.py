@@ -13,7 +13,7 @@ from .content import SCHEMA, LedgerRow, Report, TargetSection
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
-_MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs")
+_MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs", "cost")
 _ADDED = {(TargetSection, "rests_on"), (Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
 """What reports of earlier versions lack."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..diagnostics import render_markdown
 from ..diagnostics.render import markdown_text
 from .content import Report
+from .costs import cost_tables
 from .printable import printable
 from .resources import ResourceUse, resource_use
 from .summary import figures, findings, findings_note, in_words, made_from
@@ -29,7 +30,7 @@ def _parts(report: Report) -> Iterator[str]:
     if report.diagnostics:
         found = "\n".join(render_markdown(each) for each in findings(report))
         yield _section("Findings", findings_note(report), found)
-    for table in layer_tables(report):
+    for table in (*layer_tables(report), *cost_tables(report)):
         yield _section(table.title, table.note, markdown_table(table))
     yield from _resources(resource_use(report.resources))
     if report.passes:

@@ -7,9 +7,20 @@ from collections.abc import Iterator
 from ...targets.diagnostic import Diagnostic, Severity
 from ...targets.records import dataclass
 from ..diagnostics import render_summary
-from .content import AgreementSection, LedgerRow, NeuronSection, OutputRow, ProgramSection, Report, ResourceRow
+from .content import (
+    AgreementSection,
+    Estimate,
+    LedgerRow,
+    NeuronSection,
+    OutputRow,
+    ProgramSection,
+    Report,
+    ResourceRow,
+)
 from .effects import counted
 from .verdict import FITS, FITS_WITH_WARNINGS
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 
 NOTHING = "-"
 """Stands where a figure has no value."""
@@ -66,7 +77,7 @@ def in_words(verdict: str) -> str:
 
 
 def figures(report: Report) -> tuple[Figure, ...]:
-    """Verdict, accuracy, latency, cores, size and agreement, as far as they are known."""
+    """Verdict, accuracy, latency, cores, size, energy and agreement, as far as they are known."""
     return tuple(_figures(report))
 
 
@@ -79,6 +90,8 @@ def _figures(report: Report) -> Iterator[Figure]:
         yield Figure("latency", f"{program.latency} steps", latency_note(program))
         yield _cores_figure(program, report.resources)
         yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
+        if report.cost is not None and report.cost.estimate is not None:
+            yield energy_figure(report.cost.estimate)
         yield _agreement_figure(report.agreement)
     elif report.read:
         parameters = f"{report.model.parameters:,} parameters"
@@ -185,6 +198,21 @@ def neuron_text(neuron: NeuronSection) -> str:
 def percent(fraction: float, digits: int = 1) -> str:
     """Percentage, with a decimal point."""
     return f"{100 * fraction:.{digits}f} %"
+
+
+def in_units(value: float, unit: str) -> str:
+    """``value`` >= 0 with three digits and the prefix that suits it: 1.25e-4 J is 125 uJ."""
+    scale, prefix = next((each for each in _PREFIXES if value >= each[0]), _PREFIXES[-1])
+    return f"{value / scale:.3g} {prefix}{unit}"
+
+
+def energy_figure(found: Estimate) -> Figure:
+    """Joules of a sample, how far they may be off by the figures' bounds, and what a sample takes of time."""
+    note = (
+        f"estimated, {in_units(found.joules_least, 'J')} to {in_units(found.joules_most, 'J')}; "
+        f"a sample alone takes {in_units(found.seconds, 's')}, in a stream {in_units(found.seconds_streamed, 's')}"
+    )
+    return Figure("energy", in_units(found.joules, "J"), note)
 
 
 def _accuracy_figure(rows: tuple[LedgerRow, ...]) -> Figure:

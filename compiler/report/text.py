@@ -9,6 +9,7 @@ from ...targets.terminal.findings import node_names
 from ..diagnostics import render_block
 from .columns import filled, listed, text_table
 from .content import Report
+from .costs import cost_tables
 from .printable import printable
 from .resources import ResourceUse, resource_use
 from .summary import figures, findings, findings_note, made_from
@@ -34,7 +35,7 @@ def _parts(report: Report, width: int) -> Iterator[str]:
         yield _tabled(ledger_table(report.ledger), width)
     if report.diagnostics:
         yield _section("Findings", "", "\n\n".join(_finding(each, width) for each in findings(report)), width)
-    for table in layer_tables(report):
+    for table in (*layer_tables(report), *cost_tables(report)):
         yield _tabled(table, width)
     yield from _resources(resource_use(report.resources), width)
     if report.passes:
