@@ -16,7 +16,7 @@ from .document import as_json, print_tables
 from .machine import LOAD_AT_START, describe
 from .rows import Row, linear_fits
 
-PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava", "placement")
+PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava", "placement", "cost")
 NETS = ("convnet", "resnet20", "vgg16")
 HERE = Path(__file__).parent
 
@@ -26,13 +26,14 @@ BUSY = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run measures: cells, rounds per cell, and interpreters with lava-dl and nengo-loihi (or None)."""
+    """What a run measures: cells, rounds per cell, and interpreters with lava-dl, nengo-loihi and SANA-FE (or None)."""
 
     quick: bool
     rounds: int
     threads: int
     netx_python: Path | None
     nengo_python: Path | None = None
+    sanafe_python: Path | None = None
     chosen_nets: tuple[str, ...] = ()
     chosen_steps: tuple[int, ...] = ()
     chosen_batches: tuple[int, ...] = ()
@@ -44,7 +45,7 @@ class Settings:
 
 
 def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
-    from . import on_lava, placing, scaling, simulation, starting
+    from . import on_lava, on_sanafe, placing, scaling, simulation, starting
 
     quick, rounds, nets = settings.quick, settings.rounds, settings.nets
     steps = settings.chosen_steps or ((1, 4) if quick else (1, 4, 16))
@@ -68,6 +69,7 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
         ),
         "lava": lava,
         "placement": lambda: placing.measure_placing(folder, nets, settings.nengo_python),
+        "cost": lambda: on_sanafe.measure_costs(folder, settings.sanafe_python, quick=quick),
     }
 
 
@@ -92,6 +94,9 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
 @click.option(
     "--nengo-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with nengo-loihi"
 )
+@click.option(
+    "--sanafe-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with SANA-FE"
+)
 def main(
     output: Path,
     quick: bool,
@@ -103,11 +108,12 @@ def main(
     threads: int,
     netx_python: Path | None,
     nengo_python: Path | None,
+    sanafe_python: Path | None,
 ) -> None:
     """Measure spikec beside its peers; tables to the terminal, bench.json and a plot to the output folder."""
     _limit_threads(threads)
     settings = Settings(
-        quick, rounds or (3 if quick else 5), threads, netx_python, nengo_python, nets, timesteps, batch
+        quick, rounds or (3 if quick else 5), threads, netx_python, nengo_python, sanafe_python, nets, timesteps, batch
     )
     progress = Console(stderr=True)
     if LOAD_AT_START > BUSY:

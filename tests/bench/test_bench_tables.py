@@ -152,6 +152,20 @@ def test_claims_about_lava_and_memory() -> None:
     assert stock.holds
 
 
+def test_claims_about_estimates_take_only_equal_results() -> None:
+    def row(tool: str, unit: str, value: float, equality: Equality | None = None, net: str = "mid") -> Row:
+        return Row("cost", net, tool, unit, (value,), 4, 1, equality)
+
+    rows = [row("spikec", "uJ", 14.0), row("SANA-FE", "uJ", 16.0, EQUAL)]
+    rows += [row("spikec", "us", 300.0), row("SANA-FE", "us", 310.0, EQUAL)]
+    rows += [row("spikec", "uJ", 1.0, net="other"), row("SANA-FE", "uJ", 9.0, UNEQUAL, net="other")]
+    energy, time = claims(rows, [])
+    assert energy.measured == pytest.approx(12.5)
+    assert not energy.holds
+    assert time.measured == pytest.approx(100 / 31)
+    assert time.holds
+
+
 def test_throughput_of_many_samples_is_no_time_per_step() -> None:
     rows = [
         Row("lava", "chain20", "spikec", "ms/step", (6.0,), 4),
