@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...runtime.program import ConvSynapses, DenseSynapses, IntArray, Program, Projection, SparseSynapses
 from ...targets.records import dataclass
@@ -26,18 +28,23 @@ class Axons:
     core: IntArray
     synapses: IntArray
 
+    def of(self, neurons: npt.NDArray[Any]) -> Axons:
+        """Those of the neurons that ``neurons`` (n,) is not 0 for."""
+        kept = np.flatnonzero(neurons[self.neuron])
+        return Axons(self.neuron[kept], self.core[kept], self.synapses[kept])
+
 
 def axons_of(program: Program, source: str, cores: Mapping[str, IntArray]) -> Axons:
     """Axons of the population called ``source`` (or ``INPUT``); ``cores`` of each population's neurons, in C order."""
     read = [projection for projection in program.projections if projection.source == source]
     parts = [_of_projection(program, projection, cores[projection.target]) for projection in read]
+    if len(parts) == 1:
+        return parts[0]
     none = np.zeros(0, dtype=np.int64)
-    if not parts:
-        return Axons(none, none, none)
-    whole = Axons(*(np.concatenate([getattr(each, name) for each in parts]) for name in ("neuron", "core", "synapses")))
-    meet = len(np.unique(np.concatenate([np.unique(each.core) for each in parts]))) < sum(
-        len(np.unique(each.core)) for each in parts
-    )
+    named = (("neuron", none), ("core", none), ("synapses", none))
+    whole = Axons(*(np.concatenate([empty, *(getattr(each, name) for each in parts)]) for name, empty in named))
+    reached = [np.unique(cores[projection.target]) for projection in read]
+    meet = sum(map(len, reached)) > len(np.unique(np.concatenate([none, *reached])))
     return _once(whole) if meet else whole
 
 
@@ -77,7 +84,7 @@ def _of_convolution(
         channel, row, column = np.nonzero(counts)
         neuron = (channel * source[1] + row + first[0]) * source[2] + column + first[1]
         parts.append((neuron, np.full(len(neuron), core), counts[channel, row, column]))
-    found = Axons(*(np.concatenate(each).astype(np.int64) for each in zip(*parts, strict=True)))
+    found = Axons(*(np.concatenate(each) for each in zip(*parts, strict=True)))
     return found if len(parts) == len(np.unique(cores)) else _once(found)
 
 

@@ -117,9 +117,13 @@ def _of_input(program: Program, samples: IntArray, axons: Axons) -> LayerTraffic
 
 def _messages(counts: IntArray, axons: Axons, cores: IntArray, tiles: _Tiles) -> tuple[int, tuple[int, int]]:
     """Messages of neurons on ``cores`` that spiked ``counts`` times, and hops east-west and north-south."""
-    of_axons = counts[axons.neuron]
-    here, there = tiles.place(cores[axons.neuron]), tiles.place(axons.core)
-    hops = [int((of_axons * np.abs(a - b)).sum()) for a, b in zip(here, there, strict=True)]
+    live = axons.of(counts)
+    of_axons = counts[live.neuron]
+    here, there = tiles.place(cores), tiles.place(np.arange(int(axons.core.max(initial=0)) + 1))
+    hops = [
+        int((of_axons * np.abs(own[live.neuron] - other[live.core])).sum())
+        for own, other in zip(here, there, strict=True)
+    ]
     return int(of_axons.sum()), (hops[0], hops[1])
 
 
@@ -174,15 +178,16 @@ class _Clock:
         cost, program = self._cost, self._program
         readers = np.bincount(axons.neuron, minlength=population.neurons)
         sending = cost.spike_time.value + readers * cost.message_out_time.value
-        receiving = cost.message_in_time.value + axons.synapses * cost.synaptic_event_time.value
+        live = axons.of(train.any(axis=(0, 1)))
+        receiving = cost.message_in_time.value + live.synapses * cost.synaptic_event_time.value
         first = population.depth + program.fires_after(population.name)
         cores = self._cores[population.name]
         for step in range(program.timesteps):
             out, into = [], []
             for fired in train[:, step]:
-                reached = np.flatnonzero(fired[axons.neuron])
+                reached = np.flatnonzero(fired[live.neuron])
                 out.append(np.bincount(cores, sending * fired, self._used).astype(np.int64))
-                into.append(np.bincount(axons.core[reached], receiving[reached], self._used).astype(np.int64))
+                into.append(np.bincount(live.core[reached], receiving[reached], self._used).astype(np.int64))
             self._sending.append((first + step, np.array(out)))
             self._receiving.append((first + step, np.array(into)))
 
