@@ -18,10 +18,11 @@ from ...targets.terminal.verbosity import verbosity_options
 from .compile_options import OUTPUT
 
 if TYPE_CHECKING:
-    from ...runtime.program import Program
+    from ...runtime.program import IntArray, Program
     from ..analysis.energy import EnergyRatio
     from ..analysis.residuals import Residuals
     from ..frontend.model import ModelReader
+    from ..report import CostSection
 
 _NOTES = (
     "rate: spikes per neuron and step; operations: synapses that a layer's spikes reach, per sample",
@@ -50,12 +51,16 @@ class LayerProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``layers`` by name; ``macs_of`` says whose multiply-accumulates ``energy`` compares with: model or program."""
+    """``layers`` by name; ``macs_of`` says whose multiply-accumulates ``energy`` compares with: model or program.
+
+    ``cost`` is what the chip takes; None for a program of a chip that is not shipped.
+    """
 
     samples: int
     macs_of: str
     layers: dict[str, LayerProfile]
     energy: EnergyRatio
+    cost: CostSection | None = None
 
 
 @command()
@@ -105,7 +110,8 @@ def profile(
         for name, spikes in activity.spikes.items()
     }
     energy = energy_ratio(macs, program, activity)
-    result = Profile(activity.samples, "program" if model is None else "model", layers, energy)
+    cost = _cost(program, encoded, macs)
+    result = Profile(activity.samples, "program" if model is None else "model", layers, energy, cost)
     tell_json(asdict(result)) if as_json else tell(*profile_text(program, result).split("\n"))
 
 
@@ -134,8 +140,34 @@ def profile_text(program: Program, result: Profile) -> str:
         f"energy against the ANN: {_percent(energy.first_layer_once)} with the first layer computed once, "
         f"{_percent(energy.first_layer_every_step)} at every step",
         *_ESTIMATE,
+        *_cost_lines(program, result.cost),
     ]
     return "\n".join(lines)
+
+
+def _cost(program: Program, encoded: IntArray, macs: int) -> CostSection | None:
+    from ...targets import load, names
+    from ..analysis.cost import measure_cost
+    from ..mapping import place
+
+    if program.target not in names():
+        return None
+    target = load(program.target)
+    return measure_cost(program, target, place(program, target), encoded, macs)
+
+
+def _cost_lines(program: Program, cost: CostSection | None) -> tuple[str, ...]:
+    from ..report.summary import energy_figure
+
+    if cost is None:
+        return (f"no joules and seconds: '{program.target}' is no shipped target",)
+    if cost.estimate is None:
+        return (f"no joules and seconds: {cost.reason}",)
+    figure = energy_figure(cost.estimate)
+    return (
+        f"energy of a sample on {program.target}: {figure.value}, {figure.note}",
+        f"counted on {cost.samples} samples, by {cost.estimate.source}; not measured, and without static power",
+    )
 
 
 def _cells(layer: LayerProfile) -> tuple[str, ...]:

@@ -58,6 +58,29 @@ def test_json_says_what_the_program_did(json_of: JsonOf, bench: Path) -> None:
     assert energy["first_layer_macs"] == 4 * (3 * 8 - 2) ** 2
     assert energy["synaptic_operations_per_sample"] == layer["synaptic_operations"]
     assert energy["first_layer_once"] < energy["first_layer_every_step"]
+    assert found["cost"]["estimate"] is None
+    assert found["cost"]["synaptic_operations"]["Effective_ACs"] == layer["synaptic_operations"]
+    assert found["cost"]["ratio_once"] == energy["first_layer_once"]
+
+
+def test_joules_where_the_target_has_figures(cli: Cli, json_of: JsonOf, bench: Path, tmp_path: Path) -> None:
+    options = ("--target", "loihi1", "--calibration", bench / "data.npz")
+    assert cli("compile", bench / "net.onnx", "-o", tmp_path / "artefact", *options)[0] == 0
+    call = ("profile", tmp_path / "artefact", "--data", bench / "data.npz")
+    found = json_of(*call, "--json")["cost"]
+    kept = json.loads((tmp_path / "artefact" / "report.json").read_text())["cost"]
+    # The same six samples; eq. 18 has another ANN, the program's own synapses.
+    assert {**found, "ratio_once": None, "ratio_every_step": None} == {
+        **kept,
+        "ratio_once": None,
+        "ratio_every_step": None,
+    }
+    text = cli(*call)[1]
+    assert "energy of a sample on loihi1: " in text
+    assert "without static power" in text
+    program = json.loads((tmp_path / "artefact" / "program.json").read_text())
+    assert program["target"] == "loihi1"
+    assert "energy" in cli("report", tmp_path / "artefact")[1]
 
 
 def test_without_a_model_it_is_compared_with_its_own_synapses(json_of: JsonOf, bench: Path) -> None:
