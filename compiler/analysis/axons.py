@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -34,18 +34,26 @@ class Axons:
         return Axons(self.neuron[kept], self.core[kept], self.synapses[kept])
 
 
-def axons_of(program: Program, source: str, cores: Mapping[str, IntArray]) -> Axons:
-    """Axons of the population called ``source`` (or ``INPUT``); ``cores`` of each population's neurons, in C order."""
+_PART = 1 << 22
+"""Pairs at a time, about: a large network has hundreds of millions."""
+
+
+def axons_of(program: Program, source: str, cores: Mapping[str, IntArray]) -> Iterator[Axons]:
+    """Axons of the population called ``source`` (or ``INPUT``), in parts; each pair is in one of them.
+
+    ``cores`` holds the core of each population's neurons, in C order.
+    """
     read = [projection for projection in program.projections if projection.source == source]
-    parts = [_of_projection(program, projection, cores[projection.target]) for projection in read]
-    if len(parts) == 1:
-        return parts[0]
-    none = np.zeros(0, dtype=np.int64)
-    named = (("neuron", none), ("core", none), ("synapses", none))
-    whole = Axons(*(np.concatenate([empty, *(getattr(each, name) for each in parts)]) for name, empty in named))
     reached = [np.unique(cores[projection.target]) for projection in read]
-    meet = sum(map(len, reached)) > len(np.unique(np.concatenate([none, *reached])))
-    return _once(whole) if meet else whole
+    parts: Iterator[Axons] = (part for each in read for part in _of_projection(program, each, cores[each.target]))
+    if read and sum(map(len, reached)) > len(np.unique(np.concatenate(reached))):
+        parts = iter([_once(_joined(parts))])
+    yield from parts
+
+
+def _joined(parts: Iterable[Axons]) -> Axons:
+    columns = zip(*((each.neuron, each.core, each.synapses) for each in parts), strict=True)
+    return Axons(*(np.concatenate(each) for each in columns))
 
 
 def _once(pairs: Axons) -> Axons:
@@ -55,15 +63,16 @@ def _once(pairs: Axons) -> Axons:
     return Axons(keys // cores, keys % cores, synapses)
 
 
-def _of_projection(program: Program, projection: Projection, cores: IntArray) -> Axons:
+def _of_projection(program: Program, projection: Projection, cores: IntArray) -> Iterator[Axons]:
     synapses = projection.synapses
     if isinstance(synapses, SparseSynapses):
         ends = cores[synapses.target]
-        return _once(Axons(synapses.source, ends, np.ones_like(ends)))
-    if isinstance(synapses, DenseSynapses):
-        return _of_matrix(synapses.weight != 0, cores)
-    source, target = as_map(program.source_shape(projection)), program.population(projection.target).shape
-    return _of_convolution(synapses, source, target, cores)
+        yield _once(Axons(synapses.source, ends, np.ones_like(ends)))
+    elif isinstance(synapses, DenseSynapses):
+        yield _of_matrix(synapses.weight != 0, cores)
+    else:
+        source, target = as_map(program.source_shape(projection)), program.population(projection.target).shape
+        yield from _of_convolution(synapses, source, target, cores)
 
 
 def _of_matrix(connected: np.ndarray[tuple[int, int], np.dtype[np.bool_]], cores: IntArray) -> Axons:
@@ -76,16 +85,23 @@ def _of_matrix(connected: np.ndarray[tuple[int, int], np.dtype[np.bool_]], cores
 
 def _of_convolution(
     synapses: ConvSynapses, source: tuple[int, int, int], target: tuple[int, ...], cores: IntArray
-) -> Axons:
+) -> Iterator[Axons]:
     reach = _Reach(synapses, source, target)
-    parts: list[tuple[IntArray, IntArray, IntArray]] = []
-    for core, box in _boxes(cores.reshape(target)):
+    boxes = list(_boxes(cores.reshape(target)))
+    one_each = len(boxes) == len({core for core, _ in boxes})
+    parts: list[Axons] = []
+    pairs = 0
+    for core, box in boxes:
         first, counts = reach.of_box(box)
         channel, row, column = np.nonzero(counts)
         neuron = (channel * source[1] + row + first[0]) * source[2] + column + first[1]
-        parts.append((neuron, np.full(len(neuron), core), counts[channel, row, column]))
-    found = Axons(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    return found if len(parts) == len(np.unique(cores)) else _once(found)
+        parts.append(Axons(neuron, np.full(len(neuron), core, dtype=np.int64), counts[channel, row, column]))
+        pairs += len(neuron)
+        if one_each and pairs > _PART:
+            yield _joined(parts)
+            parts, pairs = [], 0
+    if parts:
+        yield _joined(parts) if one_each else _once(_joined(parts))
 
 
 def _boxes(cores: IntArray) -> Iterator[tuple[int, Box]]:

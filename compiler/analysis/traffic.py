@@ -10,12 +10,13 @@ and sends, then takes what comes in; the slowest is the maximum over both and ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from ...runtime.execution import SpikeTrains
-from ...runtime.program import INPUT, IntArray, Population, Program
+from ...runtime.program import INPUT, IntArray, Population, Program, Projection
 from ...runtime.simulator import Simulator
 from ...targets import Target
 from ...targets.records import dataclass
@@ -78,60 +79,93 @@ def measure_traffic(program: Program, target: Target, cores: Mapping[str, IntArr
     assert trains is not None, "the trains were asked for"
     tiles = _Tiles(target, cores)
     clock = None if target.cost is None else _Clock(program, target.cost, cores, tiles.used)
-    events = dict.fromkeys((p.name for p in program.populations), 0)
-    layers = [_of_input(program, samples, axons_of(program, INPUT, cores))]
-    sent: dict[str, tuple[int, int, tuple[int, int]]] = {}
-    for population in program.firing:
-        train = trains.pop(population.name)
-        axons = axons_of(program, population.name, cores)
-        counts = train.sum(axis=(0, 1), dtype=np.int64)
-        for projection in program.projections:
-            if projection.source == population.name:
-                shape = program.population(projection.target).shape
-                reached = fan_out(projection, population.shape, shape).ravel()
-                events[projection.target] += int((reached * counts).sum())
-        messages, hops = _messages(counts, axons, cores[population.name], tiles)
-        sent[population.name] = (int(counts.sum()), messages, hops)
-        if clock is not None:
-            clock.follow(population, train[:_FOLLOWED], axons)
+    layers = [_of_input(program, samples, cores)]
+    counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
     for population in program.populations:
-        spikes, messages, hops = sent.get(population.name, (0, 0, (0, 0)))
-        accesses = population.neurons * program.latency * len(samples)
-        updates = sum(_updates(program, population).sum(axis=0, dtype=np.int64).tolist()) * len(samples)
-        layers.append(LayerTraffic(population.name, accesses, updates, spikes, messages, hops, events[population.name]))
+        charged = int(np.count_nonzero(_charged(population)))
+        waiting = population.depth * (population.neurons - charged)
+        accesses = population.neurons * program.latency
+        messages, hops = 0, (0, 0)
+        if population.threshold is not None:
+            messages, hops = _sent(program, population, trains[population.name], cores, tiles, clock)
+        layers.append(
+            LayerTraffic(
+                name=population.name,
+                accesses=accesses * len(samples),
+                updates=(accesses - waiting) * len(samples),
+                spikes=int(counts[population.name].sum()) if population.name in counts else 0,
+                messages=messages,
+                hops=hops,
+                synaptic_events=sum(
+                    _events(program, projection, counts) for projection in program.incoming(population.name)
+                ),
+            )
+        )
     alone, streamed = (np.zeros(0, dtype=np.int64),) * 2 if clock is None else clock.times()
     used = len(np.unique(np.concatenate(list(cores.values()))))
     return Traffic(len(samples), tuple(layers), alone, streamed, used, tiles.used)
 
 
-def _of_input(program: Program, samples: IntArray, axons: Axons) -> LayerTraffic:
+def _sent(
+    program: Program,
+    population: Population,
+    train: SpikeTrains,
+    cores: Mapping[str, IntArray],
+    tiles: _Tiles,
+    clock: _Clock | None,
+) -> tuple[int, tuple[int, int]]:
+    """Messages that the spikes ``train`` (N, T, neurons) become, and their hops; the clock is told of them."""
+    counts = train.sum(axis=(0, 1), dtype=np.int64)
+    readers = np.zeros(population.neurons, dtype=np.int64)
+    east_west = north_south = 0
+    for axons in axons_of(program, population.name, cores):
+        readers += np.bincount(axons.neuron, minlength=population.neurons)
+        hops = _hops(counts, axons, cores[population.name], tiles)
+        east_west, north_south = east_west + hops[0], north_south + hops[1]
+        if clock is not None:
+            clock.receive(population, train[:_FOLLOWED], axons)
+    if clock is not None:
+        clock.send(population, train[:_FOLLOWED], readers)
+    return int((readers * counts).sum()), (east_west, north_south)
+
+
+def _events(program: Program, projection: Projection, counts: Mapping[str, IntArray]) -> int:
+    """Synapses of ``projection`` that spikes reach; none where the input feeds it."""
+    if projection.source == INPUT:
+        return 0
+    source, target = program.population(projection.source), program.population(projection.target)
+    return int((fan_out(projection, source.shape, target.shape).ravel() * counts[source.name]).sum())
+
+
+def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]) -> LayerTraffic:
     """Messages that the host sends: one for each value other than 0, step and core."""
     sent = np.zeros(int(np.prod(program.input.shape)), dtype=np.int64)
     for step in range(program.timesteps):
         values = program.input.messages(samples, step, program.timesteps)
         sent += (values != 0).sum(axis=0, dtype=np.int64).ravel()
-    of_axons = sent[axons.neuron]
-    events = int((of_axons * axons.synapses).sum())
-    return LayerTraffic(INPUT, 0, 0, 0, int(of_axons.sum()), (0, 0), events)
+    messages = events = 0
+    for axons in axons_of(program, INPUT, cores):
+        of_axons = sent[axons.neuron]
+        messages += int(of_axons.sum())
+        events += int((of_axons * axons.synapses).sum())
+    return LayerTraffic(INPUT, 0, 0, 0, messages, (0, 0), events)
 
 
-def _messages(counts: IntArray, axons: Axons, cores: IntArray, tiles: _Tiles) -> tuple[int, tuple[int, int]]:
-    """Messages of neurons on ``cores`` that spiked ``counts`` times, and hops east-west and north-south."""
+def _hops(counts: IntArray, axons: Axons, cores: IntArray, tiles: _Tiles) -> tuple[int, int]:
+    """Hops east-west and north-south of neurons on ``cores`` that spiked ``counts`` times."""
     live = axons.of(counts)
     of_axons = counts[live.neuron]
     here, there = tiles.place(cores), tiles.place(np.arange(int(axons.core.max(initial=0)) + 1))
-    hops = [
+    east_west, north_south = (
         int((of_axons * np.abs(own[live.neuron] - other[live.core])).sum())
         for own, other in zip(here, there, strict=True)
-    ]
-    return int(of_axons.sum()), (hops[0], hops[1])
+    )
+    return east_west, north_south
 
 
-def _updates(program: Program, population: Population) -> IntArray:
-    """(latency, neurons): whether each neuron is updated at each step that a sample alone takes, 0 or 1."""
-    begins = np.broadcast_to(population.initial_potential, population.shape).ravel() != 0
-    steps = np.arange(program.latency)[:, None] >= population.depth
-    return np.asarray(steps | begins, dtype=np.int64)
+def _charged(population: Population) -> npt.NDArray[np.bool_]:
+    """(neurons,): which have an initial potential, and so count as updated before their window begins."""
+    return np.asarray(np.broadcast_to(population.initial_potential, population.shape).ravel() != 0)
 
 
 class _Tiles:
@@ -165,31 +199,35 @@ class _Clock:
         self._in_stream = neurons * (access + update)
         self._alone = np.tile(neurons * access, (program.latency, 1))
         for population in program.populations:
-            updates = _updates(program, population)
-            # Of all steps there are but two kinds: before the window, and from there on.
-            for first, last in ((0, population.depth), (population.depth, program.latency)):
-                counts = np.bincount(cores[population.name], updates[first], self._used).astype(np.int64)
-                self._alone[first:last] += update * counts
-        self._sending: list[tuple[int, IntArray]] = []
-        self._receiving: list[tuple[int, IntArray]] = []
+            own, before = cores[population.name], population.depth
+            for steps, updated in ((slice(before), _charged(population)), (slice(before, None), None)):
+                self._alone[steps] += update * np.bincount(own, updated, self._used).astype(np.int64)
+        self._sending: dict[int, IntArray] = {}
+        self._receiving: dict[int, IntArray] = {}
 
-    def follow(self, population: Population, train: SpikeTrains, axons: Axons) -> None:
-        """Note what the spikes ``train`` (S, T, neurons) cost the cores that send and that receive them."""
-        cost, program = self._cost, self._program
-        readers = np.bincount(axons.neuron, minlength=population.neurons)
-        sending = cost.spike_time.value + readers * cost.message_out_time.value
-        live = axons.of(train.any(axis=(0, 1)))
-        receiving = cost.message_in_time.value + live.synapses * cost.synaptic_event_time.value
-        first = population.depth + program.fires_after(population.name)
+    def send(self, population: Population, train: SpikeTrains, readers: IntArray) -> None:
+        """Note what the spikes ``train`` (S, T, neurons) cost their cores, each a message to ``readers`` cores."""
+        price = self._cost.spike_time.value + readers * self._cost.message_out_time.value
         cores = self._cores[population.name]
-        for step in range(program.timesteps):
-            out, into = [], []
-            for fired in train[:, step]:
+        for step, of_step in self._steps(population, train):
+            busy = [np.bincount(cores, price * fired, self._used) for fired in of_step]
+            _add(self._sending, step, busy)
+
+    def receive(self, population: Population, train: SpikeTrains, axons: Axons) -> None:
+        """Note what the spikes cost the cores at the ends of ``axons``."""
+        live = axons.of(train.any(axis=(0, 1)))
+        price = self._cost.message_in_time.value + live.synapses * self._cost.synaptic_event_time.value
+        for step, of_step in self._steps(population, train):
+            busy = []
+            for fired in of_step:
                 reached = np.flatnonzero(fired[live.neuron])
-                out.append(np.bincount(cores, sending * fired, self._used).astype(np.int64))
-                into.append(np.bincount(live.core[reached], receiving[reached], self._used).astype(np.int64))
-            self._sending.append((first + step, np.array(out)))
-            self._receiving.append((first + step, np.array(into)))
+                busy.append(np.bincount(live.core[reached], price[reached], self._used))
+            _add(self._receiving, step, busy)
+
+    def _steps(self, population: Population, train: SpikeTrains) -> Iterator[tuple[int, SpikeTrains]]:
+        """The steps of a sample in which the population fires, from 0, and its spikes (S, neurons) there."""
+        first = population.depth + self._program.fires_after(population.name)
+        return ((first + step, train[:, step]) for step in range(self._program.timesteps))
 
     def times(self) -> tuple[IntArray, IntArray]:
         """``Traffic.alone`` and ``Traffic.streamed``."""
@@ -200,17 +238,15 @@ class _Clock:
         """(S,): the slowest core of each step and the barriers, for what ``neurons`` (steps, cores) take."""
         total = np.zeros(1, dtype=np.int64)
         for step, own in enumerate(neurons):
-            sending, receiving = (
-                [busy for at, busy in noted if at % len(neurons) == step] for noted in (self._sending, self._receiving)
-            )
-            busiest = np.maximum(_summed(sending, own).max(axis=1), _summed(receiving, 0 * own).max(axis=1))
-            total = total + busiest + self._barrier
+            at_once = range(step, max([step, *self._sending, *self._receiving]) + 1, len(neurons))
+            sending, receiving = own[None], 0 * own[None]
+            for at in at_once:
+                sending = sending + self._sending.get(at, 0)
+                receiving = receiving + self._receiving.get(at, 0)
+            total = total + np.maximum(sending.max(axis=1), receiving.max(axis=1)) + self._barrier
         return total
 
 
-def _summed(parts: list[IntArray], first: IntArray) -> IntArray:
-    """Sum of ``parts`` (S, cores) and of ``first`` (cores,)."""
-    whole = first[None]
-    for part in parts:
-        whole = whole + part
-    return whole
+def _add(noted: dict[int, IntArray], step: int, busy: list[IntArray]) -> None:
+    """Add what cores are busy, (S, cores) picoseconds, to what is known of the step; sums stay below 2^53."""
+    noted[step] = noted.get(step, np.zeros((), dtype=np.int64)) + np.array(busy).astype(np.int64)

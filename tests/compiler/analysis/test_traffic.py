@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikec.compiler.analysis import axons as axons_module
 from spikec.compiler.analysis.axons import axons_of
 from spikec.compiler.analysis.traffic import Traffic, measure_traffic
 from spikec.compiler.mapping import place
@@ -105,9 +106,15 @@ def test_entries_compute_what_the_reference_computes(seed: int, geometry: ConvGe
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6), GEOMETRIES, st.booleans())
-def test_axons_are_the_pairs_that_synapses_make(seed: int, geometry: ConvGeometry, in_boxes: bool) -> None:
+@given(st.integers(0, 10**6), GEOMETRIES, st.booleans(), st.sampled_from([1, 50, 1 << 22]))
+def test_axons_are_the_pairs_that_synapses_make(seed: int, geometry: ConvGeometry, in_boxes: bool, part: int) -> None:
     program = drawn_program(seed, geometry=geometry)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(axons_module, "_PART", part)
+        check_axons(program, seed, in_boxes)
+
+
+def check_axons(program: Program, seed: int, in_boxes: bool) -> None:
     cores = boxed(program) if in_boxes else scattered(program, np.random.default_rng(seed))
     for source in (INPUT, *(p.name for p in program.populations)):
         expected: dict[tuple[int, int], int] = {}
@@ -116,9 +123,13 @@ def test_axons_are_the_pairs_that_synapses_make(seed: int, geometry: ConvGeometr
                 entries = entries_of(program, projection)
                 for neuron, core in zip(entries.source, cores[projection.target][entries.target], strict=True):
                     expected[int(neuron), int(core)] = expected.get((int(neuron), int(core)), 0) + 1
-        axons = axons_of(program, source, cores)
-        found = dict(zip(zip(axons.neuron.tolist(), axons.core.tolist(), strict=True), axons.synapses, strict=True))
-        assert len(found) == len(axons.neuron)
+        found: dict[tuple[int, int], int] = {}
+        for part in axons_of(program, source, cores):
+            pairs = zip(part.neuron.tolist(), part.core.tolist(), strict=True)
+            once = dict(zip(pairs, part.synapses.tolist(), strict=True))
+            assert len(once) == len(part.neuron)
+            assert not set(once) & set(found)
+            found |= once
         assert found == expected
 
 
