@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from spikec.compiler.mapping import place
+from spikec.compiler.mapping.cores_of import cores_of
+from spikec.runtime.program.storage import load_program
+from spikec.targets import load
+
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -20,9 +25,11 @@ def test_files_for_sanafe(cli: Cli, bench: Path, tmp_path: Path) -> None:
     assert "run.py" in out
     structure = json.loads((tmp_path / "out" / "network.json").read_text())
     assert structure["samples"] == 2
+    program = load_program(bench / "artefact")
+    cores = cores_of(place(program, load("loihi1")))
     with np.load(tmp_path / "out" / "network.npz") as arrays:
-        # Cores of the second population follow those of the first.
-        assert arrays["population0.core"].max() + 1 == arrays["population1.core"].min()
+        for number, population in enumerate(program.populations):
+            assert np.array_equal(arrays[f"population{number}.core"], cores[population.name])
     (tmp_path / "out" / "results.json").write_text("{}")
     assert cli(*call, "--target", "loihi1")[0] == 0
     (tmp_path / "out" / "notes.txt").write_text("mine")
