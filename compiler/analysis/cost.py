@@ -39,6 +39,7 @@ def measure_cost(program: Program, target: Target, placement: Placement, encoded
         steps=program.latency,
         host_messages=given.messages / traffic.samples,
         host_values=sum(population.neurons for population in program.readouts),
+        crossings=traffic.crossings / traffic.samples if traffic.tiles else None,
         rows=tuple(_row(layer, target.cost, traffic) for layer in layers),
         estimate=None if target.cost is None else estimate(traffic, target.cost),
         reason="" if target.cost else f"no energy and time per event are published for {target.title}",

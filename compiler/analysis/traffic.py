@@ -11,6 +11,7 @@ and sends, then takes what comes in; the slowest is the maximum over both and ov
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from ...runtime.simulator import Simulator
 from ...targets import Target
 from ...targets.records import dataclass
 from ...targets.schema import Cost
+from ..mapping.mesh import Mesh, arranged, mesh_of
 from .axons import Axons, axons_of
 from .energy import fan_out
 
@@ -57,7 +59,8 @@ class Traffic:
 
     ``alone`` and ``streamed`` (samples that were followed,) are picoseconds from a sample's first step to its last,
     and of the steps of one window where samples follow each other without gaps; empty without costs.
-    ``cores`` and ``tiles`` are those in use; ``tiles`` 0 where the chip has no mesh.
+    ``cores`` and ``tiles`` are those in use; ``tiles`` 0 where the chip has no mesh. ``place`` (tiles,) is where on the
+    mesh each tile of cores lies, empty without one; ``crossings`` are messages from chip to chip.
     """
 
     samples: int
@@ -66,28 +69,38 @@ class Traffic:
     streamed: IntArray
     cores: int
     tiles: int
+    place: IntArray
+    crossings: int
 
 
-def measure_traffic(program: Program, target: Target, cores: Mapping[str, IntArray], encoded: IntArray) -> Traffic:
+def measure_traffic(
+    program: Program, target: Target, cores: Mapping[str, IntArray], encoded: IntArray, *, arrange: bool = True
+) -> Traffic:
     """Count on the first ``SAMPLES`` of ``encoded`` (N, *input shape), N >= 1.
 
-    ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain neurons.
+    ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain neurons. With
+    ``arrange`` tiles lie on the mesh where their messages cost least; otherwise in the order of their cores.
     """
     neurons = sum(population.neurons for population in program.populations)
     samples = encoded[: min(SAMPLES, max(1, _TRAINS // (neurons * program.timesteps)))]
     trains = Simulator(program).run(samples, record=True).spike_trains
     assert trains is not None, "the trains were asked for"
-    tiles = _Tiles(target, cores)
-    clock = None if target.cost is None else _Clock(program, target.cost, cores, tiles.used)
+    mesh = mesh_of(target)
+    every = np.unique(np.concatenate(list(cores.values())))
+    tiles = 0 if mesh is None else len(np.unique(mesh.tile_of(every)))
+    clock = None if target.cost is None else _Clock(program, target.cost, cores, tiles)
+    between = dict[str, IntArray]()
     layers = [_of_input(program, samples, cores)]
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
     for population in program.populations:
         charged = int(np.count_nonzero(_charged(population)))
         waiting = population.depth * (population.neurons - charged)
         accesses = population.neurons * program.latency
-        messages, hops = 0, (0, 0)
+        messages = 0
         if population.threshold is not None:
-            messages, hops = _sent(program, population, trains[population.name], cores, tiles, clock)
+            messages, between[population.name] = _sent(
+                program, population, trains[population.name], cores, mesh, int(every[-1]), clock
+            )
         layers.append(
             LayerTraffic(
                 name=population.name,
@@ -95,15 +108,24 @@ def measure_traffic(program: Program, target: Target, cores: Mapping[str, IntArr
                 updates=(accesses - waiting) * len(samples),
                 spikes=int(counts[population.name].sum()) if population.name in counts else 0,
                 messages=messages,
-                hops=hops,
+                hops=(0, 0),
                 synaptic_events=sum(
                     _events(program, projection, counts) for projection in program.incoming(population.name)
                 ),
             )
         )
     alone, streamed = (np.zeros(0, dtype=np.int64),) * 2 if clock is None else clock.times()
-    used = len(np.unique(np.concatenate(list(cores.values()))))
-    return Traffic(len(samples), tuple(layers), alone, streamed, used, tiles.used)
+    if mesh is None:
+        return Traffic(len(samples), tuple(layers), alone, streamed, len(every), 0, np.zeros(0, dtype=np.int64), 0)
+    messages_of_all = sum(between.values(), start=np.zeros((1, 1), dtype=np.int64))
+    place = arranged(messages_of_all, mesh) if arrange else np.arange(len(messages_of_all))
+    on_mesh = tuple(
+        replace(layer, hops=_hops(between[layer.name], place, mesh)) if layer.name in between else layer
+        for layer in layers
+    )
+    chip = place // (mesh.columns * mesh.rows)
+    crossings = int(messages_of_all[chip[:, None] != chip[None, :]].sum())
+    return Traffic(len(samples), on_mesh, alone, streamed, len(every), tiles, place, crossings)
 
 
 def _sent(
@@ -111,22 +133,24 @@ def _sent(
     population: Population,
     train: SpikeTrains,
     cores: Mapping[str, IntArray],
-    tiles: _Tiles,
+    mesh: Mesh | None,
+    last_core: int,
     clock: _Clock | None,
-) -> tuple[int, tuple[int, int]]:
-    """Messages that the spikes ``train`` (N, T, neurons) become, and their hops; the clock is told of them."""
+) -> tuple[int, IntArray]:
+    """Messages that the spikes ``train`` (N, T, neurons) become, and those between tiles; the clock is told of them."""
     counts = train.sum(axis=(0, 1), dtype=np.int64)
     readers = np.zeros(population.neurons, dtype=np.int64)
-    east_west = north_south = 0
+    tiles = 1 if mesh is None else last_core // mesh.cores + 1
+    between = np.zeros((tiles, tiles), dtype=np.int64)
     for axons in axons_of(program, population.name, cores):
         readers += np.bincount(axons.neuron, minlength=population.neurons)
-        hops = _hops(counts, axons, cores[population.name], tiles)
-        east_west, north_south = east_west + hops[0], north_south + hops[1]
+        if mesh is not None:
+            between += _between_tiles(counts, axons, cores[population.name], mesh, tiles)
         if clock is not None:
             clock.receive(population, train[:_FOLLOWED], axons)
     if clock is not None:
         clock.send(population, train[:_FOLLOWED], readers)
-    return int((readers * counts).sum()), (east_west, north_south)
+    return int((readers * counts).sum()), between
 
 
 def _events(program: Program, projection: Projection, counts: Mapping[str, IntArray]) -> int:
@@ -151,39 +175,22 @@ def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]
     return LayerTraffic(INPUT, 0, 0, 0, messages, (0, 0), events)
 
 
-def _hops(counts: IntArray, axons: Axons, cores: IntArray, tiles: _Tiles) -> tuple[int, int]:
-    """Hops east-west and north-south of neurons on ``cores`` that spiked ``counts`` times."""
+def _between_tiles(counts: IntArray, axons: Axons, cores: IntArray, mesh: Mesh, tiles: int) -> IntArray:
+    """Messages (tiles, tiles) from tile to tile, of neurons on ``cores`` that spiked ``counts`` times."""
     live = axons.of(counts)
-    of_axons = counts[live.neuron]
-    here, there = tiles.place(cores), tiles.place(np.arange(int(axons.core.max(initial=0)) + 1))
-    east_west, north_south = (
-        int((of_axons * np.abs(own[live.neuron] - other[live.core])).sum())
-        for own, other in zip(here, there, strict=True)
-    )
-    return east_west, north_south
+    pairs = mesh.tile_of(cores)[live.neuron] * tiles + mesh.tile_of(live.core)
+    sent = np.bincount(pairs, counts[live.neuron], tiles * tiles).astype(np.int64)
+    return sent.reshape(tiles, tiles)
+
+
+def _hops(between: IntArray, place: IntArray, mesh: Mesh) -> tuple[int, int]:
+    across, along = mesh.hops(place[:, None], place[None, :])
+    return int((between * across).sum()), int((between * along).sum())
 
 
 def _charged(population: Population) -> npt.NDArray[np.bool_]:
     """(neurons,): which have an initial potential, and so count as updated before their window begins."""
     return np.asarray(np.broadcast_to(population.initial_potential, population.shape).ravel() != 0)
-
-
-class _Tiles:
-    """Cores fill tile after tile, tiles the mesh column by column, and chips stand side by side."""
-
-    def __init__(self, target: Target, cores: Mapping[str, IntArray]) -> None:
-        chip = target.chip
-        self._cores = chip.cores_per_tile.value if chip.cores_per_tile else 0
-        self._rows = chip.mesh_rows.value if chip.mesh_rows else 1
-        every = np.concatenate(list(cores.values()))
-        self.used = len(np.unique(every // self._cores)) if self._cores else 0
-
-    def place(self, cores: IntArray) -> tuple[IntArray, IntArray]:
-        """Column and row of the tile of each core; all one where there is no mesh."""
-        if not self._cores:
-            return np.zeros_like(cores), np.zeros_like(cores)
-        column, row = np.divmod(cores // self._cores, self._rows)
-        return column, row
 
 
 class _Clock:

@@ -26,12 +26,18 @@ RESULTS = ("spikes.npz", "results.json", "log.txt")
 def _for_sanafe(program: Program, target: Target, encoded: IntArray) -> dict[str, bytes]:
     from ...runtime.sanafe.files import sanafe_files
     from ...runtime.sanafe.limits import find_problems
+    from ..analysis.traffic import measure_traffic
     from ..mapping import place
     from ..mapping.cores_of import cores_of
+    from ..mapping.mesh import cores_on_mesh, mesh_of
 
     if problems := find_problems(program):
         raise UnusableInput(problems)
-    return sanafe_files(program, target, cores_of(place(program, target)), encoded)
+    cores = cores_of(place(program, target))
+    mesh = mesh_of(target)
+    if mesh is not None:
+        cores = cores_on_mesh(cores, mesh, measure_traffic(program, target, cores, encoded).place)
+    return sanafe_files(program, target, cores, encoded)
 
 
 FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {"sanafe": _for_sanafe}

@@ -245,6 +245,7 @@ class CostSection:
 
     ``estimate`` is None where the target has no figures per event; ``reason`` then says so. ``host_messages`` go in
     and ``host_values`` come out, per sample. ``neurobench`` has the names of NeuroBench's metrics;
+    ``crossings`` of the messages pass from chip to chip, None without a mesh.
     ``synaptic_operations`` are those per sample: Effective_MACs, Effective_ACs, Dense. ``ratio_once`` and
     ``ratio_every_step`` are the energy against the ANN's by eq. 18, the first layer counted once or at every step.
     """
@@ -253,6 +254,7 @@ class CostSection:
     steps: int
     host_messages: float
     host_values: int
+    crossings: float | None
     rows: tuple[CostRow, ...]
     estimate: Estimate | None
     reason: str

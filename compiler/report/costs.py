@@ -48,7 +48,8 @@ def _note(cost: CostSection) -> str:
         f"the host sends {cost.host_messages:,.0f} messages, which have no price, and reads {cost.host_values} values."
     )
     priced = f"No joules and seconds: {cost.reason}." if cost.estimate is None else _priced(cost.estimate)
-    return " ".join((counted, priced, _against_ann(cost))).strip()
+    crossed = f"{cost.crossings:,.0f} messages pass from chip to chip." if cost.crossings else ""
+    return " ".join(part for part in (counted, crossed, priced, _against_ann(cost)) if part)
 
 
 def _priced(found: Estimate) -> str:

@@ -22,6 +22,7 @@ from spikec.compiler.analysis.cost import estimate
 from spikec.compiler.analysis.traffic import measure_traffic
 from spikec.compiler.mapping import place
 from spikec.compiler.mapping.cores_of import cores_of
+from spikec.compiler.mapping.mesh import cores_on_mesh, mesh_of
 from spikec.runtime.lava import supervisor
 from spikec.runtime.program import IntArray, Program
 from spikec.runtime.samples import Samples
@@ -52,7 +53,10 @@ def measure_costs(folder: Path, python: Path | None, *, quick: bool) -> Iterator
         samples = encoded(program, images[:1])
         cores = cores_of(place(program, target))
         assert target.cost is not None
-        ours = estimate(measure_traffic(program, target, cores, samples), target.cost)
+        mesh, traffic = mesh_of(target), measure_traffic(program, target, cores, samples)
+        assert mesh is not None
+        cores = cores_on_mesh(cores, mesh, traffic.place)
+        ours = estimate(traffic, target.cost)
         place_of_run = folder / f"sanafe-{name}"
         theirs = run_sanafe(place_of_run, python, sanafe_files(program, target, cores, samples))
         equality = _compared(program, samples, place_of_run)

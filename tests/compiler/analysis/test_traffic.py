@@ -14,6 +14,7 @@ from spikec.compiler.analysis.axons import axons_of
 from spikec.compiler.analysis.traffic import Traffic, measure_traffic
 from spikec.compiler.mapping import place
 from spikec.compiler.mapping.cores_of import cores_of
+from spikec.compiler.mapping.mesh import cores_on_mesh, mesh_of
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -194,11 +195,24 @@ def test_every_event_is_counted(seed: int, geometry: ConvGeometry, in_boxes: boo
     # Cores far apart, so that messages take hops both ways.
     cores = {k: 5 * v for k, v in (boxed(program) if in_boxes else scattered(program, random)).items()}
     samples = random.integers(0, 8, (2, *program.input.shape))
-    traffic = measure_traffic(program, LOIHI, cores, samples)
+    traffic = measure_traffic(program, LOIHI, cores, samples, arrange=False)
     assert summed(traffic) == one_by_one(program, LOIHI, cores, samples)
+    arranged = measure_traffic(program, LOIHI, cores, samples)
+    mesh = mesh_of(LOIHI)
+    assert mesh is not None
+    elsewhere = cores_on_mesh(cores, mesh, arranged.place)
+    assert summed(arranged) == one_by_one(program, LOIHI, elsewhere, samples)
+    assert _priced_hops(arranged) <= _priced_hops(traffic)
     assert sum(each.accesses for each in traffic.layers) == 2 * program.latency * sum(
         p.neurons for p in program.populations
     )
+
+
+def _priced_hops(traffic: Traffic) -> int:
+    cost = LOIHI.cost
+    assert cost is not None
+    across, along = (sum(each.hops[n] for each in traffic.layers) for n in (0, 1))
+    return across * cost.hop_east_west_energy.value + along * cost.hop_north_south_energy.value
 
 
 def test_updates_begin_with_the_window_where_a_neuron_has_no_initial_potential() -> None:

@@ -36,6 +36,7 @@ ESTIMATE = Estimate(
     seconds_streamed=1.9e-4,
 )
 COST = CostSection(
+    crossings=12.0,
     samples=16,
     steps=11,
     host_messages=1276.5,
