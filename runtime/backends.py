@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from ..targets.diagnostic import refuse
 from ..targets.suggestion import known_names
 from .execution import Execution
-from .lava import run_lava, run_loihi2
+from .lava import run_lava, run_lava_stock, run_loihi2
 from .program import IntArray, Program
 from .progress import Report
 from .reference.network import run_reference
@@ -19,7 +18,7 @@ BACKENDS: dict[str, Callable[..., Execution]] = {
     "reference": run_reference,
     "simulator": simulate,
     "lava": run_lava,
-    "lava-stock": partial(run_lava, stock=True),
+    "lava-stock": run_lava_stock,
     "loihi2": run_loihi2,
     "sanafe": run_sanafe,
 }

@@ -31,9 +31,8 @@ _STATUSES = tuple(status.value for status in Status)
 
 def names() -> tuple[str, ...]:
     """Names of the shipped targets, sorted; the abstract families that they extend are left out."""
-    return tuple(
-        path.stem for path in sorted(SHIPPED.glob("*.toml")) if not tomllib.loads(_text(path)).get("abstract", False)
-    )
+    shipped = sorted(SHIPPED.glob("*.toml"), key=lambda path: path.stem)
+    return tuple(path.stem for path in shipped if not tomllib.loads(_text(path)).get("abstract", False))
 
 
 def load(name_or_path: str | Path) -> Target:

@@ -162,7 +162,9 @@ class Neuron:
     ``input_shift``, so one weight unit is ``1 << input_shift`` state units. ``input_bits_maximum`` are the signed
     bits of the summed synaptic input of one step in weight units. A bias is mantissa << exponent in state units.
     With ``pulsed_bias`` it can be set for a single step of every window. None is no limit, but for ``models``: there
-    it is plain integrate-and-fire alone.
+    it is plain integrate-and-fire alone. Thresholds are multiples of ``threshold_step``. Where ``spike_lowers_state``
+    is false, a spike raises something else instead, and the state has to hold the sum of a window's input. With
+    ``lava_processes`` neurons are LIF and ATRLIF processes of Lava's, which have rules of their own.
     """
 
     state_bits: Number = _required("bits", 2, _WORD)
@@ -173,6 +175,9 @@ class Neuron:
     input_bits_maximum: Number | None = _limit("bits", 1, _WORD)
     threshold_maximum: Number | None = _limit("weight units", 1)
     threshold_configurations: Number | None = _limit("thresholds", 1)
+    threshold_step: Number | None = _limit("weight units", 1)
+    spike_lowers_state: Flag | None = field(default=None)
+    lava_processes: Flag | None = field(default=None)
     pulsed_bias: Flag | None = field(default=None)
     bias_mantissa_maximum: Number | None = _limit("state units", 0, 2**31)
     bias_exponent_maximum: Number | None = _limit("bits", 0, 31)
@@ -286,6 +291,17 @@ class Target:
         """Largest threshold in weight units: the chip's own limit, or else the largest membrane potential."""
         state = self.neuron.state_bits
         return self.neuron.threshold_maximum or Number(self.state_maximum, "weight units", state.source, state.status)
+
+    @property
+    def state_holds_window(self) -> bool:
+        """Whether no spike lowers the state, so that it holds all that a window adds to it."""
+        lowers = self.neuron.spike_lowers_state
+        return lowers is not None and not lowers.value
+
+    @property
+    def threshold_step(self) -> int:
+        """What thresholds are multiples of, in weight units."""
+        return 1 if self.neuron.threshold_step is None else self.neuron.threshold_step.value
 
     def bias_representable(self, bias: IntArray) -> npt.NDArray[np.bool_]:
         """Whether each bias, in weight units, is a mantissa << exponent that the chip can hold; same shape."""

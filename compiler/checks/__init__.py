@@ -9,7 +9,7 @@ from ...runtime.program import Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..mapping import Placement
-from .neurons import neuron_model, neuron_state_range
+from .neurons import lava_processes, neuron_model, neuron_state_range
 from .numbers import (
     bias_representable,
     delay_range,
@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     chip_synapses,
     neuron_model,
     neuron_state_range,
+    lava_processes,
 )
 
 

@@ -44,3 +44,13 @@ def neuron_state_range(program: Program, _: Target, __: Placement) -> Iterator[D
             unit="weight units",
             hint="lower --timesteps, --first-pass or --weight-bits, or choose a target with a wider state",
         )
+
+
+def lava_processes(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
+    """E341 to E348, E504, E505: Lava's own neurons and synapses compute the program."""
+    flag = target.neuron.lava_processes
+    if flag is None or not flag.value or program.neuron != PLAIN_IF:
+        return
+    from ...runtime.lava.stock.limits import find_stock_problems
+
+    yield from find_stock_problems(program)

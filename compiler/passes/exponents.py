@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...targets import Target
 from ...targets.records import dataclass
 from ..arithmetic import mean
 from ..ir.operators import FloatArray
@@ -48,7 +49,7 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
 
     def chosen(exponents: tuple[int, ...]) -> Choice:
         highest = ceiling(fixed, largest_weights, exponents, weight_maximum(context))
-        return _choice(population, received, exponents, highest, context.target.weights.step.value)
+        return _choice(population, received, exponents, highest, context.target)
 
     best = min((chosen(exponents) for exponents in candidates), key=lambda c: c.error)
     raised = [best]
@@ -58,13 +59,13 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
 
 
 def _choice(
-    population: Population, received: list[FloatArray], exponents: tuple[int, ...], highest: Ceiling, step: int
+    population: Population, received: list[FloatArray], exponents: tuple[int, ...], highest: Ceiling, target: Target
 ) -> Choice:
-    if population.threshold is not None and highest.threshold.min() < 1:
+    if population.threshold is not None and highest.threshold.min() < target.threshold_step:
         return Choice(exponents, highest, float("inf"))
     allowed = np.full_like(highest.threshold, highest.threshold.min())
     resolved = allowed if population.threshold is None else highest.threshold
-    return Choice(exponents, highest, expected_error(received, exponents, resolved, step))
+    return Choice(exponents, highest, expected_error(received, exponents, resolved, target.weights.step.value))
 
 
 def _is_fine(population: Population, choice: Choice, context: Context) -> bool:

@@ -92,7 +92,7 @@ def _fitting_rounding(
         threshold, corrected = rounding.threshold, rounding.corrected(population)
         leaves = leaves_ranges(context.target, corrected, rounding.drives, threshold, context.timesteps)
         if population.threshold is not None:
-            leaves &= threshold > 1
+            leaves &= threshold > context.target.threshold_step
         if not leaves.any():
             return rounding
         highest = np.where(leaves, np.minimum(threshold, highest) * _SMALLER, highest)
@@ -134,8 +134,10 @@ def _rounding(
 
 
 def _has_free_thresholds(population: Population, target: Target) -> bool:
+    if population.threshold is None or target.threshold_step > 1:
+        return False
     configurations = target.neuron.threshold_configurations
-    return population.threshold is not None and (configurations is None or population.shape[0] <= configurations.value)
+    return configurations is None or population.shape[0] <= configurations.value
 
 
 def _thresholds(
@@ -143,11 +145,20 @@ def _thresholds(
 ) -> FloatArray:
     if population.threshold is None:
         return np.full_like(highest, highest.min())
-    configurations = target.neuron.threshold_configurations
-    if configurations is not None and not _has_free_thresholds(population, target):
-        return limit_configurations(np.maximum(np.floor(highest), 1.0), configurations.value)
+    if not _has_free_thresholds(population, target):
+        return _limited(highest, target)
     step = target.weights.step.value
     return choose_thresholds(drives, exponents, highest, step, grid_thresholds(drives, exponents, highest, step))
+
+
+def _limited(highest: FloatArray, target: Target) -> FloatArray:
+    """Thresholds below ``highest`` that the target can tell apart, multiples of its step."""
+    step = target.threshold_step
+    whole = np.asarray(np.maximum(np.floor(highest / step) * step, step))
+    configurations = target.neuron.threshold_configurations
+    if configurations is None:
+        return whole
+    return np.asarray(np.floor(limit_configurations(whole, configurations.value) / step) * step)
 
 
 def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
@@ -200,7 +211,8 @@ def _remarks(
 ) -> list[Diagnostic]:
     place = Place(layer=population.name, nodes=tuple(o.node for o in population.origins))
     smallest = float(choice.ceiling.threshold.min())
-    if population.threshold is not None and smallest < 1:
+    least = context.target.threshold_step
+    if population.threshold is not None and smallest < least:
         reason = ", ".join(sorted(choice.ceiling.binding))
         return [
             Diagnostic(
@@ -208,7 +220,7 @@ def _remarks(
                 f"no integer threshold is small enough for the neuron's input ({reason})",
                 place,
                 measured=float(f"{smallest:.3g}"),
-                limit=1,
+                limit=least,
                 unit="weight units",
                 hint=f"{_fewer_steps(context)}choose a target with a wider state, or retrain with smaller weights here",
             )

@@ -88,8 +88,12 @@ def _range_rules(
         rules["input range"] = _ratio(input_maximum * margin, np.maximum(high, -low).max(axis=1))
     state = min(target.state_maximum, -target.state_minimum) * margin
     if not population.hold:
-        largest = _largest_potential(population, low + bias, high + bias, timesteps)
-        if population.reach is not None:
+        fires = population.threshold is not None
+        if fires and target.state_holds_window and timesteps > 1:
+            largest = _largest_sum(low + bias, high + bias, timesteps)
+        else:
+            largest = _largest_potential(population, low + bias, high + bias, timesteps)
+        if population.reach is not None and not target.state_holds_window:
             largest = np.minimum(largest, np.maximum(population.reach, _LEAST_REACH))
         rules["state range"] = _ratio(state, largest)
         pulse = _closing(population, low + bias, high + bias, bias, timesteps) if population.closed else None
@@ -174,6 +178,12 @@ def _largest_potential(population: Population, low: FloatArray, high: FloatArray
     threshold = None if population.threshold is None else np.ones_like(low)
     lowest, highest = potential_range(low, high, threshold, start, timesteps, unit=0.0)
     return np.asarray(np.maximum(np.maximum(highest, -lowest), edge).max(axis=1))
+
+
+def _largest_sum(low: FloatArray, high: FloatArray, timesteps: int) -> FloatArray:
+    """Largest magnitude of a state that starts half a threshold below the potential and that no spike lowers, (O,)."""
+    reach = np.maximum(np.maximum(high, 0), -np.minimum(low, 0)).max(axis=1)
+    return np.asarray(timesteps * reach + 1.5)
 
 
 def _ratio(limit: float, values: FloatArray) -> FloatArray:

@@ -1,5 +1,7 @@
 """Programs on Intel Lava: the backends ``lava`` and ``lava-stock`` and a process for networks of one's own.
 
+``lava-stock`` takes Lava's own processes alone, for programs of the target ``lava-stock`` and others that they compute.
+
 Imports without lava-nc; what needs it says so with E501.
 """
 
@@ -7,20 +9,22 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
-from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.diagnostic import Diagnostic, DiagnosticWarning, UnusableInput, refuse
 from ..execution import Execution
 from ..program import IntArray, Program
 from ..progress import Report
 from .availability import Availability, availability, require_lava
 from .deadline import default_deadline
 from .guard import run_guarded
-from .job import collect, prepare_job
+from .job import Recorded, collect, prepare_job
 from .limits import find_problems, require_plain_neurons
 from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
 from .sections import Section, available_cores, choose_lanes, cut
+from .stock.limits import STOCK_TARGET, find_stock_problems, lava_form
 
 __all__ = [
     "Availability",
@@ -31,6 +35,8 @@ __all__ = [
     "require_loihi2",
     "run_config",
     "run_lava",
+    "run_lava_alone",
+    "run_lava_stock",
     "run_loihi2",
 ]
 
@@ -68,15 +74,9 @@ def run_lava(
         fastest = choose_lanes(program, len(samples), available_cores())
         side_by_side = fastest if lanes is None else max(1, min(lanes, len(samples)))
         sections = cut(program, side_by_side, available_cores())
-    with _job_folder() as directory:
-        try:
-            job = prepare_job(
-                Path(directory), program, samples, record=record, stock=stock, sections=sections, lanes=side_by_side
-            )
-        except OSError as error:
-            raise _no_room(error) from error
-        run_guarded(job, seconds, progress)
-        recorded = collect(job)
+    recorded = _recorded(
+        program, samples, seconds, progress, record=record, stock=stock, sections=sections, lanes=side_by_side
+    )
     return Execution(
         backend="lava-stock" if stock else "lava",
         readouts=recorded.readouts,
@@ -85,6 +85,79 @@ def run_lava(
         steps=program.steps(len(samples)),
         seconds=time.perf_counter() - begin,
     )
+
+
+def run_lava_alone(
+    program: Program,
+    samples: IntArray,
+    *,
+    record: bool = False,
+    deadline: float | None = None,
+    progress: Report | None = None,
+) -> Execution:
+    """Run ``samples`` as ``run_lava`` does, on processes and models of Lava's own alone, neurons included.
+
+    A program at T = 1 runs on LIF, any other on ATRLIF. Raises ``UnusableInput`` as ``run_lava`` does, and with every
+    reason why Lava's own processes would compute something else: E341 to E348.
+    """
+    require_plain_neurons(program)
+    form = lava_form(program)
+    require_lava()
+    if problems := _sample_problems(program, samples):
+        raise UnusableInput(problems)
+    seconds = default_deadline(form.program, len(samples), stock=True) if deadline is None else deadline
+    begin = time.perf_counter()
+    recorded = _recorded(
+        form.program, samples, seconds, progress, record=record, stock=True, stock_neurons=form.neurons
+    )
+    return Execution(
+        backend="lava-stock",
+        readouts=recorded.readouts,
+        spike_counts=recorded.spike_counts,
+        spike_trains=recorded.spike_trains if record else None,
+        steps=program.steps(len(samples)),
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def run_lava_stock(
+    program: Program, samples: IntArray, *, record: bool = False, progress: Report | None = None
+) -> Execution:
+    """Run ``samples`` by Lava's own models: as ``run_lava_alone`` where that is exact.
+
+    Where it is not, a program for the target ``lava-stock`` is refused, and any other has spikec's IntegrateFire as its
+    neurons, which the warning W341 says together with the reasons.
+    """
+    require_plain_neurons(program)
+    reasons = [] if program.target == STOCK_TARGET else find_stock_problems(program)
+    if not reasons:
+        return run_lava_alone(program, samples, record=record, progress=progress)
+    warnings.warn(DiagnosticWarning(_own_neurons(reasons)), stacklevel=2)
+    return run_lava(program, samples, record=record, stock=True, progress=progress)
+
+
+def _own_neurons(reasons: list[Diagnostic]) -> Diagnostic:
+    by_code: dict[str, dict[str, None]] = {}
+    for reason in reasons:
+        by_code.setdefault(reason.code, {})[str(reason.place.layer)] = None
+    told = "; ".join(f"{code} {', '.join(layers)}" for code, layers in sorted(by_code.items()))
+    return Diagnostic(
+        "W341",
+        f"neurons run as spikec's own process, because Lava's would compute something else: {told}",
+        hint=f"compile for the target {STOCK_TARGET} to have Lava's own processes alone",
+    )
+
+
+def _recorded(
+    program: Program, samples: IntArray, deadline: float, progress: Report | None, *, record: bool, **how: Any
+) -> Recorded:
+    with _job_folder() as directory:
+        try:
+            job = prepare_job(Path(directory), program, samples, record=record, **how)
+        except OSError as error:
+            raise _no_room(error) from error
+        run_guarded(job, deadline, progress)
+        return collect(job)
 
 
 def run_loihi2(

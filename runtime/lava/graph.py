@@ -40,17 +40,13 @@ def connect_populations(
 
     ``recordings``: what each population writes to files, by name. The program must have no ``find_problems``.
     """
-    builder = _Builder(program, Layout.of(program), entry)
-    for population in program.populations:
-        builder.add_population(population, (recordings or {}).get(population.name))
-    for projection in program.projections:
-        builder.add_projection(projection)
-    for pulse in program.pulses:
-        builder.add_pulse(pulse)
-    return Graph(tuple(builder.processes), builder.populations)
+    builder = GraphBuilder(program, Layout.of(program), entry)
+    return builder.build(recordings or {})
 
 
-class _Builder:
+class GraphBuilder:
+    """Makes the processes of a program one by one: ``IntegrateFire`` populations between Lava's own synapses."""
+
     def __init__(self, program: Program, layout: Layout, entry: LavaPort) -> None:
         self._program = program
         self._layout = layout
@@ -60,7 +56,18 @@ class _Builder:
         self.processes: list[LavaProcess] = []
         self.populations: dict[str, LavaProcess] = {}
 
+    def build(self, recordings: Mapping[str, Recording]) -> Graph:
+        """Add all that the program has; ``recordings`` by population."""
+        for population in self._program.populations:
+            self.add_population(population, recordings.get(population.name))
+        for projection in self._program.projections:
+            self.add_projection(projection)
+        for pulse in self._program.pulses:
+            self.add_pulse(pulse)
+        return Graph(tuple(self.processes), self.populations)
+
     def add_population(self, population: Population, recording: Recording | None) -> None:
+        """Neurons that write what ``recording`` names."""
         program, name = self._program, population.name
         threshold = population.threshold
         process = IntegrateFire(
@@ -79,6 +86,7 @@ class _Builder:
         self.processes.append(process)
 
     def add_projection(self, projection: Projection) -> None:
+        """Synapses, and what delays them."""
         source = self._source_port(projection)
         bounds = message_bounds(self._program, projection.source)
         bits = message_bits(bounds) if projection.source == INPUT else 0
@@ -125,7 +133,10 @@ class _Builder:
             # What a digit does not need is no synapse of its process.
             matrix.eliminate_zeros()
             options = _digit_options(projection.name, number, digit, bits)
-            self._join_synapses(source, self._added(Sparse(weights=matrix, **options)), target)
+            self._join_synapses(source, self._added(self._sparse(projection, matrix, options)), target)
+
+    def _sparse(self, projection: Projection, matrix: csr_matrix, options: dict[str, Any]) -> LavaProcess:
+        return Sparse(weights=matrix, **options)
 
     def _added(self, process: LavaProcess) -> LavaProcess:
         self.processes.append(process)
@@ -150,9 +161,12 @@ class _Builder:
         self.processes.append(conv)
         return conv
 
+    def _port_of(self, name: str) -> LavaPort:
+        return self._entry if name == INPUT else self.populations[name].s_out
+
     def _source_port(self, projection: Projection) -> LavaPort:
         name, delay = projection.source, projection.delay
-        port = self._entry if name == INPUT else self.populations[name].s_out
+        port = self._port_of(name)
         if not delay:
             return port
         if (name, delay) not in self._delayed:

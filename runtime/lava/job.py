@@ -14,6 +14,7 @@ from .encoding import smallest_integers
 from .layout import Layout
 from .recording import Recording, read_counts, read_potentials, read_trains
 from .sections import Section
+from .stock.neurons import StockNeurons
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +22,8 @@ class Job:
     """One run: ``program`` on ``samples`` samples, whose port-ordered input is ``samples.npy`` in ``directory``.
 
     ``sections`` run as one process each, with ``lanes`` samples side by side. Without any it is the stock graph, one
-    sample after the other, with Lava's own models where ``stock``.
+    sample after the other, with Lava's own models where ``stock``, and with Lava's own neurons where ``stock_neurons``
+    says which.
     """
 
     directory: Path
@@ -31,6 +33,7 @@ class Job:
     sections: tuple[Section, ...]
     lanes: int
     recordings: dict[str, Recording]
+    stock_neurons: dict[str, StockNeurons] | None = None
 
     @property
     def steps(self) -> int:
@@ -72,6 +75,7 @@ def prepare_job(
     stock: bool = False,
     sections: tuple[Section, ...] = (),
     lanes: int = 1,
+    stock_neurons: dict[str, StockNeurons] | None = None,
 ) -> Job:
     """Write what the worker needs to ``directory``."""
     recordings = {
@@ -80,7 +84,7 @@ def prepare_job(
         )
         for index, population in enumerate(program.populations)
     }
-    job = Job(directory, program, len(samples), stock, sections, lanes, recordings)
+    job = Job(directory, program, len(samples), stock, sections, lanes, recordings, stock_neurons)
     in_port_order = Layout.of(program).samples_to_port(smallest_integers(samples))
     np.save(job.input_file, in_port_order.reshape(len(samples), -1))
     with open(directory / "job.pickle", "wb") as file:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing import process, shared_memory
 from pathlib import Path
 from typing import Any, NoReturn
@@ -103,13 +104,23 @@ def _run(job: Job, actors: dict[str, Any]) -> None:
 
     from .fused_graph import run_config
 
+    if job.stock_neurons is not None:
+        from .stock.session import StockSession
+
+        session = StockSession(job)
+        _start(job, session.source, session.run_config(), actors, session.play)
+        return
     source = _connect(job)
     config = run_config(stock=job.stock, fused=bool(job.sections))
+    _start(job, source, config, actors, lambda: source.run(condition=RunSteps(num_steps=job.steps)))
+
+
+def _start(job: Job, source: Any, config: Any, actors: dict[str, Any], play: Callable[[], None]) -> None:
     source.create_runtime(run_cfg=config, compile_config={"pypy_channel_size": 4})
     actors.update(_actors(source.runtime))
     finished = threading.Event()
     threading.Thread(target=_watch, args=(job, actors, finished), daemon=True).start()
-    source.run(condition=RunSteps(num_steps=job.steps))
+    play()
     finished.set()
 
 

@@ -15,6 +15,9 @@ from spikec.targets.diagnostic import Diagnostic, UnusableInput
 EXAMPLE = Path(__file__).parents[2] / "docs" / "chip.toml"
 LEFT_OUT = {
     "neuron.models",
+    "neuron.threshold_step",
+    "neuron.spike_lowers_state",
+    "neuron.lava_processes",
     "neuron.pulsed_bias",
     "synapses.block_size",
     "synapses.block_header_bits",
@@ -44,7 +47,7 @@ EXTENDED = 'name = "mine"\ntitle = "My chip"\nbackends = ["simulator"]\nextends 
 
 
 def test_families_are_not_targets() -> None:
-    assert targets.names() == ("lava", "loihi1", "loihi2", "programmable")
+    assert targets.names() == ("lava", "lava-stock", "loihi1", "loihi2", "programmable")
 
 
 @pytest.mark.parametrize("name", targets.names())

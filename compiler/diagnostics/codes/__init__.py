@@ -5,9 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..code import Code
-from . import inputs, machine, numbers, reading, resources, running, sanafe, targets, topology, training
+from . import (
+    inputs,
+    lava_processes,
+    machine,
+    numbers,
+    reading,
+    resources,
+    running,
+    sanafe,
+    targets,
+    topology,
+    training,
+)
 
-FAMILIES = (reading, topology, numbers, resources, running, inputs, machine, training, targets, sanafe)
+FAMILIES = (
+    reading,
+    topology,
+    numbers,
+    resources,
+    lava_processes,
+    running,
+    inputs,
+    machine,
+    training,
+    targets,
+    sanafe,
+)
 
 CODES: dict[str, Code] = {code.id: code for family in FAMILIES for code in family.CODES}
 
