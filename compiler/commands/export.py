@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...runtime.program import IntArray, Program
     from ...targets import Target
 
-RESULTS = ("spikes.npz", "results.json", "log.txt")
+RESULTS = ("spikes.npz", "results.json", "log.txt", "results.npz")
 """What a run leaves beside the files; a later export may replace it."""
 
 
@@ -40,7 +40,16 @@ def _for_sanafe(program: Program, target: Target, encoded: IntArray) -> dict[str
     return sanafe_files(program, target, cores, encoded)
 
 
-FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {"sanafe": _for_sanafe}
+def _for_netx(program: Program, _: Target, encoded: IntArray) -> dict[str, bytes]:
+    from ...runtime.lava.netx.files import netx_files
+
+    return netx_files(program, encoded)
+
+
+FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {
+    "sanafe": _for_sanafe,
+    "netx": _for_netx,
+}
 
 
 @command()

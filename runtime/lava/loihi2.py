@@ -7,7 +7,7 @@ from typing import Any
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ...targets.records import dataclass
-from ..program import Program
+from ..program import INPUT, Program
 from .availability import availability, require_lava
 
 EXTENSION = "lava.utils.loihi2_profiler"
@@ -77,7 +77,10 @@ def _host_choice(process: Any, run_config: Any, find_models: FindModels) -> str 
 
 
 def require_loihi2(program: Program) -> None:
-    """Raise ``UnusableInput`` unless every process of ``program`` would run on a Loihi 2: E501, E508, E509."""
+    """Raise ``UnusableInput`` unless every process of ``program`` would run on a Loihi 2: E501, E508, E509.
+
+    A program that Lava's own processes compute exactly is asked about as these, any other with ``IntegrateFire``.
+    """
     require_lava()
     probe = probe_loihi2()
     if not probe.installed or probe.host is None:
@@ -86,12 +89,21 @@ def require_loihi2(program: Program) -> None:
             f"Loihi 2 is {probe}",
             hint="install Intel's lava-loihi extension and call lava.utils.loihi.use_slurm_host or use_ethernet_host",
         )
-    from lava.magma.core.process.ports.ports import OutPort
     from lava.magma.core.run_configs import Loihi2HwCfg
+
+    if problems := find_host_fallbacks(_processes(program), Loihi2HwCfg()):
+        raise UnusableInput(problems)
+
+
+def _processes(program: Program) -> tuple[Any, ...]:
+    from lava.magma.core.process.ports.ports import OutPort
 
     from .graph import connect_populations
     from .layout import Layout
+    from .stock.graph import connect_lava
+    from .stock.limits import find_stock_problems, lava_form
 
-    graph = connect_populations(program, OutPort(shape=Layout.of(program).port_shape("input")))
-    if problems := find_host_fallbacks(graph.processes, Loihi2HwCfg()):
-        raise UnusableInput(problems)
+    if find_stock_problems(program):
+        return connect_populations(program, OutPort(shape=Layout.of(program).port_shape(INPUT))).processes
+    form = lava_form(program)
+    return connect_lava(form, OutPort(shape=Layout.of(form.program).port_shape(INPUT))).processes

@@ -16,7 +16,7 @@ from .document import as_json, print_tables
 from .machine import LOAD_AT_START, describe
 from .rows import Row, linear_fits
 
-PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava", "placement", "cost")
+PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava", "netx", "placement", "cost")
 NETS = ("convnet", "resnet20", "vgg16")
 HERE = Path(__file__).parent
 
@@ -68,6 +68,7 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
             folder, "resnet20" if quick else "vgg16", 32 if quick else 256, 1 if quick else 3
         ),
         "lava": lava,
+        "netx": lambda: on_lava.measure_netx_file(folder, settings.netx_python, 2 if quick else 20),
         "placement": lambda: placing.measure_placing(folder, nets, settings.nengo_python),
         "cost": lambda: on_sanafe.measure_costs(folder, settings.sanafe_python, quick=quick),
     }

@@ -13,15 +13,24 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from spikec.compiler.compilation import compile_model
+from spikec.compiler.options import CompileOptions
+from spikec.models.commands.demo import load_shipped_samples
+from spikec.models.shipped import shipped_model
+from spikec.runtime.encoding import encode
 from spikec.runtime.execution import Execution
 from spikec.runtime.lava import run_lava, supervisor
+from spikec.runtime.lava.netx.files import netx_files
 from spikec.runtime.program import ConvSynapses, IntArray, Program
+from spikec.runtime.reference.network import run_reference
 
 from .nets import build_net, chain, compile_net, encoded
 from .rows import SPIKEC, Equality, Row, compare_integers
@@ -131,15 +140,49 @@ def run_netx(
     thresholds = [int(p.threshold.max()) for p in program.populations if p.threshold is not None]
     np.savez(folder / "job.npz", samples=samples, weights=np.stack(weights), thresholds=np.array(thresholds))
     (folder / "job.json").write_text(json.dumps({"timesteps": program.timesteps}))
-    prefix = f"psm_{secrets.token_hex(8)}_"
     worker = Path(__file__).with_name("netx_worker.py")
-    command = [str(python.absolute()), "-I", str(worker), str(folder), prefix]
+    _run_guarded(folder, python, worker, "result.npz", deadline)
+    with np.load(folder / "result.npz") as result:
+        return float(result["milliseconds"]), result["spikes"].astype(np.int64)
+
+
+def measure_netx_file(folder: Path, netx_python: Path | None, samples: int) -> Iterator[Row]:
+    """The shipped network as spikec exports it for netx, at T = 1, against the reference: every spike and score."""
+    if netx_python is None:
+        return
+    test, calibration = load_shipped_samples()
+    options = CompileOptions("lava-stock", 1, calibration=calibration)
+    program = compile_model(shipped_model(), options).program
+    inputs, _ = encode(program.input, test.inputs[:samples])
+    expected = run_reference(program, inputs, record=True)
+    files = netx_files(program, inputs)
+    exported = folder / "netx-file"
+    exported.mkdir()
+    for name, content in files.items():
+        (exported / name).write_bytes(content)
+    begin = time.perf_counter()
+    _run_guarded(exported, netx_python, exported / "run.py", "results.npz", NETX_DEADLINE)
+    seconds = time.perf_counter() - begin
+    with np.load(exported / "results.npz") as results:
+        found = [results[p.name if p.threshold is not None else "readout"] for p in program.populations]
+    equality = compare_integers([trains.reshape(samples, -1) for trains in _in_order(program, expected)], found)
+    note = "the exported file, run by lava-dl alone: every layer's spikes and the scores"
+    yield Row("netx", "fashion-mnist", NETX, "s", (seconds,), 1, samples, equality=equality, note=note)
+
+
+def _in_order(program: Program, execution: Execution) -> list[npt.NDArray[Any]]:
+    trains = execution.spike_trains or {}
+    return [trains[p.name] if p.threshold is not None else execution.readouts[p.name] for p in program.populations]
+
+
+def _run_guarded(folder: Path, python: Path, script: Path, result: str, deadline: float) -> None:
+    """Run ``script FOLDER PREFIX`` under the supervisor until it has written ``result``; NetxError if it does not."""
+    prefix = f"psm_{secrets.token_hex(8)}_"
+    command = [str(python.absolute()), "-I", str(script), str(folder), prefix]
     guard = [sys.executable, "-I", supervisor.__file__, str(os.getpid()), str(deadline), prefix, str(folder)]
     with open(folder / "log", "wb") as log:
         ended = subprocess.run([*guard, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-    if ended.returncode or not (folder / "result.npz").exists():
+    if ended.returncode or not (folder / result).exists():
         lines = (folder / "log").read_text(errors="replace").splitlines()[-8:]
         reason = "passed its deadline" if ended.returncode == supervisor.EXPIRED else "failed"
         raise NetxError(f"lava-dl netx {reason}:\n" + "\n".join(lines))
-    with np.load(folder / "result.npz") as result:
-        return float(result["milliseconds"]), result["spikes"].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Codes 3xx of networks that Lava computes by its own processes, neurons included."""
+"""Codes 3xx and 7xx of networks that Lava computes by its own processes, neurons included."""
 
 from __future__ import annotations
 
@@ -83,5 +83,22 @@ CODES: tuple[Code, ...] = (
         "out synapse by synapse.",
         "error E348: layer 'add': the projection 'stem-to-add' waits longer than a synapse of Lava's can",
         "Use fewer layers beside the skip path, or a smaller kernel in it.",
+    ),
+    Code(
+        "E349",
+        "netx cannot build the program",
+        "lava-dl's netx builds a plain sequence of Conv and Dense layers with neurons that are reset to zero; the "
+        "program has a skip path, a longer window, a convolution behind a row, or numbers that netx changes.",
+        "netx would refuse the file, or change numbers without a word.",
+        "error E349: layer 'add': netx takes a plain sequence, and the layer reads conv2, stem",
+        "Compile with --timesteps 1 for the target lava-stock; the backend lava-stock runs what is no sequence.",
+    ),
+    Code(
+        "E741",
+        "h5py is not installed",
+        "Files of netx are HDF5, which is written by h5py, and this Python has none.",
+        "spikec does not need it for anything else, so it does not come with it.",
+        "error E741: h5py is not installed, which writes files of netx; hint: pip install h5py",
+        "Install it by the command in the message, or install spikec[netx].",
     ),
 )

@@ -270,6 +270,25 @@ def test_neurons_without_a_neurocore_model_are_refused(monkeypatch: pytest.Monke
 
 
 @needs_lava
+@pytest.mark.parametrize(("timesteps", "kinds"), [(1, {"LIF"}), (3, {"ATRLIF", "LIFReset", "Reset"})])
+def test_lavas_own_processes_are_asked_where_they_would_run(
+    timesteps: int, kinds: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a program needs no process of spikec's, those of Lava's are what has to have a model for the chip."""
+    monkeypatch.setattr(loihi2, "probe_loihi2", lambda: Loihi2Probe("extension", True, "SLURM"))
+    monkeypatch.setattr("lava.magma.core.run_configs.Loihi2HwCfg", PreferringTheChip)
+    first, second = small(False).projections
+    assert isinstance(first.synapses, ConvSynapses)
+    even = replace(first, synapses=replace(first.synapses, weight=2 * (first.synapses.weight // 5)))
+    program = replace(small(False), timesteps=timesteps, projections=(even, second))
+    with pytest.raises(UnusableInput) as caught:
+        require_loihi2(program)
+    diagnostics = caught.value.diagnostics
+    assert {diagnostic.code for diagnostic in diagnostics} == {"E509"}
+    assert {d.message.split()[0] for d in diagnostics} - {"RingBuffer"} == kinds | {"Conv", "Dense"}
+
+
+@needs_lava
 def test_a_host_must_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loihi2, "probe_loihi2", lambda: Loihi2Probe("extension", True, None))
     with pytest.raises(UnusableInput, match=r"E508 .* no host was chosen"):
