@@ -90,7 +90,7 @@ def _range_rules(
     if not population.hold:
         fires = population.threshold is not None
         if fires and target.state_holds_window and timesteps > 1:
-            largest = _largest_sum(low + bias, high + bias, timesteps)
+            largest = _largest_sum(*_summed(drives, channels, [d.window for d in drives]), timesteps * bias)
         else:
             largest = _largest_potential(population, low + bias, high + bias, timesteps)
         if population.reach is not None and not target.state_holds_window:
@@ -180,10 +180,13 @@ def _largest_potential(population: Population, low: FloatArray, high: FloatArray
     return np.asarray(np.maximum(np.maximum(highest, -lowest), edge).max(axis=1))
 
 
-def _largest_sum(low: FloatArray, high: FloatArray, timesteps: int) -> FloatArray:
-    """Largest magnitude of a state that starts half a threshold below the potential and that no spike lowers, (O,)."""
-    reach = np.maximum(np.maximum(high, 0), -np.minimum(low, 0)).max(axis=1)
-    return np.asarray(timesteps * reach + 1.5)
+def _largest_sum(low: FloatArray, high: FloatArray, bias: FloatArray) -> FloatArray:
+    """Largest magnitude (O,) of a state that starts half a threshold below the potential and that no spike lowers.
+
+    A window's input adds up to ``low`` to ``high``, its ``bias`` to that of all steps.
+    """
+    highest, lowest = high + np.maximum(bias, 0), low + np.minimum(bias, 0)
+    return np.asarray(np.maximum(np.maximum(highest, -lowest), 0).max(axis=1) + 1.5)
 
 
 def _ratio(limit: float, values: FloatArray) -> FloatArray:

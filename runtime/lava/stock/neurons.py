@@ -25,7 +25,7 @@ import numpy as np
 from ....targets.diagnostic import Diagnostic, Place
 from ....targets.records import dataclass
 from ...program import IntArray, Population, Program, Pulse
-from ...program.synapses import summed_input_range
+from ...program.synapses import input_range_of_steps, summed_input_range
 from ...program.window_range import window_range
 
 INPUT_SHIFT = 6
@@ -213,20 +213,29 @@ def _input_problems(program: Program, population: Population) -> Iterator[Diagno
 
 
 def _sum_problems(program: Program, population: Population, neurons: StockNeurons) -> Iterator[Diagnostic]:
-    """E341: all that a window adds fits the potential of an ATRLIF, which no spike lowers."""
+    """E341: all that a window adds fits the potential of an ATRLIF, which no spike lowers.
+
+    Where the population has to be silent, after its window, a potential may be cut off that stays below the threshold.
+    """
     start = neurons.start >> INPUT_SHIFT
     low = high = np.full((1,) * len(population.shape), start, dtype=np.int64)
     reach = abs(start)
-    for step in range(1, program.window + 1):
-        least, most = _input_of_step(program, population, step)
-        low, high = low + least + neurons.bias, high + most + neurons.bias
+    pulses = program.potential_of_pulses(population.name)
+    received = [*input_range_of_steps(program, population)]
+    counted = program.timesteps * (2 if population.gated else 1)
+    for step in range(1, counted + 1):
+        least, most = received[step - 1] if step <= program.timesteps else (0, 0)
+        extra = neurons.bias + pulses.get(step, 0)
+        low, high = low + least + extra, high + most + extra
         reach = max(reach, -int(low.min()), int(high.max()))
-    if reach > STATE_MAXIMUM:
+    silent = program.window - counted
+    returns = silent * max(int(neurons.bias.max()), 0) - STATE_MAXIMUM
+    if reach > STATE_MAXIMUM or (silent and returns >= neurons.threshold):
         yield Diagnostic(
             "E341",
             "a window's input can add up to more than the potential of ATRLIF holds, which spikes do not lower",
             Place(layer=population.name),
-            measured=reach,
+            measured=max(reach, returns + STATE_MAXIMUM),
             limit=STATE_MAXIMUM,
             unit="weight units",
             hint="compile with fewer time steps or fewer weight bits",

@@ -25,6 +25,7 @@ from spikec.runtime.program import (
 )
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.program.rules import problems
+from spikec.runtime.program.synapses import summed_input_range
 from spikec.runtime.reference.network import run_reference
 from spikec.targets.diagnostic import UnusableInput
 
@@ -237,6 +238,41 @@ def test_gates_run_on_neurons_that_keep_their_state(timesteps: int) -> None:
     )
     assert {n.kind for n in lava_form(program).neurons.values()} == {Kind.ATRLIF, Kind.LIF_RESET}
     assert_equations_agree(program, count=5)
+
+
+def closed(bias: int) -> Program:
+    """A population that fires as it integrates and is silenced after its window, beside one that is gated."""
+    program = drawn(4, 3, 60)
+    a, b, out = program.populations
+    none, gate = np.zeros(1, dtype=np.int64), np.array(20000)
+    assert b.threshold is not None
+    gated = replace(b, gated=True, bias=none, initial_potential=b.threshold // 2 - gate)
+    pulses = (Pulse("end of a", "a", 4, np.array(-125_000)), Pulse("gate of b", "b", 4, gate))
+    return replace(
+        program,
+        schedule="mixed",
+        populations=(replace(a, bias=np.array(bias), threshold=np.array([60])), gated, replace(out, depth=6)),
+        projections=tuple(p for p in program.projections if p.name in ("in", "main", "last")),
+        pulses=pulses,
+    )
+
+
+def test_what_is_cut_off_in_silence_changes_nothing() -> None:
+    program = closed(bias=-300)
+    assert_equations_agree(program, count=6)
+    samples = np.random.default_rng(1).integers(-2, 10, (6, 3))
+    assert run_reference(program, samples).spike_counts["b"]
+    population = program.populations[0]
+    low = int(summed_input_range(program, population)[0].min()) - 300
+    assert 3 * low - 125_000 < -(1 << 17), "the potential has to be cut off for this to prove anything"
+
+
+def test_a_potential_that_comes_back_from_where_it_was_cut_off_is_refused() -> None:
+    program = closed(bias=-300)
+    a = program.populations[0]
+    rising = replace(a, bias=np.array(8190), threshold=np.array([8000]))
+    longer = replace(program, timesteps=20, populations=(rising, *program.populations[1:]))
+    assert "E341" in codes(longer)
 
 
 def codes(program: Program) -> set[str]:
