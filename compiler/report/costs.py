@@ -6,6 +6,9 @@ from .content import CostRow, CostSection, Estimate, Report
 from .summary import NOTHING, in_units, percent
 from .tables import Cell, Column, ReportTable, folded
 
+_PARTS = ("synapse", "soma", "network")
+_OPERATIONS = ("Effective_MACs", "Effective_ACs", "Dense")
+
 
 def cost_tables(report: Report) -> tuple[ReportTable, ...]:
     """Events and joules by layer, and NeuroBench's metrics; empty where no activity was measured."""
@@ -53,7 +56,7 @@ def _note(cost: CostSection) -> str:
 
 
 def _priced(found: Estimate) -> str:
-    parts = ", ".join(f"{name} {in_units(joules, 'J')}" for name, joules in found.joules_by_part.items())
+    parts = ", ".join(f"{name} {in_units(found.joules_by_part[name], 'J')}" for name in _PARTS)
     return (
         f"Estimated by {found.source}; not measured, and without static power. {parts}; the input's synaptic events "
         f"would add {in_units(found.input_joules, 'J')}."
@@ -71,7 +74,8 @@ def _against_ann(cost: CostSection) -> str:
 
 
 def _neurobench(cost: CostSection) -> ReportTable:
-    operations = {f"synaptic_operations: {name}": f"{count:,.0f}" for name, count in cost.synaptic_operations.items()}
+    counts = cost.synaptic_operations
+    operations = {f"synaptic_operations: {name}": f"{counts[name]:,.0f}" for name in _OPERATIONS}
     rows = {
         "footprint": f"{cost.neurobench['footprint']:,.0f} bytes",
         "connection_sparsity": percent(cost.neurobench["connection_sparsity"]),

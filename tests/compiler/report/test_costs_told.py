@@ -91,7 +91,9 @@ def test_json_has_neurobenchs_names_and_reads_back() -> None:
     assert set(content["neurobench"]) == {"footprint", "connection_sparsity", "activation_sparsity"}
     assert set(content["synaptic_operations"]) == {"Effective_MACs", "Effective_ACs", "Dense"}
     assert content["estimate"]["status"] == "estimated"
-    assert report_from_json(report_json(report)) == report
+    back = report_from_json(report_json(report))
+    assert back == report
+    assert report_text(back) == report_text(report), "keys are sorted in JSON"
 
 
 def test_what_was_not_measured_is_not_there() -> None:
