@@ -18,14 +18,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir.maxima import MaximumNeuron, MaxPool
 from ..ir.network import INPUT, Network, Node
 from ..ir.operators import AveragePool, Conv, Dense, Operator, Pad, QuantizeClip
+from ..ir.spiking import InputSignal
 from .calibrate_thresholds import CalibrateThresholds
 from .contract import Compilation, Context, Outcome
+from .encode_input import value_range
 from .move_maxima import MAXIMA, before_linear_maps
 
 # What only networks with maxima need is loaded for them alone.
@@ -56,7 +57,7 @@ class ExpandMaxima:
             return Outcome(state, {"maxima": {}})
         from .value_ranges import value_ranges
 
-        ranges = value_ranges(network, _input_range(context.calibration))
+        ranges = value_ranges(network, _input_range(network, context))
         taken = {node.name for node in network.nodes}
         expanded = {node.name: _expanded(network, node, ranges, context.timesteps, taken) for node in maxima}
         nodes = [
@@ -88,13 +89,15 @@ class ExpandMaxima:
         return network.with_nodes(tuple(replace(n, operator=neurons.get(n.name, n.operator)) for n in network.nodes))
 
 
-def _input_range(calibration: Samples | None) -> Range:
+def _input_range(network: Network, context: Context) -> Range:
+    """What the encoder lets through, which is more than calibration data holds."""
     from .value_ranges import UNKNOWN, Range
 
-    if calibration is None:
+    if context.calibration is None:
         return UNKNOWN
-    inputs = calibration.as_float()
-    return Range(float(inputs.min()), float(inputs.max()))
+    shape = network.input_shape
+    signal = InputSignal(shape, tuple(range(len(shape))), shape, integers=network.integers)
+    return Range(*value_range(signal, context))
 
 
 def _expanded(network: Network, node: Node, ranges: dict[str, Range], timesteps: int, taken: set[str]) -> Expanded:

@@ -25,7 +25,7 @@ from spikec.compiler.ir.text import print_network
 from spikec.compiler.passes import value_ranges
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.passes.expand_maxima import ExpandMaxima
-from spikec.compiler.passes.value_ranges import UNKNOWN
+from spikec.compiler.passes.value_ranges import UNKNOWN, Range
 from spikec.compiler.report import effect_in_words
 from spikec.runtime.samples import Samples
 from spikec.targets import load
@@ -219,11 +219,33 @@ def test_a_value_without_bounds_that_is_never_larger_has_no_threshold(monkeypatc
     assert {problem.code for problem in caught.value.diagnostics} == {"E222"}
 
 
-def test_values_that_are_always_alike_take_no_neuron() -> None:
-    net = network(("pool", POOL, (INPUT,)))
-    changed, effect = expanded(net, 4, Samples(np.zeros((4, 2, 4, 4), np.float32), None))
+def test_values_that_are_always_alike_take_no_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_ranges, "value_ranges", lambda net, given: dict.fromkeys([INPUT, "pool"], Range(1, 1)))
+    changed, effect = expanded(network(("pool", POOL, (INPUT,))))
     assert effect["pool"]["neurons"] == 0
     assert not any(isinstance(node.operator, QuantizeClip) for node in changed.nodes)
+
+
+@pytest.mark.parametrize("pool", [POOL, PADDED])
+@pytest.mark.parametrize("at", [0.4, -0.4])
+def test_a_maximum_of_the_input_is_one_also_beyond_the_calibration_data(pool: MaxPool, at: float) -> None:
+    """All of the data has one value; what the encoder lets through goes on to 0 or to its opposite, and to 1."""
+    net = network(("pool", pool, (INPUT,)))
+    changed, effect = expanded(net, 64, Samples(np.full((1, 2, 4, 4), at, np.float32), None))
+    assert not effect["pool"]["exact"]
+    inputs = np.random.default_rng(0).uniform(min(0, at), abs(at), (8, 2, 4, 4))
+    found, wanted = (evaluate(n, inputs)[n.output] for n in (changed, net))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.05)
+
+
+def test_a_value_below_all_calibration_data_may_win_against_other_input() -> None:
+    net = network(("a", quantiser(0.3), (INPUT,)), ("larger", Maximum(), (INPUT, "a")))
+    data = np.random.default_rng(0).uniform(0.5, 0.9, (4, 2, 4, 4)).astype(np.float32)
+    changed, effect = expanded(net, 64, Samples(data, None))
+    assert not effect["larger"]["exact"]
+    inputs = np.random.default_rng(1).uniform(0, 1, (8, 2, 4, 4))
+    found, wanted = (evaluate(n, inputs)[n.output] for n in (changed, net))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize(("outputs", "is_kept"), [(1 << 19, False), ((1 << 19) + 1, True)])
