@@ -19,7 +19,7 @@ from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
 from ..targets import Target
 from ..targets import load as load_target
-from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.records import dataclass
 from .analysis.cost import measure_cost
 from .analysis.energy import network_macs
@@ -37,6 +37,7 @@ from .options import CompileOptions, option_problems
 from .outliers import without_outliers
 from .passes.calibration_aim import matching_aim
 from .passes.contract import Context, program_level, spiking_level
+from .passes.encode_input import unencodable
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
@@ -231,7 +232,16 @@ def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | N
         )
     else:
         samples = load_samples(data, network.input_shape, classes=classes, integers=network.integers)
-    return without_outliers(samples)
+    usable, found = without_outliers(samples)
+    largest = unencodable(usable, network.integers)
+    if largest is None:
+        return usable, found
+    raise refuse(
+        "E603",
+        f"the largest magnitude in 'inputs' is {largest:.2g}, which no step of an encoding stands for",
+        file=None if isinstance(data, Samples) else Path(data),
+        hint="look for damaged samples; if there are none, scale data and the first weights towards 1",
+    )
 
 
 def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelReader] | None) -> Network | None:

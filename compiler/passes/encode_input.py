@@ -15,6 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime.program.neuron_models import IF
+from ...runtime.program.rules import LARGEST_STEP
+from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
 from ..arithmetic import log2, mean, total
@@ -92,9 +94,7 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
 
 def _encodings(signal: InputSignal, context: Context) -> list[InputSignal]:
     low, high = input_range(signal.integers, context)
-    # Floats within 0..1 are bytes divided by 255: their grid is kept whatever their largest value happens to be.
-    is_unit = low >= 0 and high <= 1
-    largest = 1.0 if is_unit else max(abs(low), abs(high))
+    largest = 1.0 if _is_unit(low, high) else max(abs(low), abs(high))
     encodings = []
     for width in range(_INPUT_BITS, 0, -1):
         top = (1 << width) - 1 if low >= 0 else (1 << max(width - 1, 1)) - 1
@@ -121,7 +121,7 @@ def finest_encoding(signal: InputSignal, context: Context) -> InputSignal:
 
 
 def value_range(signal: InputSignal, context: Context) -> tuple[float, float]:
-    """Smallest and largest value that the input can be, in whatever encoding."""
+    """Smallest and largest value that the input can be, in whatever encoding; data beyond it are clipped."""
     encodings = _encodings(signal, context)
     return min(e.minimum * e.step for e in encodings), max(e.maximum * e.step for e in encodings)
 
@@ -136,6 +136,21 @@ def input_range(integers: tuple[int, int] | None, context: Context) -> tuple[flo
     if data is None or data.dtype == np.uint8:
         return 0.0, 1.0
     return float(data.min()), float(data.max())
+
+
+def unencodable(calibration: Samples, integers: tuple[int, int] | None) -> float | None:
+    """Largest magnitude of data that are so large or small that a step for them is none of a program; else None."""
+    data = calibration.inputs
+    if integers is not None or data.dtype == np.uint8 or _is_unit(float(data.min()), float(data.max())):
+        return None
+    largest = max(abs(float(data.min())), abs(float(data.max())))
+    smallest = (1 << _INPUT_BITS) / LARGEST_STEP
+    return None if smallest <= largest <= LARGEST_STEP else largest
+
+
+def _is_unit(low: float, high: float) -> bool:
+    """Whether floats count as bytes divided by 255, whose grid is kept whatever their largest value happens to be."""
+    return low >= 0 and high <= 1
 
 
 def _first_layer_error(

@@ -42,7 +42,7 @@ LONGEST_OUTPUT_NAME = 1024
 EXACT = 2.0**53
 """Largest magnitude that a potential or a sum may reach: from there on 64-bit floats skip integers."""
 
-_LARGEST_STEP = 2.0**100
+LARGEST_STEP = 2.0**100
 """Largest input step; its reciprocal is the least. Values of 32-bit floats in such steps are finite 64-bit floats."""
 
 _WORD = 62
@@ -146,8 +146,8 @@ def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:
         yield INPUT, f"shapes {encoding.sample_shape} and {encoding.shape} are not those of an input"
     elif math.prod(encoding.sample_shape) != math.prod(encoding.shape):
         yield INPUT, f"a sample of shape {encoding.sample_shape} cannot be viewed as {encoding.shape}"
-    if not 1 / _LARGEST_STEP <= encoding.step <= _LARGEST_STEP:
-        yield INPUT, f"the input step {encoding.step} is not positive, or beyond {_LARGEST_STEP:g}"
+    if not 1 / LARGEST_STEP <= encoding.step <= LARGEST_STEP:
+        yield INPUT, f"the input step {encoding.step} is not positive, or beyond {LARGEST_STEP:g}"
     if encoding.minimum >= encoding.maximum:
         yield INPUT, f"the input range {encoding.minimum}..{encoding.maximum} is empty"
     if encoding.spread and program.neuron != PLAIN_IF:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from spikec.compiler.compilation import build_program
 from spikec.compiler.options import CompileOptions
+from spikec.runtime.samples import Samples
 from spikec.targets.diagnostic import UnusableInput
 
 NAMES = ("w", "b", "scale", "offset", "mean", "variance", "factor", "w2", "w3", "b3")
@@ -29,13 +30,40 @@ def test_no_number_of_a_file_is_an_internal_error(tmp_path: Path, powers: list[i
     assert not [code for code in codes(path, target) if code.startswith("E9")]
 
 
-def codes(path: Path, target: str) -> set[str]:
+def codes(path: Path, target: str, calibration: Samples | None = None) -> set[str]:
     """Codes with which the network is refused."""
     try:
-        build_program(path, CompileOptions(target=target, timesteps=2))
+        build_program(path, CompileOptions(target=target, timesteps=2, calibration=calibration))
     except UnusableInput as refused:
         return {problem.code for problem in refused.diagnostics}
     return set()
+
+
+@given(st.sampled_from([0, 10, 29, 30, 31, 35, 38, -10, -27, -29, -38, -44]), st.booleans(), st.integers(0, 9))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_number_of_calibration_data_is_an_internal_error(
+    tmp_path: Path, power: int, signed: bool, seed: int
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network([0] * len(NAMES), seed))
+    random = np.random.default_rng(seed)
+    values = (random.uniform(-1 if signed else 0, 3, (2, 1, 4, 4)) * 10.0**power).astype(np.float32)
+    found = codes(path, "lava", Samples(values, None))
+    assert not [code for code in found if code.startswith("E9")]
+    is_unit = not signed and power < 0
+    assert ("E603" in found) == (power > 29 or (power < -27 and not is_unit))
+
+
+def test_data_that_no_encoding_stands_for_is_refused_with_its_file(tmp_path: Path) -> None:
+    model, data = tmp_path / "net.onnx", tmp_path / "data.npz"
+    model.write_bytes(network([0] * len(NAMES), 1))
+    np.savez(data, inputs=np.full((1, 1, 4, 4), 2e38, np.float32))
+    with pytest.raises(UnusableInput) as refused:
+        build_program(model, CompileOptions(calibration=data))
+    (problem,) = refused.value.diagnostics
+    assert problem.code == "E603"
+    assert problem.place is not None
+    assert problem.place.file == str(data)
 
 
 @pytest.mark.parametrize(

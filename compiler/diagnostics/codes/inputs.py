@@ -32,7 +32,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E603",
         "inputs do not fit the model",
-        "The inputs have another shape or type than the model takes, are empty, or contain NaN or infinity.",
+        "The inputs have another shape or type than the model takes, are empty, contain NaN or infinity, or reach "
+        "magnitudes from 1e30 on, or none above 2e-28.",
         "A reshaped or rescaled image is another image.",
         "error E603: images.npz: 'inputs' has shape (100, 784), the model takes (N, 1, 28, 28)",
         "Give uint8 (scaled by 1/255) or float32 of shape (N, *input shape).",
