@@ -44,8 +44,11 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
             for exponent in range(1, largest + 1)
         ]
     fixed = fixed_rules(context.target, population, drives, context.timesteps)
-    largest_weights = [largest_weight(drive) for drive in drives]
-    received = [received_activity(drive) for drive in drives]
+    channels = population.shape[0]
+    largest_weights, received = (
+        np.array([np.broadcast_to(each(drive), channels) for drive in drives]).reshape(-1, channels)
+        for each in (largest_weight, received_activity)
+    )
 
     def chosen(exponents: tuple[int, ...]) -> Choice:
         highest = ceiling(fixed, largest_weights, exponents, weight_maximum(context))
@@ -59,7 +62,7 @@ def choose_exponents(population: Population, drives: list[Drive], context: Conte
 
 
 def _choice(
-    population: Population, received: list[FloatArray], exponents: tuple[int, ...], highest: Ceiling, target: Target
+    population: Population, received: FloatArray, exponents: tuple[int, ...], highest: Ceiling, target: Target
 ) -> Choice:
     if population.threshold is not None and highest.threshold.min() < target.threshold_step:
         return Choice(exponents, highest, float("inf"))

@@ -54,13 +54,12 @@ def fixed_rules(target: Target, population: Population, drives: list[Drive], tim
 
 
 def ceiling(
-    fixed: dict[str, FloatArray], largest: list[FloatArray], exponents: tuple[int, ...], weight_maximum: int
+    fixed: dict[str, FloatArray], largest: FloatArray, exponents: tuple[int, ...], weight_maximum: int
 ) -> Ceiling:
-    """Largest Theta per channel under ``fixed_rules`` and for weights whose magnitudes reach ``largest``, per drive."""
+    """Largest Theta per channel under ``fixed_rules`` and for weights up to ``largest`` (drives, O)."""
     rules = dict(fixed)
-    for values, exponent in zip(largest, exponents, strict=True):
-        allowed = _ratio(weight_maximum << exponent, values)
-        rules["weight range"] = np.minimum(rules.get("weight range", np.inf), allowed)
+    if exponents:
+        rules["weight range"] = _ratio(_scaled(weight_maximum, exponents), largest).min(axis=0)
     # Where rules tie, the weights are what is told.
     names = sorted(rules, key=lambda name: name not in ("ceiling", "weight range"))
     stacked = np.stack([rules[name] for name in names])
@@ -189,7 +188,12 @@ def _largest_sum(low: FloatArray, high: FloatArray, bias: FloatArray) -> FloatAr
     return np.asarray(np.maximum(np.maximum(highest, -lowest), 0).max(axis=1) + 1.5)
 
 
-def _ratio(limit: float, values: FloatArray) -> FloatArray:
+def _scaled(unit: int, exponents: tuple[int, ...]) -> FloatArray:
+    """``unit`` times two to each exponent, (drives, 1)."""
+    return np.array([[float(unit << exponent)] for exponent in exponents])
+
+
+def _ratio(limit: float | FloatArray, values: FloatArray) -> FloatArray:
     return np.asarray(np.divide(limit, values, out=np.full(values.shape, np.inf), where=values > 0))
 
 
@@ -241,16 +245,16 @@ def received_activity(drive: Drive) -> FloatArray:
     return np.asarray(total(np.broadcast_to(drive.activity, shape), axis=(1, 2)) / drive.activity.shape[1])
 
 
-def expected_error(received: list[FloatArray], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
+def expected_error(received: FloatArray, exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:
     """Mean of ``rounding_error`` over channels if every rounding error were uniform.
 
-    ``received`` holds the ``received_activity`` of every drive.
+    ``received`` (drives, O) holds the ``received_activity`` of every drive.
     """
-    error = 0.0
-    for activity, exponent in zip(received, exponents, strict=True):
-        grid = (step << exponent) / threshold
-        error += float(mean(np.square(grid) / 12 * activity))
-    return error
+    if not exponents:
+        return 0.0
+    grid = _scaled(step, exponents) / threshold
+    by_drive = mean(np.square(grid) / 12 * received, axis=1)
+    return float(np.add.accumulate(by_drive)[-1])
 
 
 def limit_configurations(threshold: FloatArray, configurations: int) -> FloatArray:

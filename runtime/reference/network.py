@@ -128,8 +128,10 @@ NEURONS: dict[str, type[_PlainNeurons] | type[SecondPassNeurons] | type[Adaptive
 
 def synaptic_input(projection: Projection, sent: IntArray, target_shape: tuple[int, ...]) -> IntArray:
     """Weighted sum that each target neuron receives when the source sends ``sent``; neuron by neuron."""
-    weight = projection.effective_weight
     received = np.zeros(target_shape, dtype=np.int64)
+    if not sent.any():
+        return received
+    weight = projection.effective_weight
     flat = sent.ravel()
     if isinstance(projection.synapses, SparseSynapses):
         for target, source, each in zip(projection.synapses.target, projection.synapses.source, weight, strict=True):

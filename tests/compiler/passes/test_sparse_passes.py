@@ -130,7 +130,7 @@ def test_drives_measure_as_those_of_the_matrices(spiking: SpikingNetwork) -> Non
         assert np.array_equal(largest_weight(sparse[0]), largest_weight(dense[0]))
         errors = []
         for drives in ([without_zeros(d) for d in sparse], [without_zeros(d) for d in dense]):
-            received = [received_activity(drive) for drive in drives]
+            received = np.array([np.broadcast_to(received_activity(drive), len(threshold)) for drive in drives])
             expected = expected_error(received, exponents, threshold, 2)
             errors.append([expected, *rounding_error(drives, exponents, threshold, 2)])
         np.testing.assert_allclose(errors[0], errors[1], rtol=1e-9)
