@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.helper
-import onnx.numpy_helper
 import onnx.reference
 from onnx.reference.op_run import OpRun
 
@@ -17,12 +16,24 @@ from .choices import Array
 _Places = tuple[slice | int, ...]
 _ALL_MAPS: _Places = (slice(None), slice(None))
 
+_NODE_OPSET = 19
+"""In which a node alone is given to ONNX Runtime: one that it knows, and whose operators mean what later ones do."""
+
 
 def by_runtime(model: bytes, samples: Array) -> Array | None:
     """Results of ONNX Runtime, side by side; None where it does not take the file."""
+    proto = onnx.load_model_from_string(model)
+    given = {t.name for t in proto.graph.initializer}
+    name = next(v.name for v in proto.graph.input if v.name not in given)
+    try:
+        return _side_by_side(_run_by_runtime(proto, {name: samples}))
+    except Exception:  # its errors derive from no common class; the evaluator then decides
+        return None
+
+
+def _run_by_runtime(proto: onnx.ModelProto, inputs: dict[str, Array]) -> Sequence[Array]:
     import onnxruntime
 
-    proto = onnx.load_model_from_string(model)
     # It refuses newer versions of the format for their number alone.
     proto.ir_version = min(proto.ir_version, 10)
     options = onnxruntime.SessionOptions()
@@ -30,12 +41,9 @@ def by_runtime(model: bytes, samples: Array) -> Array | None:
     options.log_severity_level = 4
     # Its optimiser makes one quantiser of two in a row, also where their steps differ.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        results = session.run(None, {session.get_inputs()[0].name: samples})
-    except Exception:  # its errors derive from no common class; the evaluator then decides
-        return None
-    return _side_by_side(results)
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    results: Sequence[Array] = session.run(None, inputs)
+    return results
 
 
 def _side_by_side(results: Sequence[Array]) -> Array:
@@ -46,14 +54,55 @@ def _side_by_side(results: Sequence[Array]) -> Array:
 
 
 class Pad(OpRun):
-    """Zeros around a value; the evaluator's own operator cannot crop."""
+    """Amounts below zero crop; the evaluator's own operator takes none."""
 
-    def _run(self, data: Array, *inputs: Array, pads: list[int] | None = None, **_: Any) -> tuple[Array]:
-        amounts = np.asarray(inputs[0] if inputs else pads)
-        before, after = amounts[: data.ndim], amounts[data.ndim :]
-        grown = np.pad(data, [(max(0, b), max(0, a)) for b, a in zip(before, after, strict=True)])
-        kept = (slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, grown.shape, strict=True))
+    def _run(
+        self, data: Array, *inputs: Array | None, mode: str | None = None, pads: Any = None, value: Any = None
+    ) -> tuple[Array]:
+        amounts, number, axes = (*(inputs or (pads, value)), None, None)[:3]
+        places = range(data.ndim) if axes is None else [int(axis) for axis in axes]
+        assert amounts is not None
+        edges = [(0, 0)] * data.ndim
+        for place, before, after in zip(places, amounts[: len(places)], amounts[len(places) :], strict=True):
+            edges[place] = int(before), int(after)
+        way: dict[str, Any] = {"mode": mode or "constant"}
+        if way["mode"] == "constant":
+            way["constant_values"] = number or 0
+        grown = np.pad(data, [(max(0, b), max(0, a)) for b, a in edges], **way)
+        kept = (slice(max(0, -b), n - max(0, -a)) for (b, a), n in zip(edges, grown.shape, strict=True))
         return (grown[tuple(kept)],)
+
+
+class GlobalMaxPool(OpRun):
+    """Over all axes of the map; the evaluator's own operator knows maps of two axes alone."""
+
+    def _run(self, data: Array) -> tuple[Array]:
+        return (data.max(axis=tuple(range(2, data.ndim)), keepdims=True),)
+
+
+class _ByRuntime(OpRun):
+    """ONNX Runtime's operator, in a model of this node alone."""
+
+    def _run(self, *inputs: Array | None, **_: Any) -> tuple[Array]:
+        given = {f"x{place}": each for place, each in enumerate(inputs) if each is not None}
+        node = onnx.NodeProto()
+        node.CopyFrom(self.onnx_node)
+        node.input[:] = ["" if each is None else f"x{place}" for place, each in enumerate(inputs)]
+        node.output[:] = ["y"]
+        element = onnx.helper.np_dtype_to_tensor_dtype
+        tensors = [onnx.helper.make_tensor_value_info(n, element(x.dtype), x.shape) for n, x in given.items()]
+        result = onnx.helper.make_tensor_value_info("y", tensors[0].type.tensor_type.elem_type, None)
+        graph = onnx.helper.make_graph([node], "node", tensors, [result])
+        proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", _NODE_OPSET)])
+        return (_run_by_runtime(proto, given)[0],)
+
+
+class ConvTranspose(_ByRuntime):
+    """The evaluator's own operator adds the bias of a group to other channels."""
+
+
+class Resize(_ByRuntime):
+    """The evaluator's own operator takes a length between two whole numbers for a size."""
 
 
 class BatchNormalization(OpRun):
@@ -162,41 +211,19 @@ class DequantizeLinear(OpRun):
 
 
 def by_evaluator(model: bytes, samples: Array) -> Array | None:
-    """Results of ONNX's reference evaluator, side by side; None where it fails, or is known to compute other things."""
+    """Results of ONNX's reference evaluator, side by side; None where it fails."""
     proto = onnx.load_model_from_string(model)
-    if any(_is_misjudged(node) for node in proto.graph.node):
-        return None
     given = {t.name for t in proto.graph.initializer}
     name = next(v.name for v in proto.graph.input if v.name not in given)
-    pairs = [QuantizeLinear, DequantizeLinear] if _opset(proto) < 19 else []
-    ours = [AveragePool, MaxPool, BatchNormalization, *pairs, *([Pad] if _pads_with_zeros(proto) else [])]
+    opset = next(int(entry.version) for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    pairs = [QuantizeLinear, DequantizeLinear] if opset < 19 else []
+    ours = [AveragePool, MaxPool, GlobalMaxPool, BatchNormalization, Pad, ConvTranspose, Resize, *pairs]
     try:
         with np.errstate(all="ignore"):
             results = list(onnx.reference.ReferenceEvaluator(proto, new_ops=ours).run(None, {name: samples}))
     except Exception:  # it raises whatever its operators raise
         return None
     return _side_by_side(results)
-
-
-def _is_misjudged(node: onnx.NodeProto) -> bool:
-    """Whether the evaluator adds a bias to other channels, or takes a length between two whole numbers for a size."""
-    values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type == "ConvTranspose":
-        return values.get("group", 1) > 1 and len(node.input) > 2
-    return node.op_type == "Resize" and values.get("coordinate_transformation_mode") == b"align_corners"
-
-
-def _opset(proto: onnx.ModelProto) -> int:
-    return next(int(entry.version) for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
-
-
-def _pads_with_zeros(proto: onnx.ModelProto) -> bool:
-    """Whether every Pad adds zeros at all axes, as those of drawn networks do but for the odd ones."""
-    numbers = {t.name for t in proto.graph.initializer if onnx.numpy_helper.to_array(t).any()}
-    pads = [n for n in proto.graph.node if n.op_type == "Pad"]
-    return not any(a.name == "mode" for n in pads for a in n.attribute) and not any(
-        len(n.input) > 2 and n.input[2] in numbers for n in pads
-    )
 
 
 def differs(found: Array, expected: Array, tolerance: float) -> Any:

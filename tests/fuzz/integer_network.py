@@ -40,6 +40,7 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
     trains = {p.name: np.zeros((count, timesteps, p.neurons), np.int64) for p in program.firing}
     reached: dict[str, list[int]] = {p.name: [] for p in program.populations}
     readouts: dict[str, IntArray] = {}
+    incoming = {p.name: [each for each in program.projections if each.target == p.name] for p in program.populations}
     for step in range(1, program.latency + 1):
         for population in program.populations:
             name, since = population.name, step - population.depth
@@ -53,9 +54,9 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
             for pulse in program.pulses:
                 if pulse.target == name and pulse.step == local:
                     u = u + pulse.weight * 2**pulse.exponent * max(1, pulse.axons)
-            for projection in program.projections:
-                if projection.target == name:
-                    message = sent[projection.source].get(step - 1 - projection.delay, silence[projection.source])
+            for projection in incoming[name]:
+                message = sent[projection.source].get(step - 1 - projection.delay, silence[projection.source])
+                if message.any():
                     u = u + received(projection, message, population)
             u = np.minimum(np.maximum(u, program.state_minimum), program.state_maximum)
             start = timesteps if population.gated else 0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx.checker
-import onnx.helper
 import pytest
 
 from spikec.compiler.ir.operators import AveragePool, Round
@@ -88,21 +86,6 @@ def test_a_wrong_operator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("float level is off" in v.finding for v in findings)
 
 
-def test_the_evaluator_leaves_windows_where_they_begin() -> None:
-    """Rows -2 to 8 of a map of 8; windows begin at -2, 1, 4 and 7, and the last one lacks two rows."""
-    attributes: dict[str, Any] = {"kernel_shape": [4, 1], "pads": [2, 0, 1, 0], "strides": [3, 1], "ceil_mode": 1}
-    samples = np.ones((1, 1, 8, 1), np.float32)
-    x, y = (onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", samples.shape), ("y", None)))
-    for counts, means in ((0, [1, 1, 1, 1]), (1, [0.5, 1, 1, 0.5])):
-        node = onnx.helper.make_node("AveragePool", ["x"], ["y"], count_include_pad=counts, **attributes)
-        model = onnx.helper.make_model(
-            onnx.helper.make_graph([node], "pool", [x], [y]), opset_imports=[onnx.helper.make_opsetid("", 17)]
-        )
-        result = by_evaluator(model.SerializeToString(), samples)
-        assert result is not None
-        assert result.ravel().tolist() == means
-
-
 def test_a_wrong_ceil_window_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(self: AveragePool, axis: int, size: int, before: int, after: int) -> int:
         return -(size + before + after - self.kernel[axis]) % self.stride[axis]
@@ -120,17 +103,6 @@ def test_a_wrong_maximum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     findings = found(monkeypatch, maximum_windows._Halving, "_compared", first_alone)
     assert any("maxima are off" in v.finding for v in findings)
-
-
-def test_the_evaluator_lets_no_padding_win() -> None:
-    samples = np.array([[[-3.0, -1.0, -2.0]]], np.float32)
-    x, y = (onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", samples.shape), ("y", None)))
-    node = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], pads=[0, 1], strides=[1])
-    graph = onnx.helper.make_graph([node], "pool", [x], [y])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    result = by_evaluator(model.SerializeToString(), samples)
-    assert result is not None
-    assert result.ravel().tolist() == [-1, -1, -2]
 
 
 def test_a_wrong_reference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,105 @@
+"""The two judges of floats, on what one of them gets wrong: each time what is right is known from the definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx.helper
+import onnx.numpy_helper
+import pytest
+
+from . import network_trial
+from .choices import Array
+from .float_values import by_evaluator, by_runtime
+from .network_trial import try_network
+from .networks import NetworkSettings
+
+
+def evaluated(nodes: list[onnx.NodeProto], samples: Array, opset: int = 17, **tensors: Array) -> list[float]:
+    """What the evaluator makes of ``samples`` by ``nodes`` from x to y."""
+    result = by_evaluator(model(nodes, samples, opset, **tensors), samples)
+    assert result is not None
+    return [float(value) for value in result.ravel()]
+
+
+def model(nodes: list[onnx.NodeProto], samples: Array, opset: int, **tensors: Array) -> bytes:
+    x, y = (onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", samples.shape), ("y", None)))
+    constants = [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
+    graph = onnx.helper.make_graph(nodes, "judged", [x], [y], constants)
+    return bytes(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)]).SerializeToString())
+
+
+def node(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
+    return onnx.helper.make_node(operator, inputs, ["y"], **attributes)
+
+
+def test_windows_stay_where_they_begin() -> None:
+    """Rows -2 to 8 of a map of 8; windows begin at -2, 1, 4 and 7, and the last one lacks two rows."""
+    attributes: dict[str, Any] = {"kernel_shape": [4, 1], "pads": [2, 0, 1, 0], "strides": [3, 1], "ceil_mode": 1}
+    samples = np.ones((1, 1, 8, 1), np.float32)
+    for counts, means in ((0, [1, 1, 1, 1]), (1, [0.5, 1, 1, 0.5])):
+        assert evaluated([node("AveragePool", "x", count_include_pad=counts, **attributes)], samples) == means
+
+
+def test_no_padding_wins() -> None:
+    samples = np.array([[[-3.0, -1.0, -2.0]]], np.float32)
+    assert evaluated([node("MaxPool", "x", kernel_shape=[2], pads=[0, 1], strides=[1])], samples) == [-1, -1, -2]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 3, 2, 2), (2, 3, 2, 1, 2)])
+def test_a_global_maximum_is_one_for_each_channel(shape: tuple[int, ...]) -> None:
+    samples = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = samples.reshape(2, 3, 4).max(axis=2).ravel()
+    assert evaluated([node("GlobalMaxPool", "x")], samples) == expected.tolist()
+
+
+@pytest.mark.parametrize("is_node", [False, True])
+def test_padding_has_the_number_of_a_constant_wherever_it_stands(is_node: bool) -> None:
+    number, pads = np.array(0.5, np.float32), np.array([0, 0, 1, 0, 0, -1])
+    given = onnx.helper.make_node("Constant", [], ["number"], value=onnx.numpy_helper.from_array(number))
+    padding = node("Pad", "x", "pads", "number")
+    samples = np.array([[[1.0, 2.0]]], np.float32)
+    for opset in (17, 26):
+        tensors = {"pads": pads} if is_node else {"pads": pads, "number": number}
+        nodes = [given, padding] if is_node else [padding]
+        assert evaluated(nodes, samples, opset, **tensors) == [0.5, 1]
+
+
+@pytest.mark.parametrize(("mode", "result"), [("reflect", [2, 1, 2, 4, 2]), ("edge", [1, 1, 2, 4, 4])])
+def test_padding_repeats_what_is_there_along_the_axes_that_are_named(mode: str, result: list[float]) -> None:
+    samples = np.array([[[1.0, 2.0, 4.0]]], np.float32)
+    tensors = {"pads": np.array([1, 1]), "axes": np.array([-1])}
+    assert evaluated([node("Pad", "x", "pads", "", "axes", mode=mode)], samples, 18, **tensors) == result
+
+
+def test_each_group_of_a_transposed_convolution_has_its_own_bias() -> None:
+    samples = np.array([[[1.0], [2.0]]], np.float32)
+    tensors = {"w": np.ones((2, 1, 1), np.float32), "b": np.array([10, 20], np.float32)}
+    assert evaluated([node("ConvTranspose", "x", "w", "b", group=2)], samples, **tensors) == [11, 22]
+
+
+@pytest.mark.parametrize("opset", [17, 26])
+def test_a_length_between_two_whole_numbers_is_rounded_down(opset: int) -> None:
+    """Half as long again as three is four; its ends are those of the three."""
+    samples = np.array([[[0.0, 3.0, 6.0]]], np.float32)
+    attributes = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    tensors = {"scales": np.array([1, 1, 1.5], np.float32)}
+    assert evaluated([node("Resize", "x", "", "scales", **attributes)], samples, opset, **tensors) == [0, 2, 4, 6]
+
+
+def test_an_output_that_is_the_input_is_known_where_one_judge_does_not_take_the_opset() -> None:
+    verdict = try_network(5825, NetworkSettings(seed=2611))
+    assert verdict.kind.startswith("refused E015")
+
+
+def test_an_order_is_right_if_either_judge_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reversed_scores(content: bytes, samples: Array) -> Array | None:
+        scores = by_runtime(content, samples)
+        return None if scores is None else -scores
+
+    settings, number = NetworkSettings(seed=20), 23
+    monkeypatch.setattr(network_trial, "by_runtime", reversed_scores)
+    assert try_network(number, settings).kind == "agrees in order"
+    monkeypatch.setattr(network_trial, "by_evaluator", reversed_scores)
+    assert "another order" in try_network(number, settings).finding
