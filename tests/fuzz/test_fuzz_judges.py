@@ -75,8 +75,8 @@ def test_padding_repeats_what_is_there_along_the_axes_that_are_named(mode: str, 
 
 def test_each_group_of_a_transposed_convolution_has_its_own_bias() -> None:
     samples = np.array([[[1.0], [2.0]]], np.float32)
-    tensors = {"w": np.ones((2, 1, 1), np.float32), "b": np.array([10, 20], np.float32)}
-    assert evaluated([node("ConvTranspose", "x", "w", "b", group=2)], samples, **tensors) == [11, 22]
+    weight, bias = np.ones((2, 1, 1), np.float32), np.array([10, 20], np.float32)
+    assert evaluated([node("ConvTranspose", "x", "w", "b", group=2)], samples, w=weight, b=bias) == [11, 22]
 
 
 @pytest.mark.parametrize("opset", [17, 26])
