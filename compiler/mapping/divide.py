@@ -17,13 +17,17 @@ from ...runtime.program import INPUT, IntArray
 from ...targets import Target
 from ...targets.records import dataclass
 from .boxes import BoolArray
-from .candidates import INPUT_AXONS, NEURONS, OUTPUT_AXONS, Candidates, Index
+from .candidates import INPUT_AXONS, NEURONS, OUTPUT_AXONS, SYNAPSE_MEMORY, Candidates, Index
 from .forms import POPULATION, Link
 from .readers import Readers, most_messages, readers
 from .synapse_lists import ListFormat
 
 PRICES = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
 """Share of a source's core that an output axon is taken to cost, in units of 1 / output axons of a core."""
+
+
+_DIVISIBLE = (NEURONS, INPUT_AXONS, SYNAPSE_MEMORY)
+"""Budgets that boxes of several layers share; thresholds, formats and configurations count once on a core."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +64,19 @@ def divide(layers: tuple[Layer, ...], limits: Mapping[str, int], target: Target)
 
 
 def fewest_cores(layers: tuple[Layer, ...], limits: Mapping[str, int]) -> int:
-    """Cores that boxes of ``layers`` need at least (see ``Placement.bound``); 1 or more."""
-    needed = 0.0
+    """Cores that boxes of ``layers`` fill at least (see ``Placement.bound``); 1 or more."""
+    filled = 0.0
     for layer in layers:
         options = layer.candidates.options
-        most = np.where(_fitting(layer.candidates, limits), options.neurons, 1).max()
-        needed += float(np.prod(options.whole)) / float(most)
+        fits = _fitting(layer.candidates, limits)
+        fullest = np.zeros(fits.shape)
+        for name in _DIVISIBLE:
+            if name in limits:
+                fullest = np.maximum(fullest, layer.candidates.needs[name] / limits[name])
+        share = float(np.prod(options.whole)) * fullest / options.neurons
+        filled += float(share[fits].min()) if fits.any() else 1.0
     # Sums of fractions are a little off: a bound may not be one too high for it.
-    return max(1, math.ceil(needed * (1 - 1e-9)))
+    return max(1, math.ceil(filled * (1 - 1e-9)))
 
 
 def _fitting(candidates: Candidates, limits: Mapping[str, int]) -> BoolArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from .placement import HeldProjection, LayerPlacement, Placement, ResourceUse
 from .readers import most_messages
 from .synapse_lists import ListFormat, list_format, pulse_axons
 
+_MOST_BOXES_PER_CORE = 2
+"""Boxes that come to share a core, at most, where a division is worth placing in full."""
+
 
 def place(program: Program, target: Target) -> Placement:
     """Give each population of ``program`` cores of ``target``, all together as few as its limits allow.
@@ -37,9 +41,21 @@ def place(program: Program, target: Target) -> Placement:
     target says how many neurons a core has. A layer of which a single neuron breaks a limit is placed as if that limit
     were not there; its ``uses`` say so.
     """
-    limits = _limits(target)
-    values = {name: limit.value for name, (limit, _) in limits.items() if limit is not None}
-    layers = _layers(program, target)
+    placement = _placement(program, target, _layers(program, target))
+    sharing = target.synapses.population_axons or target.synapses.shared_axons
+    if sharing is None:
+        return placement
+    # Layers are divided one after another, so that more ways to hold their synapses may end in more cores.
+    unrolled = replace(target, synapses=replace(target.synapses, population_axons=None, shared_axons=None))
+    layers = _layers(program, unrolled)
+    if divide(layers, _values(target), unrolled).cores > _MOST_BOXES_PER_CORE * placement.cores:
+        return placement
+    other = replace(_placement(program, unrolled, layers), bound=placement.bound)
+    return other if other.placeable and other.cores < placement.cores else placement
+
+
+def _placement(program: Program, target: Target, layers: tuple[Layer, ...]) -> Placement:
+    limits, values = _limits(target), _values(target)
     division = divide(layers, values, target)
     any_threshold = (
         divide(layers, {k: v for k, v in values.items() if k != THRESHOLDS}, target)
@@ -56,6 +72,10 @@ def place(program: Program, target: Target) -> Placement:
         ),
         bound=fewest_cores(layers, values),
     )
+
+
+def _values(target: Target) -> dict[str, int]:
+    return {name: limit.value for name, (limit, _) in _limits(target).items() if limit is not None}
 
 
 def _layers(program: Program, target: Target) -> tuple[Layer, ...]:

@@ -116,8 +116,9 @@ class LayerPlacement:
 class Placement:
     """Division of every population of a program over the cores of a target, in program order.
 
-    ``bound`` cores are needed at least by boxes of neurons: each layer in those that hold most, full to the last one,
-    output axons for nothing and room on a core never left.
+    ``bound`` is the sum over layers of the cores that each fills by itself in its best boxes: boxes times the share of
+    the budget that they use most, compartments, input axons or memory. Only layers that are short of different things
+    could share cores beyond it.
     """
 
     target: str

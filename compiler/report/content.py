@@ -32,7 +32,7 @@ class ProgramSection:
 
     In time steps: ``window`` from one sample to the next, ``latency`` from a sample's first input to its last read-out,
     ``depth`` from the input to that read-out's window; ``pipelined_latency`` and the window T are what the same
-    network takes without gates and first passes. No division into boxes takes fewer cores than ``cores_bound``.
+    network takes without gates and first passes. Its layers by themselves fill ``cores_bound``.
     """
 
     schedule: str

@@ -234,7 +234,7 @@ def _accuracy_figure(rows: tuple[LedgerRow, ...]) -> Figure:
 def _cores_figure(program: ProgramSection, resources: tuple[ResourceRow, ...]) -> Figure:
     limit = next((row.limit for row in resources if row.layer is None and row.unit == "cores"), None)
     value = f"{program.cores:,}" if limit is None else f"{program.cores:,} of {limit:,}"
-    note = f"boxes of neurons take at least {program.cores_bound:,}"
+    note = f"the layers by themselves fill {program.cores_bound:,}"
     return Figure("cores", value, note, "" if limit is None or program.cores <= limit else BAD)
 
 

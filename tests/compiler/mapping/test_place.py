@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
@@ -68,6 +68,17 @@ def _check_every_core(program: Program, target: Target) -> Placement:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_counts_equal_those_of_every_single_synapse(seed: int) -> None:
     _check_every_core(random_program(seed), random_target(seed))
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1))
+@example(seed=213)
+def test_sharing_never_takes_more_cores(seed: int) -> None:
+    program, target = random_program(seed), random_target(seed)
+    unrolled = _without_population_axons(target)
+    apart = replace(unrolled, synapses=replace(unrolled.synapses, shared_axons=None))
+    placement = place(program, target)
+    assert placement.cores <= place(program, apart).cores or not place(program, apart).placeable
 
 
 def test_a_projection_of_no_synapse_needs_nothing() -> None:
