@@ -206,7 +206,14 @@ def _same(received: LayerInput) -> LayerInput:
 def distance(
     program: Program, spiking: level2.SpikingNetwork, wanted: tuple[npt.NDArray[np.float64], ...], samples: Samples
 ) -> float:
-    """Mean Kullback-Leibler divergence from the ``wanted`` class probabilities (logarithms) to the program's.
+    """Mean of the samples' ``distances``."""
+    return _average(distances(program, spiking, wanted, samples))
+
+
+def distances(
+    program: Program, spiking: level2.SpikingNetwork, wanted: tuple[npt.NDArray[np.float64], ...], samples: Samples
+) -> npt.NDArray[np.float64]:
+    """Kullback-Leibler divergence (samples,) from the ``wanted`` class probabilities (logarithms) to the program's.
 
     With several results it is the sum of theirs.
     """
@@ -219,7 +226,7 @@ def distance(
         assert readout.integer_threshold is not None, "quantize-weights sets the read-out's scale"
         scale = float(readout.integer_threshold.flat[0])
         scores.append(potentials[readout.name] / (scale * program.timesteps))
-    return divergence(wanted, scores)
+    return _divergences(wanted, scores)
 
 
 def divergence(wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]) -> float:
@@ -227,8 +234,19 @@ def divergence(wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.N
 
     Both have an array (samples, classes) for every result of the network; their divergences add up.
     """
+    return _average(_divergences(wanted, scores))
+
+
+def _divergences(
+    wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
     pairs = zip(wanted, map(_log_softmax, scores), strict=True)
-    return sum(float(total(exp(aimed) * (aimed - given)) / len(aimed)) for aimed, given in pairs)
+    per_result = [np.asarray(total(exp(aimed) * (aimed - given), axis=1)) for aimed, given in pairs]
+    return np.asarray(total(np.stack(per_result), axis=0))
+
+
+def _average(values: npt.NDArray[np.float64]) -> float:
+    return float(mean(values))
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
