@@ -69,7 +69,7 @@ def _is_nearer(one: Pipeline, other: Pipeline, context: Context, held_out: Sampl
     gained = _distances(other, context, held_out) - _distances(one, context, held_out)
     average = float(mean(gained))
     spread = float(mean(np.square(gained - average)))
-    return average > np.sqrt(spread / len(gained))
+    return average > float(np.sqrt(spread / len(gained)))
 
 
 def _distances(pipeline: Pipeline, context: Context, held_out: Samples) -> FloatArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ HERE = Path(__file__).parent
 @click.option("--target", "targets", multiple=True, help="instead of each file's own; may be repeated")
 @click.option("--timesteps", type=click.IntRange(min=1), multiple=True, help="instead of each file's own; repeatable")
 @click.option("--schedule", "schedules", type=click.Choice(SCHEDULES), multiple=True, default=("pipelined",))
+@click.option("--latency-budget", type=click.IntRange(min=1), help="steps that the schedule mixed may take")
 @click.option("--calibration", type=click.IntRange(min=1), default=250, show_default=True, help="calibration samples")
 @click.option("--tests", type=click.IntRange(min=2), help="test samples, instead of each file's own number")
 @click.option(
@@ -44,6 +46,7 @@ def main(
     targets: tuple[str, ...],
     timesteps: tuple[int, ...],
     schedules: tuple[str, ...],
+    latency_budget: int | None,
     calibration: int,
     tests: int | None,
     output: Path,
@@ -53,13 +56,14 @@ def main(
     missing = [n.file for n in networks if not (folder / n.file).is_file()]
     if missing or not networks:
         raise click.UsageError(f"not in {folder}: {', '.join(missing) or 'any network of that name'}")
+    if "mixed" in schedules and latency_budget is None:
+        raise click.UsageError("the schedule mixed needs --latency-budget")
     progress, rows = Console(stderr=True), list[Nearness]()
     settings = {"calibration": calibration, "schedules": list(schedules), "versions": versions()}
     try:
         for network in networks:
-            cases = [(t, steps) for t, steps in network.cases if _asked(t, targets) and _asked(steps, timesteps)]
-            cases = cases or [(t, steps) for t in targets for steps in timesteps]
-            for row in measured(folder, network, cases, schedules, calibration, tests or network.tests):
+            given = options_of(network, targets, timesteps, schedules, latency_budget)
+            for row in measured(folder, network, given, calibration, tests or network.tests):
                 progress.print(f"{row.file} {row.target} T={row.timesteps} {row.schedule}", highlight=False)
                 rows.append(row)
     finally:
@@ -69,26 +73,37 @@ def main(
         Console().print(table_of(rows))
 
 
-def _asked(value: object, chosen: tuple[Any, ...]) -> bool:
-    return not chosen or value in chosen
+def options_of(
+    network: Published,
+    targets: tuple[str, ...],
+    timesteps: tuple[int, ...],
+    schedules: tuple[str, ...],
+    latency_budget: int | None,
+) -> list[CompileOptions]:
+    """What to compile: the network's own cases that are asked for, or where it has none, all pairs that are."""
+    own_targets, own_timesteps = (tuple(dict.fromkeys(each)) for each in zip(*network.cases, strict=True))
+    own = [(t, n) for t, n in network.cases if (not targets or t in targets) and (not timesteps or n in timesteps)]
+    return [
+        CompileOptions(
+            target=target,
+            timesteps=steps,
+            schedule=schedule,
+            latency_budget=latency_budget if schedule == "mixed" else None,
+        )
+        for target, steps in own or product(targets or own_targets, timesteps or own_timesteps)
+        for schedule in schedules
+    ]
 
 
 def measured(
-    folder: Path,
-    network: Published,
-    cases: list[tuple[str, int]],
-    schedules: tuple[str, ...],
-    calibration: int,
-    tests: int,
+    folder: Path, network: Published, cases: list[CompileOptions], calibration: int, tests: int
 ) -> Iterator[Nearness]:
-    """One row for every case under every schedule."""
+    """One row for every case; its options get the network's own calibration data."""
     fitted = network.samples(folder, Part("train", calibration, CALIBRATION_SEED))
     tested = network.samples(folder, Part("test", tests, TEST_SEED))
     wanted = scores_of_network(folder / network.file, tested.inputs)
-    for target, timesteps in cases:
-        for schedule in schedules:
-            options = CompileOptions(target=target, timesteps=timesteps, schedule=schedule, calibration=fitted)
-            yield nearness(folder / network.file, options, tested, wanted, network.file)
+    for options in cases:
+        yield nearness(folder / network.file, replace(options, calibration=fitted), tested, wanted, network.file)
 
 
 def as_json(settings: dict[str, Any], rows: list[Nearness]) -> str:

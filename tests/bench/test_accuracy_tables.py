@@ -73,6 +73,15 @@ def test_asked_cases_take_the_place_of_a_network_s_own(folder: Path) -> None:
     assert (row["target"], row["timesteps"], row["samples"]) == ("loihi2", 2, 5)
 
 
+def test_mixed_takes_as_long_as_it_may(folder: Path) -> None:
+    result = folder / "accuracy.json"
+    asked = ["--schedule", "mixed", "--timesteps", "4", "--tests", "5", "--calibration", "16", "-o", str(result)]
+    assert CliRunner().invoke(main, [str(folder), *asked]).exit_code == 2
+    assert CliRunner().invoke(main, [str(folder), *asked, "--latency-budget", "6"]).exit_code == 0
+    (row,) = json.loads(result.read_text())["rows"]
+    assert (row["schedule"], row["latency"]) == ("mixed", 6)
+
+
 def test_a_folder_without_the_networks_is_refused(tmp_path: Path) -> None:
     run = CliRunner().invoke(main, [str(tmp_path)])
     assert run.exit_code == 2

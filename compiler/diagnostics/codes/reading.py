@@ -273,7 +273,7 @@ CODES: tuple[Code, ...] = (
         "I033",
         "state range calibrated",
         "Thresholds leave room for twice the largest membrane potential on calibration data, not for the worst that "
-        "any input could cause: held-out data says that the finer weights are worth more.",
+        "any input could cause: held-out data does not speak against the finer weights.",
         "A potential beyond saturates. Reference, simulator and Lava saturate alike, so results stay equal; what would "
         "wrap on the chip, the summed input of a step, is still proven to fit.",
         "info I033: the state has room for 2 times the largest potential on calibration data, not for every input",
