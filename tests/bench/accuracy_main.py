@@ -23,6 +23,9 @@ SCHEMA = "spikec-accuracy/1"
 SCHEDULES = ("pipelined", "exact", "mixed")
 HERE = Path(__file__).parent
 
+_WIDTH = 160
+"""Of the table at least, in a pipe too, so that no figure is cut off."""
+
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -70,7 +73,7 @@ def main(
         # What took an hour to measure is not lost with the network that failed.
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(as_json(settings, rows), encoding="utf-8")
-        Console().print(table_of(rows))
+        Console(width=max(Console().width, _WIDTH)).print(table_of(rows))
 
 
 def options_of(
