@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from ..runtime.encoding import encode
 from ..runtime.program.neuron_models import IF
 from ..runtime.samples import Samples
-from .arithmetic import mean
 from .ir.operators import FloatArray
 from .passes.calibrate_initial_potential import aim_of, distances
 from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.contract import Context, Pass, program_level, spiking_level
+from .passes.paired_difference import is_certainly_less
 from .pipeline import Pipeline, run_again
 
 _FEWEST_SAMPLES = 8
@@ -43,7 +41,8 @@ def with_better_state_range(
     potentials = _potentials(pipeline, calibration.between(0, used))
     calibrated = run_again(pipeline, CalibrateStateRange, replace(context, potentials=potentials), passes, report)
     held_out = calibration.between(used, len(calibration))
-    return pipeline if _is_nearer(pipeline, calibrated, context, held_out) else calibrated
+    proven_is_nearer = is_certainly_less(*(_distances(p, context, held_out) for p in (pipeline, calibrated)))
+    return pipeline if proven_is_nearer else calibrated
 
 
 def _is_starved(pipeline: Pipeline) -> bool:
@@ -62,14 +61,6 @@ def _potentials(pipeline: Pipeline, samples: Samples) -> dict[str, FloatArray]:
     found = largest_potentials(program, encode(program.input, samples.inputs)[0])
     scales = {p.name: p.integer_threshold for p in spiking.populations}
     return {name: largest / scale.ravel() for name, largest in found.items() if (scale := scales[name]) is not None}
-
-
-def _is_nearer(one: Pipeline, other: Pipeline, context: Context, held_out: Samples) -> bool:
-    """Whether the scores of ``one`` are nearer to the network's, by more than the samples' spread explains."""
-    gained = _distances(other, context, held_out) - _distances(one, context, held_out)
-    average = float(mean(gained))
-    spread = float(mean(np.square(gained - average)))
-    return average > float(np.sqrt(spread / len(gained)))
 
 
 def _distances(pipeline: Pipeline, context: Context, held_out: Samples) -> FloatArray:

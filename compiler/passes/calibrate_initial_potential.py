@@ -207,7 +207,7 @@ def distance(
     program: Program, spiking: level2.SpikingNetwork, wanted: tuple[npt.NDArray[np.float64], ...], samples: Samples
 ) -> float:
     """Mean of the samples' ``distances``."""
-    return _average(distances(program, spiking, wanted, samples))
+    return float(mean(distances(program, spiking, wanted, samples)))
 
 
 def distances(
@@ -226,27 +226,19 @@ def distances(
         assert readout.integer_threshold is not None, "quantize-weights sets the read-out's scale"
         scale = float(readout.integer_threshold.flat[0])
         scores.append(potentials[readout.name] / (scale * program.timesteps))
-    return _divergences(wanted, scores)
+    return divergences(wanted, scores)
 
 
-def divergence(wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]) -> float:
-    """Mean Kullback-Leibler divergence from ``wanted`` class probabilities (logarithms) to those of ``scores``.
+def divergences(
+    wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """Kullback-Leibler divergence (samples,) from ``wanted`` class probabilities (logarithms) to those of ``scores``.
 
     Both have an array (samples, classes) for every result of the network; their divergences add up.
     """
-    return _average(_divergences(wanted, scores))
-
-
-def _divergences(
-    wanted: Sequence[npt.NDArray[np.float64]], scores: Sequence[npt.NDArray[np.float64]]
-) -> npt.NDArray[np.float64]:
     pairs = zip(wanted, map(_log_softmax, scores), strict=True)
     per_result = [np.asarray(total(exp(aimed) * (aimed - given), axis=1)) for aimed, given in pairs]
     return np.asarray(total(np.stack(per_result), axis=0))
-
-
-def _average(values: npt.NDArray[np.float64]) -> float:
-    return float(mean(values))
 
 
 def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -20,11 +20,12 @@ from ..ir.maxima import MaximumNeuron
 from ..ir.network import Network, evaluate
 from ..ir.operators import FloatArray, Shape
 from ..ir.spiking import INPUT, Population, Projection, SpikingNetwork
-from .calibrate_initial_potential import aim_of, divergence
+from .calibrate_initial_potential import aim_of, divergences
 from .choose_by_counts import Received, chosen_by_counts, chosen_start
 from .contract import Compilation, Context, float_network, spiking_level
 from .fan_in_moments import Messages
 from .fit_weights import Fitted, can_be_fitted, fitted_to_counts, fitted_to_input
+from .paired_difference import is_certainly_less
 from .rescaled_channels import share_and_start, with_choice, with_fitted
 from .trial_program import trial_layer, trial_program, units_of, with_finest_input, with_layer
 
@@ -114,11 +115,16 @@ def _evaluated(network: Network, samples: Samples, names: frozenset[str]) -> dic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """The network after all layers, how far its scores are from those wanted, and what each fitted layer got."""
+    """The network after all layers, how far each sample's scores are from those wanted, and what each layer got."""
 
     spiking: SpikingNetwork
-    distance: float
+    distances: FloatArray
     layers: dict[str, Any]
+
+    @property
+    def distance(self) -> float:
+        """Mean of ``distances``."""
+        return float(mean(self.distances))
 
 
 class LayerByLayer:
@@ -135,7 +141,7 @@ class LayerByLayer:
         self._layers: dict[str, Any] = {}
 
     def result(self) -> Counted:
-        """Run all layers; the distance is that of the read-out on what is held out."""
+        """Run all layers; the distances are those of the read-out on what is held out."""
         from ...runtime.simulator import encoded_input
 
         integers = encode(self._program.input, self._data.samples.inputs)[0]
@@ -147,7 +153,9 @@ class LayerByLayer:
         if not self._fits or not any(can_be_fitted(before.incoming(p.name)) for p in before.readouts):
             return counted
         self._spiking = before
-        return min(counted, self._read_outs(fits_weights=True), key=lambda each: each.distance)
+        # Often a read-out has more weights than there are samples, and then looks too good on some held out, too.
+        fitted = self._read_outs(fits_weights=True)
+        return fitted if is_certainly_less(fitted.distances, counted.distances) else counted
 
     def _run_layer(self, name: str) -> None:
         from ...runtime.simulator import joined
@@ -235,8 +243,8 @@ class LayerByLayer:
 
     def _read_outs(self, *, fits_weights: bool) -> Counted:
         scores = [self._read_out(p.name, fits_weights) for p in self._spiking.readouts]
-        distance = divergence(self._data.wanted, [each[self._data.fitted :] for each in scores])
-        return Counted(self._spiking, distance, self._layers)
+        distances = divergences(self._data.wanted, [each[self._data.fitted :] for each in scores])
+        return Counted(self._spiking, distances, self._layers)
 
     def _read_out(self, name: str, fits_weights: bool) -> FloatArray:
         """Scores of all samples (N, neurons), after what they miss is fitted."""

@@ -96,7 +96,7 @@ def test_held_out_data_decides(
     of_calibrated: list[float], of_proven: list[float], is_calibrated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the calibrated range certainly served worse, the proven one would stay."""
-    distances = iter((np.array(of_calibrated), np.array(of_proven)))
+    distances = iter((np.array(of_proven), np.array(of_calibrated)))
     monkeypatch.setattr("spikec.compiler.state_range.distances", lambda *_: next(distances))
     assert any(d.code == "I033" for d in compiled(images()).diagnostics) == is_calibrated
 

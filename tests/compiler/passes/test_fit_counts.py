@@ -53,10 +53,10 @@ def test_weights_of_a_read_out_are_fitted_where_held_out_data_gains(
         stage = spiking_level(compiled(relu_network, context).stages["fit-counts"])
         return stage.incoming(stage.readout.name)[0].map.weight
 
-    distances = iter([3.0, 2.0, 1.0])
-    monkeypatch.setattr(layer_by_layer_counts, "divergence", lambda wanted, scores: next(distances))
+    distances = iter(np.array([[3.0, 3.0], [2.0, 2.1], [1.0, 1.0]]))
+    monkeypatch.setattr(layer_by_layer_counts, "divergences", lambda wanted, scores: next(distances))
     fitted = readout_weights()
-    distances = iter([3.0, 1.0, 2.0])
+    distances = iter(np.array([[3.0, 3.0], [2.0, 2.1], [0.0, 4.0]]))  # nearer in the mean, by chance
     as_given = readout_weights()
     share = fitted / as_given
     assert not np.allclose(share, share.ravel()[0])
@@ -65,7 +65,7 @@ def test_weights_of_a_read_out_are_fitted_where_held_out_data_gains(
 def test_what_is_no_better_is_dropped_and_told(
     relu_network: Network, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layer_by_layer_counts, "divergence", lambda wanted, scores: 1.0)
+    monkeypatch.setattr(layer_by_layer_counts, "divergences", lambda wanted, scores: np.ones(2))
     pipeline = compiled(relu_network, context)
     assert not effect_of(pipeline)["kept"]
     assert spiking_level(pipeline.stages["fit-counts"]) is spiking_level(pipeline.stages["clip-silent-sources"])
