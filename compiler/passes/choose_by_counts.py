@@ -3,7 +3,8 @@
     min over theta of  sum (theta N / T - a)^2    where v0 makes the means of theta N / T and a equal
 
 N are counts of the spikes that the layer fires in T steps on its real input, a what they should stand for. The smallest
-error alone would prefer silence, whose error adds up in the next layer; equal means do not.
+error alone would prefer silence, whose error adds up in the next layer; equal means do not. Neurons of a channel may
+start apart from each other, see ``staggered_starts``.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ Wanted = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Received:
-    """What a population receives on some samples, and ``wanted`` (n, H, W, C), its values in its own thresholds."""
+    """What a population receives on some samples, and ``wanted`` (n, H, W, C), its values in its own thresholds.
+
+    ``stagger``, which broadcasts to the population's shape, is how far starts of a channel's neurons are apart, in
+    thresholds.
+    """
 
     simulator: PopulationSimulator
     input: LayerInput
     wanted: Wanted
     timesteps: int
+    stagger: FloatArray
 
 
 def chosen_by_counts(population: Population, received: Received) -> Population:
@@ -59,12 +65,14 @@ def chosen_start(population: Population, received: Received, width: AnyFloat) ->
     """``population`` with thresholds of ``width`` times its own, and potentials that make the means equal."""
     own = _threshold(population)
     threshold = np.maximum(np.rint(own * width.astype(np.float64)), 1).astype(np.int64)
-    trial = replace(population, threshold=threshold, initial_potential=threshold // 2)
+    apart = np.rint(received.stagger * threshold).astype(np.int64)
+    start = threshold // 2
+    trial = replace(population, threshold=threshold, initial_potential=start + apart)
     for _ in range(_ROUNDS):
         missed = mean(_missed(population, trial, received), axis=(0, 1, 2)).reshape(own.shape)
         change = np.rint(received.timesteps * missed * own).astype(np.int64)
-        moved = np.clip(trial.initial_potential + change, -threshold, threshold)
-        trial = replace(trial, initial_potential=moved)
+        start = np.clip(start + change, -threshold, threshold)
+        trial = replace(trial, initial_potential=np.clip(start + apart, -threshold, threshold))
     return trial
 
 

@@ -6,6 +6,7 @@ no chip limits (see ``trial_program``), layer by layer, each on the spikes of th
 
     weights and bias    bring its input back to that of the float network           (``fit_weights``)
     threshold, v0       least squared error of theta N / T per channel               (``choose_by_counts``)
+                        v0 apart between neighbours, whose spikes then are too       (``staggered_starts``)
 
 Read-outs get the bias that their scores miss, and weights where that is nearer on held-out data.
 

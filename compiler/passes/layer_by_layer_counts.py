@@ -27,6 +27,7 @@ from .fan_in_moments import Messages
 from .fit_weights import Fitted, can_be_fitted, fitted_to_counts, fitted_to_input
 from .paired_difference import is_certainly_less
 from .rescaled_channels import share_and_start, with_choice, with_fitted
+from .staggered_starts import staggered_starts
 from .trial_program import trial_layer, trial_program, units_of, with_finest_input, with_layer
 
 if TYPE_CHECKING:
@@ -225,7 +226,14 @@ class LayerByLayer:
         few = min(self._data.fitted, max(_FEWEST_TRIED, _TRIED_VALUES // layer.neurons))
         wanted = self._data.values[layer.name][:few]
         by_place = wanted.transpose(0, 2, 3, 1) if wanted.ndim == 4 else wanted.reshape(few, 1, 1, -1)
-        return Received(simulator, self._input(layer.name, simulator, 0, few), by_place, self._timesteps)
+        received = self._input(layer.name, simulator, 0, few)
+        return Received(simulator, received, by_place, self._timesteps, self._stagger(layer.name))
+
+    def _stagger(self, name: str) -> FloatArray:
+        """How far apart neurons of a channel start; those whose counts a maximum compares start together."""
+        if not self._fits or name in self._data.compared:
+            return np.zeros(1)
+        return staggered_starts(self._spiking, self._spiking.population(name))
 
     def _received(self, name: str, simulator: PopulationSimulator, samples: int) -> Iterator[LayerInput]:
         size = batch_for_memory(self._program)

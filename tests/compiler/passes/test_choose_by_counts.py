@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def received(values: FloatArray, wanted: FloatArray) -> tuple[Population, Receiv
     simulator = PopulationSimulator(program, neurons)
     sent = {"input": encoded_input(program.input, encode(program.input, values.astype(np.float32))[0], T)}
     by_place = wanted.reshape(len(wanted), 1, 1, 2).astype(np.float32)
-    return neurons, Received(simulator, simulator.receive(sent, len(values)), by_place, T)
+    return neurons, Received(simulator, simulator.receive(sent, len(values)), by_place, T, np.array([0.0, 0.0]))
 
 
 def test_a_channel_of_small_values_gets_a_small_threshold() -> None:
@@ -69,6 +71,17 @@ def test_potentials_make_the_means_equal(lost: float) -> None:
 
     wanted = float(values.mean()) + lost
     assert abs(mean_value(chosen) - wanted) < 0.003 < abs(mean_value(neurons) - wanted)
+
+
+def test_starts_apart_keep_the_means_equal() -> None:
+    values = 0.2 + 0.5 * np.random.default_rng(3).random((400, 2))
+    neurons, data = received(values, values)
+    together = chosen_start(neurons, data, np.ones(1))
+    chosen = chosen_start(neurons, replace(data, stagger=np.array([0.25, -0.25])), np.ones(1))
+    apart = chosen.initial_potential - together.initial_potential
+    spikes = data.simulator.fire(data.input, chosen.initial_potential, chosen.threshold)
+    assert abs(float(spikes.counts.mean()) / T - float(values.mean())) < 0.01
+    assert (abs(apart) < 20).all(), "each neuron is a channel of its own here, whose mean takes the stagger back"
 
 
 def test_a_silent_channel_keeps_a_threshold() -> None:
