@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -36,7 +37,9 @@ def report_json(report: Report) -> str:
 def report_from_json(text: str, file: object = None) -> Report:
     """Read the text of a ``report.json``; ``UnusableInput`` (E318) says what is wrong with it."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except _Misfit as misfit:
+        raise _unreadable(str(misfit), file) from misfit
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise _unreadable(f"the report is not JSON: {error.msg} at {place}", file) from error
@@ -52,6 +55,13 @@ def report_from_json(text: str, file: object = None) -> Report:
     if report.verdict != verdict(report.diagnostics, report.strict, report.target.rests_on):
         raise _unreadable(f"the verdict {report.verdict!r} contradicts the report's diagnostics", file)
     return report
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise _Misfit(f"the report holds {literal}, which no report of ours does")
+    return value
 
 
 def _unreadable(message: str, file: object) -> UnusableInput:

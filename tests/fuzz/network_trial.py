@@ -106,6 +106,9 @@ def _is_proper(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
     network, _ = read_onnx(drawn.model, output=drawn.outputs or None)
     samples = 100 * np.random.default_rng(0).normal(size=(50, *network.input_shape))
     layer = str(diagnostic.place.layer)
+    if layer not in {node.name for node in network.nodes}:
+        # The activation of joined channels is taken branch by branch, each under a number of its own.
+        layer = layer.rpartition(".")[0]
     values = evaluate(network, samples, frozenset((layer,)))[layer]
     return not differs(values, np.broadcast_to(values[:1], values.shape), 1e-6)
 

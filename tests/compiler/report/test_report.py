@@ -261,3 +261,10 @@ def test_a_limit_that_is_passed_says_so_without_colour() -> None:
         in page
     )
     assert "200.0 % over" in report_text(replace(report, resources=over))
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_a_report_holds_finite_numbers(literal: str) -> None:
+    text = _edited("numbers", 0, "worst_rounding", value=0.25)
+    assert '"worst_rounding": 0.25' in text
+    assert literal in _refusal(text.replace('"worst_rounding": 0.25', f'"worst_rounding": {literal}'))
