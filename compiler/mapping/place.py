@@ -31,7 +31,8 @@ from .readers import most_messages
 from .synapse_lists import ListFormat, list_format, pulse_axons
 
 _MOST_BOXES_PER_CORE = 2
-"""Boxes that come to share a core, at most, where a division is worth placing in full."""
+_FEW_BOXES = 512
+"""A division into more boxes than these, and than so many per core, is not worth placing in full."""
 
 
 def place(program: Program, target: Target) -> Placement:
@@ -48,7 +49,7 @@ def place(program: Program, target: Target) -> Placement:
     # Layers are divided one after another, so that more ways to hold their synapses may end in more cores.
     unrolled = replace(target, synapses=replace(target.synapses, population_axons=None, shared_axons=None))
     layers = _layers(program, unrolled)
-    if divide(layers, _values(target), unrolled).cores > _MOST_BOXES_PER_CORE * placement.cores:
+    if divide(layers, _values(target), unrolled).cores > max(_FEW_BOXES, _MOST_BOXES_PER_CORE * placement.cores):
         return placement
     other = replace(_placement(program, unrolled, layers), bound=placement.bound)
     return other if other.placeable and other.cores < placement.cores else placement
