@@ -24,11 +24,11 @@ from ..ir.operators import (
     Operator,
     Pad,
     Reshape,
-    Shape,
     Slice,
     Transpose,
 )
 from ..ir.outputs import Outputs
+from .moves_first import moves_first
 from .pointwise_first import pointwise_first
 from .refusal import listed
 from .views import View, long_axes, whole
@@ -40,7 +40,7 @@ _TURNED = f"{INPUT}.turned"
 
 def canonicalised(network: Network, file: str | None) -> tuple[Network, tuple[Diagnostic, ...]]:
     """Return the same function in canonical form, and remarks I016 where a permuted layout had to stay."""
-    layout, result = _laid_out(pointwise_first(_moves_first(network)))
+    layout, result = _laid_out(pointwise_first(moves_first(network)))
     remarks = tuple(
         Diagnostic(
             "I016",
@@ -78,80 +78,6 @@ def _turns_of_input(network: Network) -> tuple[View, ...]:
     turns = [seen.permuted(axes) for axes in dict.fromkeys((*fitting, last_first)) if tried]
     rows = [turn.reshaped((turn.shape[0], 1, turn.shape[1])) for turn in turns if turn is not None and rank == 2]
     return tuple(turn for turn in (*turns, *rows) if turn is not None)
-
-
-def _moves_first(network: Network) -> Network:
-    """Bring transposes and reshapes that follow pointwise operators on the input in front of these."""
-    chain = _chain_from_input(network)
-    shape = network.input_shape
-    moves: list[Node] = []
-    operators: list[Node] = []
-    for node in chain:
-        if not isinstance(node.operator, Transpose | Reshape):
-            operators.append(node)
-            continue
-        swapped = _swapped(operators, node, shape)
-        if swapped is None:
-            return network
-        move, *operators = swapped
-        shape = move.shape
-        moves.append(move)
-    wired: list[Node] = []
-    for node in (*moves, *operators):
-        wired.append(replace(node, inputs=(wired[-1].name if wired else INPUT,)))
-    last = {node.name: wired[-1].name for node in chain[-1:]}
-    gone = {node.name for node in chain}
-    rest = [
-        replace(node, inputs=tuple(last.get(name, name) for name in node.inputs))
-        for node in network.nodes
-        if node.name not in gone
-    ]
-    return network.with_nodes((*wired, *rest), last.get(network.output, network.output))
-
-
-def _chain_from_input(network: Network) -> list[Node]:
-    """Nodes from the input to its last move, as long as each value has one reader."""
-    chain: list[Node] = []
-    value = INPUT
-    while len(readers := network.consumers(value)) == 1 and value != network.output:
-        if not isinstance(readers[0].operator, (*ELEMENTWISE, *EXPANDED, Pad, Slice, Transpose, Reshape)):
-            break
-        chain.append(readers[0])
-        value = chain[-1].name
-    while chain and not isinstance(chain[-1].operator, Transpose | Reshape):
-        chain.pop()
-    return chain
-
-
-def _swapped(operators: list[Node], move: Node, shape: Shape) -> list[Node] | None:
-    """``move`` followed by ``operators`` that do the same on the moved value, ``shape`` being what the first reads.
-
-    None where that cannot be.
-    """
-    after: list[Node] = []
-    shapes = [shape, *(node.shape for node in operators)]
-    for node, read in zip(reversed(operators), reversed(shapes[:-1]), strict=True):
-        assert isinstance(move.operator, Transpose | Reshape)
-        seen = _moved(whole("", node.shape), move.operator)
-        if seen is None or not seen.keeps_axes:
-            return None
-        before = seen.on("", read)
-        operator = _on_base(before.inverse(), node.operator)
-        moving = move.operator if isinstance(move.operator, Transpose) else Reshape(before.shape)
-        if operator is None or moving.result_shape((read,)) != before.shape:
-            return None
-        if operator.result_shape((before.shape,)) != move.shape:
-            return None
-        after.insert(0, replace(node, operator=operator, shape=move.shape))
-        move = replace(move, operator=moving, shape=before.shape)
-    return [move, *after]
-
-
-def _on_base(view: View, operator: Operator) -> Operator | None:
-    if isinstance(operator, Pad | Slice):
-        return view.window_on_base(operator)
-    (single,) = view.elementwise_on_base(operator)
-    return single
 
 
 class _Layout:

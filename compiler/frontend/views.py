@@ -59,10 +59,13 @@ class View:
         """Return the same view of another base, whose axes may have other lengths."""
         if not self.keeps_axes:
             return replace(self, base=base, base_shape=base_shape)
-        axes = self.axes_of_base()
-        shape = tuple(1 if axis is None else base_shape[axis] for axis in axes)
-        order = tuple(axis for axis in axes if axis is not None and base_shape[axis] != 1)
-        return View(base, base_shape, order, shape)
+        return whole(base, base_shape).with_axes(self.axes_of_base())
+
+    def with_axes(self, axes: tuple[int | None, ...]) -> View:
+        """Return the base with ``axes`` in this order; None stands for an axis of length one that it lacks."""
+        shape = tuple(1 if axis is None else self.base_shape[axis] for axis in axes)
+        order = tuple(axis for axis in axes if axis is not None and self.base_shape[axis] != 1)
+        return replace(self, order=order, shape=shape)
 
     def axes_of_base(self) -> tuple[int | None, ...]:
         """Axis of the base for each axis of the view; None for ones that the base lacks. Needs ``keeps_axes``.
@@ -122,23 +125,7 @@ class View:
 
     def window_on_base(self, operator: Pad | Slice) -> Operator | None:
         """Padding or slicing of the base that does what it does on the view; None where the base lacks the axis."""
-        if not self.keeps_axes:
-            return None
-        rank = len(self.base_shape)
-        axes = self.axes_of_base()
-        if isinstance(operator, Pad):
-            if any(axes[k] is None and (operator.before[k] or operator.after[k]) for k in range(len(axes))):
-                return None
-            before, after = [0] * rank, [0] * rank
-            for place, axis in enumerate(axes):
-                if axis is not None:
-                    before[axis], after[axis] = operator.before[place], operator.after[place]
-            return Pad(tuple(before), tuple(after))
-        start, stop, step = [0] * rank, list(self.base_shape), [1] * rank
-        for place, axis in enumerate(axes):
-            if axis is not None:
-                start[axis], stop[axis], step[axis] = operator.start[place], operator.stop[place], operator.step[place]
-        return Slice(tuple(start), tuple(stop), tuple(step))
+        return window_on(operator, self.axes_of_base(), self.base_shape) if self.keeps_axes else None
 
     def transpose_axes(self) -> Shape:
         """Permutation of all axes of the base that brings the long ones into the view's order.
@@ -150,6 +137,24 @@ class View:
             return (*self.order, *short)
         long, ones = iter(self.order), iter(short)
         return tuple(next(ones) if size == 1 else next(long) for size in self.shape)
+
+
+def window_on(operator: Pad | Slice, axes: tuple[int | None, ...], shape: Shape) -> Operator | None:
+    """``operator`` on a value of ``shape`` whose ``axes`` are its own; None where one that it pads is missing."""
+    rank = len(shape)
+    if isinstance(operator, Pad):
+        if any(axes[k] is None and (operator.before[k] or operator.after[k]) for k in range(len(axes))):
+            return None
+        before, after = [0] * rank, [0] * rank
+        for place, axis in enumerate(axes):
+            if axis is not None:
+                before[axis], after[axis] = operator.before[place], operator.after[place]
+        return Pad(tuple(before), tuple(after))
+    start, stop, step = [0] * rank, list(shape), [1] * rank
+    for place, axis in enumerate(axes):
+        if axis is not None:
+            start[axis], stop[axis], step[axis] = operator.start[place], operator.stop[place], operator.step[place]
+    return Slice(tuple(start), tuple(stop), tuple(step))
 
 
 def whole(base: str, shape: Shape) -> View:
