@@ -11,12 +11,11 @@ from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir.network import Network, Node, unused_name
 from ..ir.operators import BatchNorm, Operator, QuantizeClip, Relu, Scale
-from .activation_chain import AFFINE, NONLINEAR, Chain, Neuron, Reason, chains
+from .activation_chain import AFFINE, Chain, Neuron, Reason, chains
 from .contract import Compilation, Context, Outcome
+from .elementwise_runs import elementwise_runs, is_elementwise, nonlinear, reader_counts
 from .move_maxima import before_linear_maps, behind_activations
-
-_LONGEST = 64
-"""Operators in one chain; an activation has about ten at most."""
+from .unreached_bounds import unreached_bounds, without_bounds
 
 _NEIGHBOURS = 8
 """Factors and amounts on either side of the nonlinear part that are looked at for a threshold that cancels."""
@@ -42,13 +41,15 @@ class RecogniseActivations:
     """The function stays, but the runner compares without levels, which only this pass makes known."""
 
     def run(self, state: Compilation, context: Context) -> Outcome:
-        """Recognise all activations; ``recognised`` counts them."""
-        network = recognised(state.network)
+        """Recognise all activations; ``recognised`` counts them. Bounds that nothing reaches are left out before."""
+        unreached = unreached_bounds(state.network, context)
+        network = recognised(without_bounds(state.network, unreached))
         if network is state.network:
             return Outcome(state, {"recognised": 0})
+        remarks = tuple(bound.remark() for bound in unreached)
         old = {node.name: node for node in state.network.nodes}
         new = [n for n in network.nodes if isinstance(n.operator, QuantizeClip) and old.get(n.name) is not n]
-        return Outcome(replace(state, network=network), {"recognised": len(new)})
+        return Outcome(replace(state, network=network), {"recognised": len(new)}, remarks)
 
 
 def recognised(network: Network) -> Network:
@@ -60,14 +61,14 @@ def recognised(network: Network) -> Network:
 
 
 def _recognised(network: Network) -> Network:
-    readers = _reader_counts(network)
-    runs = _runs(network, readers)
+    readers = reader_counts(network)
+    runs = elementwise_runs(network, readers)
     rewriting = _Rewriting({node.name for node in network.nodes})
     nodes: list[Node] = []
     problems: list[Diagnostic] = []
     changed = False
     for run in runs:
-        rewritten, leftover = rewriting.rewritten(run) if _is_elementwise(run[0]) else (run, ())
+        rewritten, leftover = rewriting.rewritten(run) if is_elementwise(run[0]) else (run, ())
         nodes += rewritten
         problems += _problems(run, leftover, runs, readers)
         changed = changed or rewritten != run
@@ -108,34 +109,6 @@ def _matched(start: int, stop: int, chain: Chain | Reason) -> _Match | Reason:
         return chain
     neuron = chain.neuron()
     return neuron if isinstance(neuron, Reason) else _Match(start, stop, chain, neuron)
-
-
-def _is_elementwise(node: Node) -> bool:
-    return isinstance(node.operator, NONLINEAR + AFFINE)
-
-
-def _reader_counts(network: Network) -> dict[str, int]:
-    counts = {network.output: 1}
-    for node in network.nodes:
-        for name in node.inputs:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
-def _runs(network: Network, readers: dict[str, int]) -> list[tuple[Node, ...]]:
-    """All nodes, with those that follow each other elementwise and are read only once put together."""
-    runs: list[list[Node]] = []
-    ending: dict[str, list[Node]] = {}
-    for node in network.nodes:
-        run = ending.pop(node.inputs[0], None) if _is_elementwise(node) else None
-        if run is None or len(run) >= _LONGEST or readers[node.inputs[0]] > 1:
-            run = []
-            runs.append(run)
-        run.append(node)
-        if _is_elementwise(node):
-            ending[node.name] = run
-    order = {node.name: place for place, node in enumerate(network.nodes)}
-    return [tuple(run) for run in sorted(runs, key=lambda run: order[run[-1].name])]
 
 
 class _Rewriting:
@@ -187,7 +160,7 @@ def _neurons(run: tuple[Node, ...]) -> tuple[_Match, ...]:
     """Neurons of ``run``, one behind the other, each with the factors and amounts around it that it needs."""
     matches: list[_Match] = []
     done = 0
-    for core in _cover(run, _nonlinear(run), {}).cores:
+    for core in _cover(run, nonlinear(run), {}).cores:
         match = _widened(run, core, done)
         matches.append(_bounded(run, matches[-1], match) if matches else match)
         done = matches[-1].stop
@@ -205,10 +178,6 @@ def _bounded(run: tuple[Node, ...], before: _Match, match: _Match) -> _Match:
     neuron = chain.neuron()
     bounded = chain.constant() if isinstance(neuron, Reason) and neuron.code == "E111" else neuron
     return match if isinstance(bounded, Reason) else _Match(before.stop, match.stop, chain, bounded)
-
-
-def _nonlinear(run: tuple[Node, ...]) -> tuple[int, ...]:
-    return tuple(place for place, node in enumerate(run) if isinstance(node.operator, NONLINEAR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +242,7 @@ def _rounds(chain: Chain | Reason) -> bool:
 def _outside(run: tuple[Node, ...], matches: tuple[_Match, ...]) -> tuple[Node, ...]:
     """Operators that only a neuron can compute, and that are in none."""
     inside = {place for match in matches for place in range(match.start, match.stop)}
-    return tuple(run[place] for place in _nonlinear(run) if place not in inside and not _is_relu(run[place]))
+    return tuple(run[place] for place in nonlinear(run) if place not in inside and not _is_relu(run[place]))
 
 
 def _widened(run: tuple[Node, ...], core: _Match, first: int) -> _Match:
@@ -335,7 +304,7 @@ def _shared_value(run: tuple[Node, ...], runs: list[tuple[Node, ...]], readers: 
     behind = [(run, other) for other in runs if other[0].inputs[0] == run[-1].name]
     in_front = [(other, run) for other in runs if other[-1].name == run[0].inputs[0]]
     for first, second in (*in_front, *behind):
-        if not (_is_elementwise(first[0]) and _is_elementwise(second[0]) and readers[first[-1].name] > 1):
+        if not (is_elementwise(first[0]) and is_elementwise(second[0]) and readers[first[-1].name] > 1):
             continue
         if _count_outside(first + second) < _count_outside(first) + _count_outside(second):
             return first[-1].name
@@ -343,7 +312,7 @@ def _shared_value(run: tuple[Node, ...], runs: list[tuple[Node, ...]], readers: 
 
 
 def _count_outside(run: tuple[Node, ...]) -> int:
-    return _cover(run, _nonlinear(run), {}).outside
+    return _cover(run, nonlinear(run), {}).outside
 
 
 def _reason(run: tuple[Node, ...]) -> Reason:

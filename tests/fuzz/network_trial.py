@@ -17,7 +17,6 @@ from spikec.compiler.ir.network import Network, evaluate
 from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.move_maxima import before_linear_maps
-from spikec.compiler.passes.recognise_activations import recognised
 from spikec.runtime.agreement import compare
 from spikec.runtime.encoding import encode
 from spikec.runtime.execution import Execution
@@ -130,11 +129,11 @@ def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
     network, remarks = read_onnx(drawn.model, output=drawn.outputs or None)
     dropped = any(remark.code in _DROPPED for remark in remarks)
     note = _compare_order(drawn, network) if dropped else _compare_floats(drawn, network)
-    _compare_recognised(network, drawn.samples.astype(np.float64))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         path.write_bytes(drawn.model)
         built = build_program(path, options)
+    _compare_recognised(built, network, drawn.samples.astype(np.float64))
     _compare_maxima(built, drawn.samples.astype(np.float64))
     _compare_rates(built, drawn.samples.astype(np.float64))
     encoded, _ = encode(built.program.input, drawn.samples)
@@ -219,8 +218,8 @@ def _flips(network: Network, samples: Array, error: float, judge: Array) -> bool
     return False
 
 
-def _compare_recognised(network: Network, samples: Array) -> None:
-    simplified = recognised(network)
+def _compare_recognised(built: Built, network: Network, samples: Array) -> None:
+    simplified = built.pipeline.stages["recognise-activations"].network
     found, expected = (evaluate(n, samples)[n.output] for n in (simplified, network))
     error = differs(found, expected, 1e-6)
     if error and not _flips(network, samples, error, found):

@@ -291,6 +291,16 @@ CODES: tuple[Code, ...] = (
         "Nothing has to be done; --no-calibrate leaves the fit out, and more calibration data makes it better.",
     ),
     Code(
+        "I035",
+        "bound that nothing reaches",
+        "A clip has a bound that no value of the network comes near, on calibration data or, without any, by the "
+        "range of the input; it is left out.",
+        "Exporters write such bounds for none, for example the largest number of 16-bit floats. As a threshold it "
+        "would put all values into one level.",
+        "info I035 layer 'features.2': a clip at 65504 is left out: the values are from -3.1 to 7.42",
+        "Nothing has to be done; a bound that is meant needs calibration data that reaches it.",
+    ),
+    Code(
         "I030",
         "maximum computed by neurons",
         "A max pooling, or a Max of values, became populations that compute max(a, b) = a + relu(b - a).",

@@ -16,6 +16,9 @@ from .elementwise import per_sample
 from .handler import Handler
 from .maxima import largest_of, smallest_of
 
+_NO_BOUND = 1e12
+"""From here on a bound per channel leaves a double less than four digits of a value near one."""
+
 _NEGATIVE = Scale(np.array(-1.0))
 
 
@@ -87,8 +90,11 @@ def _extreme(node: OnnxNode, builder: Builder) -> Value:
 
 
 def _clipped_per_channel(node: OnnxNode, builder: Builder, tensor: Tensor, bound: FloatArray) -> Tensor:
-    """max(x, c) = relu(x - c) + c and min(x, c) = c - relu(c - x)."""
-    if not np.isfinite(bound).all():
+    """max(x, c) = relu(x - c) + c and min(x, c) = c - relu(c - x), which holds x to the digits that c has."""
+    is_none = np.abs(bound) >= _NO_BOUND
+    if is_none.all() and (node.operator == "Min") == bool((bound > 0).all()):
+        return tensor
+    if is_none.any():
         hint = "give every channel a bound, or none"
         raise Refusal("E102", f"{node.operator} has a bound for some entries only", hint)
     mirrored = {"negative": _NEGATIVE} if node.operator == "Min" else {}

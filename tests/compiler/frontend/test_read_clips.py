@@ -21,6 +21,12 @@ DENSE = RANDOM.normal(size=(64, 3))
 PER_CHANNEL = np.array([0.5, 1.0, 0.25, 2.0]).reshape(4, 1, 1)
 NUMBERS = {"c": np.array(1.0), "c2": np.array(0.75), "low": np.array(-0.5), "four": np.array(4.0), "pc": PER_CHANNEL}
 NUMBERS |= {"zero": np.array(0.0), "pc2": PER_CHANNEL[::-1] + 1, "neg": -PER_CHANNEL, "map": np.full((4, 4, 4), 0.8)}
+NUMBERS |= {"far": 1e30 * PER_CHANNEL, "farneg": -1e30 * PER_CHANNEL}
+NUMBERS |= {"mixed": np.array([1, 1e30, 1, 1]).reshape(4, 1, 1)}
+    "far": 1e30 * PER_CHANNEL,
+    "farneg": -1e30 * PER_CHANNEL,
+    "mixed": PER_CHANNEL * [[[1]], [[1]], [[1e30]], [[1]]],
+}
 
 SPELLINGS: dict[str, str] = {
     "min of relu": "b = Relu(a) d = Min(b, c)",
@@ -37,6 +43,8 @@ SPELLINGS: dict[str, str] = {
     "bounds per channel": "b = Max(a, zero) d = Min(pc, b)",
     "bounds per channel, both": "b = Max(a, neg) d = Min(b, pc)",
     "upper bound per channel only": "d = Min(a, pc)",
+    "no upper bound in any channel": "b = Min(a, far) d = Relu(b)",
+    "no lower bound in any channel": "b = Max(a, farneg) d = Min(b, c)",
     "lower bound per channel only": "d = Max(a, pc, pc2)",
     "bound of the whole map": "b = Relu(a) d = Min(b, map)",
     "signed range": "b = Max(a, low) d = Min(b, c)",
@@ -121,3 +129,7 @@ def test_what_no_neuron_computes_is_refused_when_compiled(
     parsed: Parse, compile_codes: Problems, body: str, code: str
 ) -> None:
     assert compile_codes(model(parsed, body)) == [code]
+
+
+def test_a_bound_in_some_channels_only_is_refused(parsed: Parse, problems: Problems) -> None:
+    assert [problem.code for problem in problems(model(parsed, "b = Relu(a) d = Min(b, mixed)"))] == ["E102"]
