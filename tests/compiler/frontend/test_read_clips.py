@@ -23,10 +23,6 @@ NUMBERS = {"c": np.array(1.0), "c2": np.array(0.75), "low": np.array(-0.5), "fou
 NUMBERS |= {"zero": np.array(0.0), "pc2": PER_CHANNEL[::-1] + 1, "neg": -PER_CHANNEL, "map": np.full((4, 4, 4), 0.8)}
 NUMBERS |= {"far": 1e30 * PER_CHANNEL, "farneg": -1e30 * PER_CHANNEL}
 NUMBERS |= {"mixed": np.array([1, 1e30, 1, 1]).reshape(4, 1, 1)}
-    "far": 1e30 * PER_CHANNEL,
-    "farneg": -1e30 * PER_CHANNEL,
-    "mixed": PER_CHANNEL * [[[1]], [[1]], [[1e30]], [[1]]],
-}
 
 SPELLINGS: dict[str, str] = {
     "min of relu": "b = Relu(a) d = Min(b, c)",
