@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ..runtime.program import IntArray, Program, Projection
+from ..runtime.program import IntArray, Program, Projection, SparseSynapses
 from ..targets import Target, load, names
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.records import dataclass
@@ -21,6 +21,9 @@ _RESOURCES = {"301": "input axons", "302": "output axons", "303": "synapse memor
 _OF_A_CHIP = ("305", "320")
 _OF_WEIGHT_BITS = ("303", "305")
 _FEWEST_BITS = 3
+
+_MOST_WITHOUT_PATTERN = 1 << 18
+"""Synapses listed one by one; with more of them every trial takes seconds, for which nobody waits in ``check``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,10 @@ def with_tried_hints(
 
     Where nothing tried helps, the hint says so, and keeps what only the user can do.
     """
+    if sum(len(p.synapses.weight) for p in present.program.projections if isinstance(p.synapses, SparseSynapses)) > (
+        _MOST_WITHOUT_PATTERN
+    ):
+        return found
     tried: dict[str, str] = {}
     for finding in found:
         number = finding.code[1:]
@@ -132,8 +139,15 @@ def _fewer_bits(number: str, present: Trial) -> int | None:
     choices = present.target.synapses.weight_bits
     widths = [b for b in range(widest - 1, _FEWEST_BITS - 1, -1) if choices is None or b in choices.values]
     best, lowest = None, judged(number, present.placement)
+
+    def figure_with(bits: int) -> int:
+        return judged(number, place(_coarser(present.program, present.target, widest - bits), present.target))
+
+    # Where the fewest bits gain nothing, memory is not what decides, and widths between need not be placed.
+    if not widths or figure_with(widths[-1]) >= lowest:
+        return None
     for bits in widths:
-        figure = judged(number, place(_coarser(present.program, present.target, widest - bits), present.target))
+        figure = figure_with(bits)
         if figure < lowest:
             best, lowest = bits, figure
         if limit is not None and figure <= limit:

@@ -11,10 +11,12 @@ import onnx
 from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
 from ..ir.operators import Shape
-from .builder import LARGEST_VALUE
 from .graph import SortedGraph
 from .input_type import input_integers, input_type_problems
 from .refusal import listed
+
+LARGEST_INPUT = 1 << 21
+"""Values per sample; the largest event camera sends 1280 x 720 x 2, and a host sends every value as a message."""
 
 _EXAMPLE_SIZE = 32
 
@@ -60,7 +62,7 @@ def model_inputs(
             *_size_problems(value, merged, place),
             *input_type_problems(value, place),
         )
-        is_usable = merged is not None and math.prod(merged[1:]) <= LARGEST_VALUE
+        is_usable = merged is not None and math.prod(merged[1:]) <= LARGEST_INPUT
         return (ModelInput(value.name, merged if is_usable else None, input_integers(value)),), problems
     several = Diagnostic(
         "E006",
@@ -133,13 +135,13 @@ def _size_problems(value: onnx.ValueInfoProto, sizes: Shape | None, place: Place
         shown = ", ".join(str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in dimensions)
         hint = f"fix it by --input-shape, for example --input-shape {_example(sizes[1:])}"
         yield Diagnostic("E008", f"input {name} has no fixed size per sample: ({shown})", place, hint=hint)
-    elif math.prod(sizes[1:]) > LARGEST_VALUE:
+    elif math.prod(sizes[1:]) > LARGEST_INPUT:
         yield Diagnostic(
             "E008",
             f"input {name} is too large",
             place,
             measured=math.prod(sizes[1:]),
-            limit=LARGEST_VALUE,
+            limit=LARGEST_INPUT,
             unit="values per sample",
             hint="no chip takes such a sample: cut or shrink it before the model",
         )

@@ -17,11 +17,12 @@ from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
 from ..arithmetic import convolve, matmul
+from .composed_kernel import composed_dilation, composed_kernel, without_groups
 from .operators import FloatArray, Shape
 from .sparse_maps import (
-    TooLargeMap,
     matrix_after_sparse,
     moved,
+    refuse_if_too_large,
     sparse_after_matrix,
     sparse_convolution,
     sparse_from_matrix,
@@ -31,9 +32,6 @@ from .sparse_maps import (
     to_matrix,
 )
 from .spiking import ConvMap, DenseMap, LinearMap, SparseMap
-
-MATRIX_ENTRIES_LIMIT = 1 << 27
-"""Largest explicit matrix (1 GiB of doubles) that a composition may create."""
 
 _MOST_FORMS = 64
 """Of a sum: how many different convolutions of one source are kept apart."""
@@ -67,7 +65,7 @@ def reshaped(value: MappedValue, shape: Shape) -> MappedValue:
     conv = _as_conv(replace(seen, order=None))
     if channels is None or conv is None:
         return seen
-    weight = _without_groups(conv)[channels]
+    weight = without_groups(conv)[channels]
     geometry = replace(conv.geometry, groups=1)
     return MappedValue(value.source, value.source_shape, ConvMap(weight, geometry), shape)
 
@@ -252,11 +250,14 @@ def _conv_shape(conv: ConvMap, source: Shape) -> Shape:
 def _compose_convs(first: ConvMap, after: ConvMap, value: MappedValue, shape: Shape) -> ConvMap | None:
     if any(_reads_beyond_edge(first, after, value, shape, axis) for axis in (0, 1)):
         return None
-    weight, groups = _composed_kernel(first, after)
+    composed = composed_kernel(first, after)
+    if composed is None:
+        return None
+    weight, groups = composed
     strides, dilations, starts, ends = [], [], [], []
     for axis in (0, 1):
         stride = first.geometry.stride[axis] * after.geometry.stride[axis]
-        dilation = _composed_dilation(first, after, axis)
+        dilation = composed_dilation(first, after, axis)
         start = first.geometry.padding[axis] + first.geometry.stride[axis] * after.geometry.padding[axis]
         span = dilation * (weight.shape[2 + axis] - 1) + 1
         end = (shape[1 + axis] - 1) * stride + span - value.source_shape[1 + axis] - start
@@ -282,74 +283,6 @@ def _reads_beyond_edge(first: ConvMap, after: ConvMap, value: MappedValue, shape
     return (lowest < 0 and nearest_before >= 0) or (
         highest >= value.shape[1 + axis] and nearest_after < value.source_shape[1 + axis]
     )
-
-
-def _composed_dilation(first: ConvMap, after: ConvMap, axis: int) -> int:
-    sizes = (first.weight.shape[2 + axis], after.weight.shape[2 + axis])
-    if sizes[0] == 1 and sizes[1] > 1:
-        return first.geometry.stride[axis] * after.geometry.dilation[axis]
-    if sizes[1] == 1 and sizes[0] > 1:
-        return first.geometry.dilation[axis]
-    return 1
-
-
-def _composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int]:
-    channelwise = _channelwise_product(first, after)
-    if channelwise is None:
-        inner, outer = _without_groups(first), _without_groups(after)
-        groups = 1
-
-        def product(a: FloatArray, b: FloatArray) -> FloatArray:
-            return matmul(a, b)
-    else:
-        inner, outer, groups = channelwise
-
-        def product(a: FloatArray, b: FloatArray) -> FloatArray:
-            return a * b
-
-    sample = product(outer[:, :, 0, 0], inner[:, :, 0, 0])
-    spacing = [
-        (
-            _composed_dilation(first, after, a),
-            first.geometry.dilation[a],
-            first.geometry.stride[a] * after.geometry.dilation[a],
-        )
-        for a in (0, 1)
-    ]
-    extent = [
-        (s[1] * (inner.shape[2 + a] - 1) + s[2] * (outer.shape[2 + a] - 1)) // s[0] + 1 for a, s in enumerate(spacing)
-    ]
-    refuse_if_too_large(sample.size, extent[0] * extent[1])
-    kernel = np.zeros((*sample.shape, *extent))
-    for by, bx, ay, ax in np.ndindex(*outer.shape[2:], *inner.shape[2:]):
-        row = (spacing[0][1] * ay + spacing[0][2] * by) // spacing[0][0]
-        column = (spacing[1][1] * ax + spacing[1][2] * bx) // spacing[1][0]
-        kernel[:, :, row, column] += product(outer[:, :, by, bx], inner[:, :, ay, ax])
-    return kernel, groups
-
-
-def _channelwise_product(first: ConvMap, after: ConvMap) -> tuple[FloatArray, FloatArray, int] | None:
-    """Kernels that multiply entry by entry when one of the two maps keeps channels apart, and the result's groups."""
-    outputs, per_group = after.weight.shape[:2]
-    if first.weight.shape[1] == 1 and first.geometry.groups == len(first.weight):
-        group = np.arange(outputs)[:, None] // (outputs // after.geometry.groups)
-        source = group * per_group + np.arange(per_group)[None, :]
-        return first.weight[source, 0], after.weight, after.geometry.groups
-    if per_group == 1 and after.geometry.groups == outputs:
-        return first.weight, after.weight, first.geometry.groups
-    return None
-
-
-def _without_groups(conv: ConvMap) -> FloatArray:
-    if conv.geometry.groups == 1:
-        return conv.weight
-    outputs, inputs = conv.weight.shape[:2]
-    groups = conv.geometry.groups
-    full = np.zeros((outputs, inputs * groups, *conv.weight.shape[2:]))
-    for group in range(groups):
-        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        full[rows, group * inputs : (group + 1) * inputs] = conv.weight[rows]
-    return full
 
 
 def _dense_after(value: MappedValue, weight: FloatArray) -> FloatArray:
@@ -388,9 +321,3 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
             spread[:, group, :, seen[0], seen[1]] += part.transpose(0, 3, 1, 2)
     inside = spread[..., before[0] : before[0] + source[1], before[1] : before[1] + source[2]]
     return np.ascontiguousarray(inside.reshape(len(weight), -1))
-
-
-def refuse_if_too_large(rows: int, columns: int) -> None:
-    """Raise ``TooLargeMap`` for a matrix of more entries than ``MATRIX_ENTRIES_LIMIT``."""
-    if rows * columns > MATRIX_ENTRIES_LIMIT:
-        raise TooLargeMap(rows * columns, MATRIX_ENTRIES_LIMIT)

@@ -5,14 +5,18 @@ Sums of products are added one after the other in the order of the coordinates, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import numpy.typing as npt
 
 from ...runtime.program import IntArray
 from ...runtime.program.geometry import ConvGeometry
 from ...runtime.simulator.sparse import SparseMatrix
 from .operators import FloatArray, Shape
 from .spiking import ConvMap, SparseMap
+
+MATRIX_ENTRIES_LIMIT = 1 << 27
+"""Largest explicit matrix (1 GiB of doubles) that a composition may create."""
 
 SPARSE_ENTRIES_LIMIT = 1 << 25
 """Most weights with coordinates (800 MB), or products on the way to them, that a composition may make."""
@@ -58,24 +62,48 @@ def to_matrix(entries: SparseMap, targets: int, sources: int) -> FloatArray:
 
 def sparse_convolution(conv: ConvMap, source: Shape) -> SparseMap:
     """Every synapse of a convolution of a map of shape ``source``; those into the padding are left out."""
-    geometry, (outputs, inputs, *kernel) = conv.geometry, conv.weight.shape
-    rows, columns = geometry.output_size((source[1], source[2]), (kernel[0], kernel[1]))
+    kernel = conv.weight.shape[2:]
+    rows, columns = conv.geometry.output_size((source[1], source[2]), (kernel[0], kernel[1]))
     refuse_too_many(np.count_nonzero(conv.weight) * rows * columns)
-    outputs_per_group = outputs // geometry.groups
-    parts: list[tuple[npt.NDArray[np.float64], IntArray, IntArray]] = []
-    for place in np.ndindex(kernel[0], kernel[1]):
+    entries = _entries_by_place if rows * columns < kernel[0] * kernel[1] else _entries_by_tap
+    weights, origins, targets = (
+        np.concatenate(part) for part in zip(*entries(conv, source, (rows, columns)), strict=True)
+    )
+    return sparse_map(weights, origins, targets, int(np.prod(source)))
+
+
+Entries = tuple[FloatArray, IntArray, IntArray]
+"""Weights, sources and targets."""
+
+
+def _entries_by_tap(conv: ConvMap, source: Shape, size: tuple[int, int]) -> Iterator[Entries]:
+    outputs, inputs, *kernel = conv.weight.shape
+    for place in np.ndindex(*kernel):
         weight = conv.weight[:, :, place[0], place[1]]
         output, within = np.nonzero(weight)
-        channel = output // outputs_per_group * inputs + within
+        channel = output // (outputs // conv.geometry.groups) * inputs + within
         (row, read_row), (column, read_column) = (
-            _reads(conv, axis, place[axis], size, source[1 + axis]) for axis, size in enumerate((rows, columns))
+            _reads(conv, axis, place[axis], size[axis], source[1 + axis]) for axis in (0, 1)
         )
-        target = (output[:, None, None] * rows + row[:, None]) * columns + column
+        target = (output[:, None, None] * size[0] + row[:, None]) * size[1] + column
         origin = (channel[:, None, None] * source[1] + read_row[:, None]) * source[2] + read_column
         spread = np.broadcast_to(weight[output, within][:, None, None], target.shape)
-        parts.append((spread.ravel(), origin.ravel(), target.ravel()))
-    weights, origins, targets = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return sparse_map(weights, origins, targets, int(np.prod(source)))
+        yield spread.ravel(), origin.ravel(), target.ravel()
+
+
+def _entries_by_place(conv: ConvMap, source: Shape, size: tuple[int, int]) -> Iterator[Entries]:
+    geometry, (outputs, inputs, *_) = conv.geometry, conv.weight.shape
+    output, within, *taps = np.nonzero(conv.weight)
+    weight = conv.weight[output, within, taps[0], taps[1]]
+    channel = output // (outputs // geometry.groups) * inputs + within
+    for place in np.ndindex(*size):
+        row, column = (
+            place[a] * geometry.stride[a] + taps[a] * geometry.dilation[a] - geometry.padding[a] for a in (0, 1)
+        )
+        inside = (row >= 0) & (row < source[1]) & (column >= 0) & (column < source[2])
+        origin = (channel * source[1] + row) * source[2] + column
+        target = (output * size[0] + place[0]) * size[1] + place[1]
+        yield weight[inside], origin[inside], target[inside]
 
 
 def _reads(conv: ConvMap, axis: int, tap: int, size: int, source: int) -> tuple[IntArray, IntArray]:
@@ -144,3 +172,9 @@ def refuse_too_many(entries: int) -> None:
     """Raise ``TooLargeMap`` for more than ``SPARSE_ENTRIES_LIMIT`` weights with coordinates."""
     if entries > SPARSE_ENTRIES_LIMIT:
         raise TooLargeMap(entries, SPARSE_ENTRIES_LIMIT)
+
+
+def refuse_if_too_large(rows: int, columns: int) -> None:
+    """Raise ``TooLargeMap`` for a matrix of more entries than ``MATRIX_ENTRIES_LIMIT``."""
+    if rows * columns > MATRIX_ENTRIES_LIMIT:
+        raise TooLargeMap(rows * columns, MATRIX_ENTRIES_LIMIT)

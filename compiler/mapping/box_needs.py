@@ -12,8 +12,7 @@ from ...targets.records import dataclass
 from .axes import Axis, Run
 from .boxes import Map
 from .connectivity import Connectivity
-from .coordinates import SparseConnectivity
-from .forms import DENSE, INDEXED, POPULATION, Link, synapses_per_tap
+from .forms import DENSE, INDEXED, POPULATION, synapses_per_tap
 from .synapse_lists import ListFormat
 
 Ranges = tuple[slice, slice, slice]
@@ -59,10 +58,8 @@ def boxes_of(whole: Map, tile: Map) -> Iterator[tuple[tuple[int, int, int], Rang
         yield (place[0], place[1], place[2]), (channels, rows, columns)
 
 
-def input_axons(link: Link, form: str, ranges: Ranges, border: Border) -> int:
+def input_axons(link: Connectivity, form: str, ranges: Ranges, border: Border) -> int:
     """Input axons of a box for ``link``."""
-    if isinstance(link, SparseConnectivity):
-        return int(np.count_nonzero(synapses_of_sources(link, ranges)))
     if form == POPULATION:
         rows, columns = runs(link, ranges, border)
         return len(rows.sources) * len(columns.sources)
@@ -71,21 +68,24 @@ def input_axons(link: Link, form: str, ranges: Ranges, border: Border) -> int:
 
 
 def memory_bits(
-    link: Link, form: str, stored: ListFormat, ranges: Ranges, border: Border, places: int, base: int
+    link: Connectivity, form: str, stored: ListFormat, ranges: Ranges, border: Border, places: int, base: int
 ) -> int:
     """Bits of a box's synapses of ``link``, on a core of ``places`` places; a list is shifted by less than ``base``."""
     index = int(stored.index_bits(places))
     if form == POPULATION:
-        assert isinstance(link, Connectivity)
         return _population_bits(link, stored, ranges, border, index, base)
     if form == DENSE:
         return input_axons(link, form, ranges, border) * stored.bits_of_list(places_of(ranges, border), 0)
     if form == INDEXED:
-        return int(stored.list_bits(synapses_of_sources(link, ranges), index).sum())
-    assert isinstance(link, Connectivity)
+        return bits_of_lists(synapses_of_sources(link, ranges), stored, places)
     weights = link.kernel[ranges[0]].sum()
     lists = min(int(link.reads[0][ranges[0]].any(axis=0).sum()), input_axons(link, form, ranges, border))
     return int(stored.at_most(weights, np.asarray(lists), index))
+
+
+def bits_of_lists(entries: IntArray, stored: ListFormat, places: int) -> int:
+    """Bits of lists of ``entries`` synapses each on a core of ``places`` places."""
+    return int(stored.list_bits(entries, int(stored.index_bits(places))).sum())
 
 
 def runs(link: Connectivity, ranges: Ranges, border: Border) -> tuple[Run, Run]:
@@ -118,13 +118,8 @@ def _population_bits(
     return int(stored.list_bits(taps * synapses_per_tap(link, ranges[0]), index).sum())
 
 
-def synapses_of_sources(link: Link, ranges: Ranges) -> IntArray:
+def synapses_of_sources(link: Connectivity, ranges: Ranges) -> IntArray:
     """Synapses into a box from each source neuron that may have some (n,)."""
-    if isinstance(link, SparseConnectivity):
-        inside = np.ones(len(link.source_neuron), dtype=bool)
-        for place, part in zip((link.channel, link.row, link.column), ranges, strict=True):
-            inside &= (place >= part.start) & (place < part.stop)
-        return np.bincount(link.source_neuron[inside])
     synapses, nonzero = link.projection.synapses, link.weight != 0
     if not isinstance(synapses, ConvSynapses):
         of_box = nonzero.reshape(*(len(reads) for reads in link.reads), -1)[ranges]

@@ -39,6 +39,8 @@ class SparseConnectivity:
         most = np.zeros(tuple(map(len, sizes)), dtype=np.int64)
         if not self.synapses:
             return most
+        if np.bincount(self.source_neuron).max() == 1:
+            return self.box_synapses(sizes)
         cells = self.source_neuron, self.channel, self.row, self.column
         for k, width in enumerate(sizes[2]):
             by_column = _distinct(cells[0], cells[1], cells[2], cells[3] // width)
@@ -60,6 +62,15 @@ class SparseConnectivity:
         boxes = (place // size for place, size in zip((self.channel, self.row, self.column), tile, strict=True))
         source, *_ = _distinct(self.source_neuron, *boxes)
         return np.bincount(source, minlength=int(np.prod(self.source))).reshape(self.source)
+
+    def lists_of_boxes(self, tile: Map) -> tuple[IntArray, ...]:
+        """Synapses into each box of ``tile`` target neurons from each source that has some, boxes in C order."""
+        counts = tuple(-(-length // size) for length, size in zip(self.target, tile, strict=True))
+        places = (place // size for place, size in zip((self.channel, self.row, self.column), tile, strict=True))
+        box = np.ravel_multi_index(tuple(places), counts)
+        key, entries = np.unique(box * int(np.prod(self.source)) + self.source_neuron, return_counts=True)
+        ends = np.searchsorted(key // int(np.prod(self.source)), np.arange(1, int(np.prod(counts))))
+        return tuple(np.split(entries, ends))
 
 
 def sparse_connectivity(

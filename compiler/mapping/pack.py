@@ -8,6 +8,7 @@ import numpy as np
 
 from ...runtime.program import IntArray
 from ...targets.records import dataclass
+from .boxes import BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,21 +33,20 @@ def pack(loads: tuple[Load, ...], limits: Mapping[str, int]) -> IntArray:
     budgets = tuple(name for name in limits if all(name in load.alone for load in loads))
     shared = tuple(name for name in limits if all(name in load.kinds for load in loads))
     room = np.zeros((len(loads), len(budgets)), dtype=np.int64)
-    open_cores = list[int]()
+    is_open = np.zeros(len(loads), dtype=bool)
     kinds = dict[int, dict[str, set[object]]]()
     core = np.zeros(len(loads), dtype=np.int64)
     cores = 0
     for n in sorted(range(len(loads)), key=lambda n: not loads[n].first):
         load = loads[n]
         added = np.array([load.added[name] for name in budgets], dtype=np.int64)
-        fitting = [] if load.first else [k for k in open_cores if (room[k] >= added).all()]
+        fitting = [] if load.first else _with_room(room[:cores], is_open[:cores], added)
         found = next((k for k in fitting if _kinds_fit(kinds[k], load, shared, limits)), None)
         if found is None:
             found, cores = cores, cores + 1
             room[found] = [limits[name] - load.added[name] for name in budgets]
             kinds[found] = {name: set() for name in shared}
-            if (room[found] > 0).all():
-                open_cores.append(found)
+            is_open[found] = (room[found] > 0).all()
         else:
             room[found] -= added
         core[n] = found
@@ -54,6 +54,10 @@ def pack(loads: tuple[Load, ...], limits: Mapping[str, int]) -> IntArray:
             kinds[found][name] |= load.kinds[name]
     _, first, which = np.unique(core, return_index=True, return_inverse=True)
     return np.asarray(first.argsort().argsort()[which.reshape(-1)])
+
+
+def _with_room(room: IntArray, is_open: BoolArray, added: IntArray) -> list[int]:
+    return [int(core) for core in np.flatnonzero(is_open & (room >= added).all(axis=1))]
 
 
 def _kinds_fit(held: Mapping[str, set[object]], load: Load, shared: tuple[str, ...], limits: Mapping[str, int]) -> bool:

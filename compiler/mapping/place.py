@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...runtime.program import IntArray, Population, Program
+from ...runtime.program import ConvSynapses, IntArray, Population, Program
 from ...targets import Number, Target
 from .boxes import BoolArray
 from .candidates import (
@@ -44,7 +44,7 @@ def place(program: Program, target: Target) -> Placement:
     """
     placement = _placement(program, target, _layers(program, target))
     sharing = target.synapses.population_axons or target.synapses.shared_axons
-    if sharing is None:
+    if sharing is None or not any(isinstance(p.synapses, ConvSynapses) for p in program.projections):
         return placement
     # Layers are divided one after another, so that more ways to hold their synapses may end in more cores.
     unrolled = replace(target, synapses=replace(target.synapses, population_axons=None, shared_axons=None))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
-from spikec.compiler.ir import composition, sparse_maps
+from spikec.compiler.ir import composed_kernel, sparse_maps
 from spikec.compiler.ir.composition import (
     MappedValue,
     as_map,
@@ -283,7 +283,7 @@ def test_pool_then_conv_is_one_convolution_with_the_repeated_kernel() -> None:
 
 def test_a_matrix_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dense layer of the user's own is no new matrix, however large."""
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 11)
+    monkeypatch.setattr(sparse_maps, "MATRIX_ENTRIES_LIMIT", 11)
     weight = np.arange(12.0).reshape(3, 4)
     mapped = as_map(then_dense(identity("a", (4,)), weight))
     assert isinstance(mapped, DenseMap)
@@ -292,7 +292,7 @@ def test_a_matrix_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("limit", [255 * 256, 256 * 256])
 def test_size_limit(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", limit)
+    monkeypatch.setattr(sparse_maps, "MATRIX_ENTRIES_LIMIT", limit)
     flat = MappedValue("a", (4, 8, 8), None, (256,))
     if limit == 256 * 256:
         assert as_matrix(flat).shape == (256, 256)
@@ -315,7 +315,7 @@ def test_size_limit(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     ],
 )
 def test_too_large_a_matrix_is_refused_at_its_layer(monkeypatch: pytest.MonkeyPatch, operators: list[Operator]) -> None:
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 100)
+    monkeypatch.setattr(sparse_maps, "MATRIX_ENTRIES_LIMIT", 100)
     monkeypatch.setattr(sparse_maps, "SPARSE_ENTRIES_LIMIT", 100)
     network = network_of((4, 8, 8), operators)
     with pytest.raises(UnusableInput) as refusal:
@@ -344,7 +344,17 @@ def test_a_row_much_longer_than_the_others_is_refused(monkeypatch: pytest.Monkey
     star = sparse_map(np.ones(49), np.concatenate([source, source[:9]]), np.repeat([0, 1], [40, 9]) * 3, 40)
     value = then_sparse(identity("a", (40,)), star, (60,))
     assert isinstance(as_map(value), SparseMap)
-    monkeypatch.setattr(composition, "MATRIX_ENTRIES_LIMIT", 60 * 40 - 1)
+    monkeypatch.setattr(sparse_maps, "MATRIX_ENTRIES_LIMIT", 60 * 40 - 1)
     with pytest.raises(TooLargeMap) as refusal:
         as_map(value)
     assert (refusal.value.entries, refusal.value.limit) == (2400, 2399)
+
+
+def test_a_kernel_as_large_as_a_map_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    operators: list[Operator] = [even_conv(4, 4, 3, 1, groups=4), AveragePool((8, 8), (1, 1))]
+    found, rates, expected = composed(network_of((4, 8, 8), operators))
+    assert isinstance(found, ConvMap)
+    monkeypatch.setattr(composed_kernel, "_MOST_TAPS", 63)
+    listed, rates, expected = composed(network_of((4, 8, 8), operators))
+    assert not isinstance(listed, ConvMap)
+    np.testing.assert_allclose(rates[next(reversed(rates))], expected, rtol=0, atol=1e-12)

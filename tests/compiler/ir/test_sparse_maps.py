@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
@@ -28,7 +30,7 @@ from spikec.compiler.ir.composition import (
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
 from spikec.compiler.ir.operators import Add, QuantizeClip, Scale, Transpose
 from spikec.compiler.ir.rates import evaluate_rates
-from spikec.compiler.ir.sparse_maps import sparse_map, to_matrix
+from spikec.compiler.ir.sparse_maps import _entries_by_place, _entries_by_tap, sparse_map, to_matrix
 from spikec.compiler.ir.spiking import ConvMap, DenseMap, SparseMap
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
@@ -148,3 +150,27 @@ def test_entries_at_one_place_are_summed_and_zeros_left_out() -> None:
     assert (found.weight.tolist(), found.source.tolist(), found.target.tolist()) == ([4.0, 2.0], [2, 0], [1, 3])
     none = sparse_map(weight[:0], source[:0], target[:0], 3)
     assert none.weight.shape == none.source.shape == none.target.shape == (0,)
+
+
+@given(st.data())
+def test_synapses_of_a_convolution_are_the_same_by_place_and_by_tap(data: st.DataObject) -> None:
+    whole = st.integers
+    groups, outputs, inputs = (data.draw(whole(1, 3)) for _ in range(3))
+    kernel: Any = tuple(data.draw(whole(1, 4)) for _ in range(2))
+    random = np.random.default_rng(data.draw(whole(0, 99)))
+    weight = random.integers(-1, 2, (groups * outputs, inputs, *kernel)).astype(float)
+    pairs: Any = [tuple(data.draw(whole(1, 2)) for _ in range(2)) for _ in range(2)]
+    padding: Any = tuple(data.draw(whole(-1, 2)) for _ in range(4))
+    geometry = ConvGeometry(pairs[0], padding, pairs[1], groups)
+    source = (groups * inputs, 8, 9)
+    size = geometry.output_size(source[1:], kernel)
+    assume(min(size) >= 1)
+    conv = ConvMap(weight, geometry)
+
+    by_place, by_tap = (entries(conv, source, size) for entries in (_entries_by_place, _entries_by_tap))
+
+    assert listed(by_place) == listed(by_tap)
+
+
+def listed(entries: Iterable[tuple[Any, Any, Any]]) -> list[Any]:
+    return sorted(synapse for part in entries for synapse in zip(*(each.tolist() for each in part), strict=True))
