@@ -100,7 +100,8 @@ def _is_proper(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
         return True
     if diagnostic.code == "E015":
         return _gives_its_input(drawn)
-    if "for every input" not in diagnostic.message or diagnostic.place is None:
+    is_constant = any(words in diagnostic.message for words in ("for every input", "multiplies by zero"))
+    if not is_constant or diagnostic.place is None:
         return False
     network, _ = read_onnx(drawn.model, output=drawn.outputs or None)
     samples = 100 * np.random.default_rng(0).normal(size=(50, *network.input_shape))
