@@ -131,9 +131,10 @@ class _Reader:
             self.report("E804", f"key {key!r} is {value!r}, not a table", path, f"write [{key}] and its keys below")
             return _BAD
         if kind is str:
-            if isinstance(value, str) and value:
+            if isinstance(value, str) and value and value.isprintable():
                 return value
-            self.report("E804", f"key {key!r} is {value!r}, not a text", path)
+            kind_of_text = "a text of one line" if isinstance(value, str) and value else "a text"
+            self.report("E804", f"key {key!r} is {value!r}, not {kind_of_text}", path)
             return _BAD
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
