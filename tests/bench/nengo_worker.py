@@ -41,6 +41,15 @@ def main() -> None:
 
 
 def _synapse(group: dict[str, Any]) -> Any:
+    from nengo_loihi.block import SynapseConfig
+
+    synapse = _with_lists(group)
+    widths = SynapseConfig.WEIGHT_BITS_MAP
+    synapse.format(weight_bits=widths.index(group["weight_bits"]), delay_bits=group["delay_bits"])
+    return synapse
+
+
+def _with_lists(group: dict[str, Any]) -> Any:
     from nengo_loihi.block import Synapse
 
     if group["form"] == "dense":
@@ -57,7 +66,7 @@ def _axon(fed: dict[str, Any], target: Any, compartments: int) -> Any:
     import numpy as np
     from nengo_loihi.block import Axon
 
-    axon = Axon(len(set(fed["axons"])))
+    axon = Axon(len(set(fed["axons"].tolist())))
     axon.target = target
     to, atoms = np.full(compartments, -1), np.zeros(compartments, dtype=int)
     to[fed["compartments"]], atoms[fed["compartments"]] = fed["axons"], fed["atoms"]

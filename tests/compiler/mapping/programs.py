@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +26,10 @@ from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Number, Status, Target
 from spikec.targets.schema import Chip, Core
 
+from .recount import map_of
+
+LOIHI = targets.load("loihi1")
+
 
 def number_of(value: int | None) -> Number | None:
     """A limit of a made-up chip."""
@@ -38,15 +44,14 @@ def small_target(
     thresholds: int | None = None,
 ) -> Target:
     """Loihi with other limits of a core, and any number of cores."""
-    loihi = targets.load("loihi1")
     core = Core(
         neurons=number_of(neurons),
         input_axons=number_of(inputs),
         output_axons=number_of(outputs),
         synapse_memory_bits=number_of(memory),
     )
-    neuron = replace(loihi.neuron, threshold_configurations=number_of(thresholds))
-    return replace(loihi, core=core, neuron=neuron, chip=Chip())
+    neuron = replace(LOIHI.neuron, threshold_configurations=number_of(thresholds))
+    return replace(LOIHI, core=core, neuron=neuron, chip=Chip())
 
 
 def _population(name: str, shape: Shape, threshold: IntArray | None, depth: int = 1) -> Population:
@@ -149,7 +154,7 @@ def random_target(seed: int) -> Target:
         return int(random.integers(low, high)) if random.random() < 0.6 else None
 
     target = small_target(some(12, 200), some(30, 200), some(20, 300), some(4_000, 60_000), some(2, 8))
-    limits = targets.load("loihi1").synapses
+    limits = LOIHI.synapses
     form = replace(
         limits,
         axon_base_maximum=number_of(int(random.choice([7, 31, 255]))),
@@ -157,3 +162,25 @@ def random_target(seed: int) -> Target:
         shared_axons=limits.shared_axons if random.random() < 0.8 else None,
     )
     return replace(target, synapses=form)
+
+
+def full_matrix(program: Program, projection: Projection) -> IntArray:
+    """Weights (targets, sources) of a projection by the definition of its synapses."""
+    synapses = projection.synapses
+    source, target = map_of(program.source_shape(projection)), map_of(program.population(projection.target).shape)
+    matrix = np.zeros((math.prod(target), math.prod(source)), dtype=np.int64)
+    if isinstance(synapses, DenseSynapses):
+        return synapses.weight
+    if isinstance(synapses, SparseSynapses):
+        matrix[synapses.target, synapses.source] = synapses.weight
+        return matrix
+    g, (outputs, inputs, rows, columns) = synapses.geometry, synapses.weight.shape
+    o = np.arange(outputs)[:, None]
+    channel = o // (outputs // g.groups) * inputs + np.arange(inputs)
+    for k, m, y, x in itertools.product(range(rows), range(columns), range(target[1]), range(target[2])):
+        r = y * g.stride[0] - g.padding[0] + k * g.dilation[0]
+        c = x * g.stride[1] - g.padding[1] + m * g.dilation[1]
+        if 0 <= r < source[1] and 0 <= c < source[2]:
+            to, of = (o * target[1] + y) * target[2] + x, (channel * source[1] + r) * source[2] + c
+            matrix[to, of] += synapses.weight[:, :, k, m]
+    return matrix

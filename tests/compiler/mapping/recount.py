@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from spikec.compiler.mapping import HeldProjection, LayerPlacement, Placement
-from spikec.runtime.program import INPUT, ConvSynapses, DenseSynapses, IntArray, Program, Projection, SparseSynapses
+from spikec.runtime.program import INPUT, ConvSynapses, IntArray, Program, Projection, SparseSynapses
 from spikec.targets import Target
 
 
@@ -100,6 +101,20 @@ class Links:
     weight: IntArray
 
 
+@dataclass(frozen=True)
+class Lists:
+    """What one box stores of one projection: ``lists`` of entries (channel, place, weight), each (3, entries).
+
+    Each of ``axons`` (channel, cell row, cell column; a pixel's channel is 0) has the list ``of_axon`` and shifts it by
+    ``base`` places.
+    """
+
+    axons: IntArray
+    of_axon: IntArray
+    base: IntArray
+    lists: list[IntArray]
+
+
 def boxes(layer: LayerPlacement) -> list[Box]:
     """Boxes of a layer in C order."""
     found = []
@@ -116,56 +131,46 @@ def recount(
     """Budgets of every core, and the matrix (targets, sources) of each projection as its lists are decoded."""
     cores: dict[int, CoreCount] = defaultdict(CoreCount)
     box_lists = {layer.name: boxes(layer) for layer in placement.layers}
-    on_core = [box.core for each in box_lists.values() for box in each]
+    first_place = first_places(program, box_lists)
+    for box in itertools.chain.from_iterable(box_lists.values()):
+        _count_neurons(program, target, box, cores[box.core])
     decoded = {}
-    for layer in placement.layers:
-        for box in box_lists[layer.name]:
-            _count_neurons(program, target, box, cores[box.core])
     for projection in program.projections:
         layer = placement.layer(projection.target)
         held = next(each for each in layer.held if each.projection == projection.name)
         source_map = map_of(program.source_shape(projection))
         matrix = np.zeros((math.prod(layer.map), math.prod(source_map)) if decode else (0, 0), dtype=np.int64)
         for box in box_lists[layer.name]:
-            links = links_into(projection, source_map, box, held)
-            index = _index_bits(target, box.places if on_core.count(box.core) == 1 else _core_neurons(target))
-            form = _Format(target, held, index)
-            axons, bits = _stored(links, held, form, box)
+            stored = lists_into(projection, source_map, box, held, target)
+            index = _index_bits(target, first_place[box.layer.name, box.first] + box.places)
             core = cores[box.core]
-            core.input_axons += len(axons)
-            core.memory += bits
+            core.input_axons += len(stored.axons)
+            core.memory += _bits(stored, _Format(target, held, index), box)
             core.formats.add(
                 ("dense" if held.form == "dense" else "indexed", held.weight_bits, held.delay_bits, projection.exponent)
             )
             core.first_boxes |= {(box.layer.name, box.first)} if held.form == "dense" else set()
             if projection.source != INPUT:
-                _count_messages(links, box_lists[projection.source], held, source_map, target, cores)
+                _count_messages(stored, box_lists[projection.source], held, source_map, target, cores)
             if decode:
-                _decode(matrix, links, box, held, source_map)
+                _decode(matrix, stored, box, held, source_map)
         decoded[projection.name] = matrix
     return cores, decoded
 
 
-def full_matrix(program: Program, projection: Projection) -> IntArray:
-    """Weights (targets, sources) of a projection by the definition of its synapses."""
-    synapses = projection.synapses
-    source, target = map_of(program.source_shape(projection)), map_of(program.population(projection.target).shape)
-    matrix = np.zeros((math.prod(target), math.prod(source)), dtype=np.int64)
-    if isinstance(synapses, DenseSynapses):
-        return synapses.weight
-    if isinstance(synapses, SparseSynapses):
-        matrix[synapses.target, synapses.source] = synapses.weight
-        return matrix
-    g, (outputs, inputs, rows, columns) = synapses.geometry, synapses.weight.shape
-    for o, i, k, m in itertools.product(range(outputs), range(inputs), range(rows), range(columns)):
-        for y, x in itertools.product(range(target[1]), range(target[2])):
-            r = y * g.stride[0] - g.padding[0] + k * g.dilation[0]
-            c = x * g.stride[1] - g.padding[1] + m * g.dilation[1]
-            if 0 <= r < source[1] and 0 <= c < source[2]:
-                channel = o // (outputs // g.groups) * inputs + i
-                to, of = (o * target[1] + y) * target[2] + x, (channel * source[1] + r) * source[2] + c
-                matrix[to, of] += synapses.weight[o, i, k, m]
-    return matrix
+def first_places(program: Program, layers: dict[str, list[Box]]) -> dict[tuple[str, tuple[int, ...]], int]:
+    """Place on its core of the first neuron of each box, by name of the layer and first neuron.
+
+    Boxes whose lists name the neurons in turn come first; further compartments of neurons come after all places.
+    """
+    pulsed = {pulse.target for pulse in program.pulses}
+    found = list(itertools.chain.from_iterable(layers.values()))
+    found.sort(key=lambda box: box.layer.name not in pulsed and all(each.form != "dense" for each in box.layer.held))
+    places, first = Counter[int](), dict[tuple[str, tuple[int, ...]], int]()
+    for box in found:
+        first[box.layer.name, box.first] = places[box.core]
+        places[box.core] += box.places
+    return first
 
 
 @dataclass(frozen=True)
@@ -217,21 +222,24 @@ def map_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (math.prod(shape), 1, 1)
 
 
-def _core_neurons(target: Target) -> int:
-    assert target.core.neurons is not None, "only then do boxes share a core"
-    return target.core.neurons.value
-
-
 def _index_bits(target: Target, places: int) -> int:
     least = target.synapses.index_bits_minimum
     return 0 if least is None else max(least.value, math.ceil(math.log2(max(places, 1))))
 
 
-def links_into(projection: Projection, source: tuple[int, int, int], box: Box, held: HeldProjection) -> Links:
-    """Every non-zero synapse into the box, from the first neuron of each cell, whose others reach the same places."""
+def lists_into(
+    projection: Projection, source: tuple[int, int, int], box: Box, held: HeldProjection, target: Target
+) -> Lists:
+    """Everything that the box stores of ``projection``, synapse by synapse; zeros are left out."""
     synapses = projection.synapses
     if isinstance(synapses, ConvSynapses):
-        return _convolution_links(synapses, source, box, held)
+        rows, columns = (_axis_taps(synapses, source, box, held, axis) for axis in (0, 1))
+        if held.form == "population":
+            base = target.synapses.axon_base_maximum
+            assert base is not None
+            return _population_lists(synapses, (rows, columns), box, base.value + 1)
+        all_rows, all_columns = (list(itertools.chain.from_iterable(taps.values())) for taps in (rows, columns))
+        return _lists_of_cells(_convolution_links(synapses, all_rows, all_columns, box))
     if isinstance(synapses, SparseSynapses):
         to, of, weight = synapses.target, synapses.source, synapses.weight
     else:
@@ -241,82 +249,118 @@ def links_into(projection: Projection, source: tuple[int, int, int], box: Box, h
     channel, row, column = np.unravel_index(of, source)
     first = (places >= 0) & (row % held.pool[0] == 0) & (column % held.pool[1] == 0)
     cells = (channel[first], row[first] // held.pool[0], column[first] // held.pool[1])
-    return Links(*cells, places[first], weight[first])
+    return _lists_of_cells(Links(*cells, places[first], weight[first]))
 
 
-def _convolution_links(synapses: ConvSynapses, source: tuple[int, int, int], box: Box, held: HeldProjection) -> Links:
-    g, (outputs, inputs, rows, columns) = synapses.geometry, synapses.weight.shape
-    o = np.arange(box.first[0], box.first[0] + box.size[0])
-    lead, trail = (box.layer.border.rows[0], box.layer.border.columns[0]), box.padded[1:]
-    y = np.arange(trail[0]) + box.first[1] - lead[0]
-    x = np.arange(trail[1]) + box.first[2] - lead[1]
-    parts = []
-    for k, m in itertools.product(range(rows), range(columns)):
-        r = y * g.stride[0] - g.padding[0] + k * g.dilation[0]
-        c = x * g.stride[1] - g.padding[1] + m * g.dilation[1]
-        used_y = (r >= 0) & (r < source[1]) & (r % held.pool[0] == 0)
-        used_x = (c >= 0) & (c < source[2]) & (c % held.pool[1] == 0)
-        if held.form != "population":
-            used_y &= (y >= box.first[1]) & (y < box.first[1] + box.size[1])
-            used_x &= (x >= box.first[2]) & (x < box.first[2] + box.size[2])
-        at, i = np.nonzero(synapses.weight[o, :, k, m])
-        channel = o[at] // (outputs // g.groups) * inputs + i
-        shape = (len(at), int(used_y.sum()), int(used_x.sum()))
-        place = box.place_of(o[at][:, None, None], y[used_y][:, None], x[used_x])
-        cells = (channel[:, None, None], r[used_y][:, None] // held.pool[0], c[used_x] // held.pool[1])
-        weight = synapses.weight[o[at], i, k, m][:, None, None]
-        parts.append([np.broadcast_to(each, shape).ravel() for each in (*cells, place, weight)])
-    joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
-    kept = _reaching_neurons(joined, box) if held.form == "population" else np.arange(len(joined[0]))
-    return Links(*(each[kept] for each in joined))
+@dataclass(frozen=True)
+class _Tap:
+    """A tap of a kernel along one axis: which, the cell of the source and the place of the box that it connects."""
+
+    tap: int
+    cell: int
+    place: int
+    neuron: bool
 
 
-def _reaching_neurons(links: list[IntArray], box: Box) -> IntArray:
-    """Links of pixels that reach a neuron of the box, not only its border; without a border those into it are none."""
-    pixel = links[1] * (int(links[2].max(initial=0)) + 1) + links[2]
-    real = box.neuron_of(links[3]) >= 0
-    return np.flatnonzero(np.isin(pixel, pixel[real]))
+Taps = dict[int, list[_Tap]]
+"""Every tap that reaches a box along one axis, by cell of the source."""
 
 
-def _stored(links: Links, held: HeldProjection, form: _Format, box: Box) -> tuple[IntArray, int]:
-    """Input axons as (channel, cell row, cell column), and the bits of the lists stored for them."""
-    cells = np.stack([links.channel, links.row, links.column], axis=1)
-    if held.form == "population":
-        return _population_lists(links, form, math.prod(box.padded[1:]))
-    axons, entries = np.unique(cells, axis=0, return_counts=True)
-    if held.form == "dense":
-        return axons, len(axons) * form.bits(box.places, indexed=False)
-    if held.form == "indexed":
-        return axons, sum(form.bits(count, indexed=True) for count in entries.tolist())
-    return axons, 0
+def _axis_taps(synapses: ConvSynapses, source: tuple[int, int, int], box: Box, held: HeldProjection, axis: int) -> Taps:
+    g, lead = synapses.geometry, (box.layer.border.rows[0], box.layer.border.columns[0])[axis]
+    found = defaultdict[int, list[_Tap]](list)
+    for place, tap in itertools.product(range(box.padded[1 + axis]), range(synapses.weight.shape[2 + axis])):
+        neuron = lead <= place < lead + box.size[1 + axis]
+        of_layer = place - lead + box.first[1 + axis]
+        at = of_layer * g.stride[axis] - g.padding[axis] + tap * g.dilation[axis]
+        if 0 <= at < source[1 + axis] and at % held.pool[axis] == 0 and (neuron or held.form == "population"):
+            found[at // held.pool[axis]].append(_Tap(tap, at // held.pool[axis], place, neuron))
+    return found
 
 
-def _population_lists(links: Links, form: _Format, plane: int) -> tuple[IntArray, int]:
-    """Pixels (0, row, column), and the bits of their lists; equal lists are stored once.
+def _alike(of_cell: Taps) -> Iterable[list[int]]:
+    """Cells that reach neurons and border by the same taps, but for where."""
+    found = defaultdict[object, list[int]](list)
+    for cell, taps in of_cell.items():
+        found[tuple((each.tap, each.place - taps[0].place, each.neuron) for each in taps)].append(cell)
+    return found.values()
 
-    An axon shifts its list to the first place that it reaches among the ``plane`` places of a channel.
+
+def _convolution_links(synapses: ConvSynapses, rows: list[_Tap], columns: list[_Tap], box: Box) -> Links:
+    """Synapses of every source channel and pair of taps into the channels of the box, by place in each channel."""
+    outputs, inputs = synapses.weight.shape[:2]
+    first, count = box.first[0], box.size[0]
+    row_taps, column_taps = ([each.tap for each in taps] for taps in (rows, columns))
+    weight = synapses.weight[first : first + count][:, :, row_taps][:, :, :, column_taps]
+    i, o, r, c = np.nonzero(weight.transpose(1, 0, 2, 3))
+    channel = (o + first) // (outputs // synapses.geometry.groups) * inputs + i
+    (cell_row, y), (cell_column, x) = (
+        np.array([(each.cell, each.place) for each in taps], dtype=np.int64).reshape(-1, 2).T
+        for taps in (rows, columns)
+    )
+    place = (o * box.padded[1] + y[r]) * box.padded[2] + x[c]
+    return Links(channel, cell_row[r], cell_column[c], place, weight[o, i, r, c])
+
+
+def _lists_of_cells(links: Links) -> Lists:
+    """An axon and a list for every source neuron, or cell."""
+    order = np.lexsort((links.place, links.column, links.row, links.channel))
+    cells = np.stack([links.channel, links.row, links.column], axis=1)[order]
+    begins = np.flatnonzero(np.any(np.diff(cells, axis=0, prepend=-1), axis=1))
+    entries = np.stack([links.channel, links.place, links.weight])[:, order]
+    lists = np.split(entries, begins[1:], axis=1) if len(begins) else []
+    return Lists(cells[begins], np.arange(len(begins)), np.zeros(len(begins), dtype=np.int64), lists)
+
+
+def _population_lists(synapses: ConvSynapses, axes: tuple[Taps, Taps], box: Box, shifts: int) -> Lists:
+    """An axon for every pixel that reaches a neuron of the box; equal lists are stored once.
+
+    An axon shifts its list to the first place that it reaches among the places of a channel, by less than ``shifts``.
+    Pixels that reach places alike have one list but for the shift: it is written out for one of them and moved.
     """
-    base = form.target.synapses.axon_base_maximum
-    assert base is not None
-    order = np.lexsort((links.place, links.channel, links.column, links.row))
-    channel, place, weight = links.channel[order], links.place[order], links.weight[order]
-    if not len(order):
-        return np.zeros((0, 3), dtype=np.int64), 0
-    pixels, first = np.unique(np.stack([links.row, links.column], axis=1)[order], axis=0, return_index=True)
-    lists: dict[bytes, int] = {}
-    for start, stop in zip(first.tolist(), [*first[1:].tolist(), len(order)], strict=True):
-        reached = place[start:stop] - int((place[start:stop] % plane).min()) % (base.value + 1)
-        assert reached.min() >= 0
-        assert reached.max() < 1 << form.index
-        content = np.stack([channel[start:stop], reached, weight[start:stop]])
-        _, lengths = np.unique(content[0], return_counts=True)
-        lists[content.tobytes()] = len(lengths) * int(lengths.max())
-    axons = np.concatenate([np.zeros((len(pixels), 1), dtype=np.int64), pixels], axis=1)
-    return axons, sum(form.bits(size, indexed=True) for size in lists.values())
+    plane, width = math.prod(box.padded[1:]), box.padded[2]
+    numbers: dict[bytes, int] = {}
+    lists, axons = list[IntArray](), list[tuple[int, int, int, int, int]]()
+    rows, columns = axes
+    for of_rows, of_columns in itertools.product(_alike(rows), _alike(columns)):
+        links = _convolution_links(synapses, rows[of_rows[0]], columns[of_columns[0]], box)
+        reached = np.flatnonzero(np.bincount(links.place % plane))
+        if not (box.neuron_of(reached) >= 0).any():
+            continue
+        written = np.stack([links.channel, links.place, links.weight])
+        first = int(reached[0])
+        moved: dict[int, int] = {}
+        for row, column in itertools.product(of_rows, of_columns):
+            by = (rows[row][0].place - rows[of_rows[0]][0].place) * width
+            by += columns[column][0].place - columns[of_columns[0]][0].place
+            base = (first + by) % shifts
+            if by - base not in moved:
+                content = written + np.array([[0], [by - base], [0]])
+                assert content[1].min() >= 0
+                moved[by - base] = numbers.setdefault(content.tobytes(), len(lists))
+                lists += [content] if moved[by - base] == len(lists) else []
+            axons.append((0, row, column, moved[by - base], base))
+    found = np.array(axons, dtype=np.int64).reshape(-1, 5)
+    return Lists(found[:, :3], found[:, 3], found[:, 4], lists)
+
+
+def _bits(stored: Lists, form: _Format, box: Box) -> int:
+    if form.held.form == "dense":
+        return len(stored.axons) * form.bits(box.places, indexed=False)
+    if form.held.form == "indexed":
+        return sum(form.bits(each.shape[1], indexed=True) for each in stored.lists)
+    assert form.held.form == "population"
+    # The lists of an axon's channels are all as long as the longest.
+    bits = 0
+    for channel, place, _ in stored.lists:
+        assert place.max() < 1 << form.index
+        lengths = np.bincount(channel)
+        bits += form.bits(np.count_nonzero(lengths) * int(lengths.max()), indexed=True)
+    return bits
 
 
 def _count_messages(
-    links: Links,
+    stored: Lists,
     sources: list[Box],
     held: HeldProjection,
     source_map: tuple[int, int, int],
@@ -327,7 +371,12 @@ def _count_messages(
     slots = target.synapses.population_axon_slots
     each = slots.value if held.form == "population" and slots is not None else 1
     fed = np.zeros((source_map[0], -(-source_map[1] // held.pool[0]), -(-source_map[2] // held.pool[1])), dtype=bool)
-    fed[links.channel, links.row, links.column] = True
+    if held.form == "population":
+        for number, entries in enumerate(stored.lists):
+            _, row, column = stored.axons[stored.of_axon == number].T
+            fed[np.unique(entries[0])[:, None], row, column] = True
+    else:
+        fed[tuple(stored.axons.T)] = True
     for box in sources:
         part = [slice(box.first[0], box.first[0] + box.size[0])]
         for n, pool in enumerate(held.pool, start=1):
@@ -336,11 +385,13 @@ def _count_messages(
         cores[box.core].output_axons += each * int((here.any(axis=0) if held.form == "population" else here).sum())
 
 
-def _decode(matrix: IntArray, links: Links, box: Box, held: HeldProjection, source_map: tuple[int, int, int]) -> None:
+def _decode(matrix: IntArray, stored: Lists, box: Box, held: HeldProjection, source_map: tuple[int, int, int]) -> None:
     """Add what every neuron of each cell reaches."""
-    neuron = box.neuron_of(links.place)
-    for dr, dc in itertools.product(*map(range, held.pool)):
-        row, column = links.row * held.pool[0] + dr, links.column * held.pool[1] + dc
-        real = (neuron >= 0) & (row < source_map[1]) & (column < source_map[2])
-        of = (links.channel * source_map[1] + row) * source_map[2] + column
-        np.add.at(matrix, (neuron[real], of[real]), links.weight[real])
+    for axon, number, base in zip(stored.axons, stored.of_axon, stored.base, strict=True):
+        channel, place, weight = stored.lists[number]
+        neuron = box.neuron_of(place + base)
+        for dr, dc in itertools.product(*map(range, held.pool)):
+            row, column = axon[1] * held.pool[0] + dr, axon[2] * held.pool[1] + dc
+            if row < source_map[1] and column < source_map[2]:
+                of = (channel * source_map[1] + row) * source_map[2] + column
+                np.add.at(matrix, (neuron[neuron >= 0], of[neuron >= 0]), weight[neuron >= 0])

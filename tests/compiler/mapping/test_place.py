@@ -27,8 +27,8 @@ from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Number, Status, Target
 from spikec.targets.schema import Core
 
-from .programs import conv_program, program_of, random_program, random_target, small_target
-from .recount import full_matrix, recount
+from .programs import conv_program, full_matrix, program_of, random_program, random_target, small_target
+from .recount import recount
 
 RESOURCES = ("neurons", "input axons", "output axons", "synapse memory", "threshold configurations")
 
