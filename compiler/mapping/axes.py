@@ -62,27 +62,43 @@ class Axis:
         farthest = np.where(used, target, first - 1).max(axis=1, initial=first - 1)
         lead = max(0, first - int(nearest.min(initial=first)))
         trail = max(0, int(farthest.max(initial=first)) - (first + length - 1))
-        return Run(sources, used, nearest - first, lead, trail)
+        return Run(used, nearest - first, farthest - nearest, lead, trail)
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run of target indices reads: ``sources`` (s,) by the taps ``used`` (s, kernel).
+    """What a run of target indices reads: each of its s source indices by the taps ``used`` (s, kernel).
 
     ``first_target`` (s,) is the first target index that each source reaches, counted from the start of the run: below
-    zero it lies in the border of ``lead`` neurons before it; ``trail`` are those behind.
+    zero it lies in the border of ``lead`` neurons before it; ``trail`` are those behind. ``span`` (s,) is how far the
+    last target index lies behind the first. Runs that read alike are equal, wherever they lie.
     """
 
-    sources: IntArray
     used: BoolArray
     first_target: IntArray
+    span: IntArray
     lead: int
     trail: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def sources(self) -> int:
+        """Number of source indices that are read."""
+        return len(self.used)
+
+    @cached_property
+    def _content(self) -> tuple[object, ...]:
+        return self.used.shape, self.used.tobytes(), self.first_target.tobytes(), self.lead, self.trail
 
     @cached_property
     def lists(self) -> tuple[BoolArray, IntArray]:
         """Each set of taps once (lists, kernel), and which of them each source has (s,)."""
-        if not len(self.sources):
+        if not self.sources:
             return self.used, np.zeros(0, dtype=np.int64)
         distinct, which = np.unique(self.used, axis=0, return_inverse=True)
         return distinct, np.asarray(which.reshape(-1))

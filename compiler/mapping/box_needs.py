@@ -58,34 +58,40 @@ def boxes_of(whole: Map, tile: Map) -> Iterator[tuple[tuple[int, int, int], Rang
         yield (place[0], place[1], place[2]), (channels, rows, columns)
 
 
+def alike(link: Connectivity, ranges: Ranges, border: Border) -> tuple[object, ...]:
+    """Equal for boxes that need the same for ``link``: of a convolution those that read alike, wherever they lie."""
+    if link.axes is None:
+        return tuple((each.start, each.stop) for each in ranges)
+    sizes = tuple(each.stop - each.start for each in ranges)
+    return ranges[0].start, sizes, runs(link, ranges, border), runs(link, ranges, Border())
+
+
 def input_axons(link: Connectivity, form: str, ranges: Ranges, border: Border) -> int:
     """Input axons of a box for ``link``."""
     if form == POPULATION:
         rows, columns = runs(link, ranges, border)
-        return len(rows.sources) * len(columns.sources)
+        return rows.sources * columns.sources
     sources = (int(reads[part].any(axis=0).sum()) for reads, part in zip(link.reads, ranges, strict=True))
     return int(np.prod(list(sources)))
 
 
 def memory_bits(
-    link: Connectivity, form: str, stored: ListFormat, ranges: Ranges, border: Border, places: int, base: int
+    link: Connectivity, form: str, stored: ListFormat, ranges: Ranges, border: Border, shared: int | None, base: int
 ) -> int:
-    """Bits of a box's synapses of ``link``, on a core of ``places`` places; a list is shifted by less than ``base``."""
-    index = int(stored.index_bits(places))
+    """Bits of a box's synapses of ``link``; a list is shifted by less than ``base``.
+
+    The box is alone on its core, or somewhere on one of ``shared`` places.
+    """
     if form == POPULATION:
-        return _population_bits(link, stored, ranges, border, index, base)
+        return _population_bits(link, stored, ranges, border, shared, base)
+    index = int(stored.index_bits(places_of(ranges, border) if shared is None else shared))
     if form == DENSE:
         return input_axons(link, form, ranges, border) * stored.bits_of_list(places_of(ranges, border), 0)
     if form == INDEXED:
-        return bits_of_lists(synapses_of_sources(link, ranges), stored, places)
+        return int(stored.list_bits(synapses_of_sources(link, ranges), index).sum())
     weights = link.kernel[ranges[0]].sum()
     lists = min(int(link.reads[0][ranges[0]].any(axis=0).sum()), input_axons(link, form, ranges, border))
     return int(stored.at_most(weights, np.asarray(lists), index))
-
-
-def bits_of_lists(entries: IntArray, stored: ListFormat, places: int) -> int:
-    """Bits of lists of ``entries`` synapses each on a core of ``places`` places."""
-    return int(stored.list_bits(entries, int(stored.index_bits(places))).sum())
 
 
 def runs(link: Connectivity, ranges: Ranges, border: Border) -> tuple[Run, Run]:
@@ -105,12 +111,15 @@ def _run(axis: Axis, first: int, length: int, border: bool) -> Run:
 
 
 def _population_bits(
-    link: Connectivity, stored: ListFormat, ranges: Ranges, border: Border, index: int, base: int
+    link: Connectivity, stored: ListFormat, ranges: Ranges, border: Border, shared: int | None, base: int
 ) -> int:
     rows, columns = runs(link, ranges, border)
-    width = border.padded(ranges)[1]
+    height, width = border.padded(ranges)
     first_row = (rows.first_target + border.rows[0])[:, None] * width
     shift = (first_row + columns.first_target + border.columns[0]) // base
+    in_channel = rows.span[:, None] * width + columns.span + shift * base
+    highest = (ranges[0].stop - ranges[0].start - 1) * height * width + int(in_channel.max(initial=0))
+    index = int(stored.index_bits(highest + 1 if shared is None else shared))
     (row_lists, row_list), (column_lists, column_list) = rows.lists, columns.lists
     held = np.stack(np.broadcast_arrays(row_list[:, None], column_list, shift), axis=-1).reshape(-1, 3)
     distinct = np.unique(held, axis=0)
@@ -132,5 +141,6 @@ def synapses_of_sources(link: Connectivity, ranges: Ranges) -> IntArray:
     for group in range(first // each, -(-stop // each)):
         part = slice(max(group * each, first), min((group + 1) * each, stop))
         taps = nonzero[part].sum(axis=0, dtype=np.int64)
-        parts.append(np.einsum("sk,ikm,tm->ist", rows.used, taps, columns.used, optimize=True).ravel())
+        by_row = np.einsum("sk,ikm->ism", rows.used, taps)
+        parts.append(np.einsum("ism,tm->ist", by_row, columns.used).ravel())
     return np.concatenate(parts)

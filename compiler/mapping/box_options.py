@@ -44,11 +44,13 @@ class AxisOptions:
 class AxisLists:
     """What a convolution needs along an axis, per option of it.
 
-    ``sources`` (k,) are read by the box that reads most. ``lengths`` (m, taps + 1) holds, per kind of box, how many
-    lists have 0, 1, .. taps; the kinds of option k start at ``first_kind[k]``.
+    ``sources`` (k,) are read by the box that reads most, ``span`` (k,) is the largest of its lists. ``lengths``
+    (m, taps + 1) holds, per kind of box, how many lists have 0, 1, .. taps; the kinds of option k start at
+    ``first_kind[k]``.
     """
 
     sources: IntArray
+    span: IntArray
     lengths: IntArray
     first_kind: IntArray
 
@@ -115,20 +117,22 @@ def axis_options(sizes: IntArray, axes: tuple[Axis, ...]) -> AxisOptions:
 
 def axis_lists(axis: Axis, options: AxisOptions) -> AxisLists:
     """What a convolution needs along ``axis`` for each of ``options``."""
-    sources, lengths, first = list[int](), list[IntArray](), list[int]()
+    sources, span, lengths, first = list[int](), list[int](), list[IntArray](), list[int]()
     for size, border in zip(options.length.tolist(), options.border.tolist(), strict=True):
-        most, kinds = _lists(axis, size, border)
+        most, widest, kinds = _lists(axis, size, border)
         sources.append(most)
+        span.append(widest)
         first.append(len(lengths))
         lengths.extend(kinds)
-    return AxisLists(np.array(sources), np.stack(lengths), np.array(first))
+    return AxisLists(np.array(sources), np.array(span), np.stack(lengths), np.array(first))
 
 
 @lru_cache(maxsize=4096)
-def _lists(axis: Axis, size: int, border: bool) -> tuple[int, tuple[IntArray, ...]]:
+def _lists(axis: Axis, size: int, border: bool) -> tuple[int, int, tuple[IntArray, ...]]:
     runs = [axis.run(first, length, border=border) for first, length in _kinds_of_boxes(axis, size)]
     kinds = {run.list_lengths.tobytes(): run.list_lengths for run in runs}
-    return max(len(run.sources) for run in runs), tuple(kinds.values())
+    widest = max(int(run.span.max(initial=0)) for run in runs)
+    return max(run.sources for run in runs), widest, tuple(kinds.values())
 
 
 @lru_cache(maxsize=1024)

@@ -60,7 +60,7 @@ def form_needs(link: Link, stored: ListFormat, options: BoxOptions, target: Targ
             synapses = options.by_option(link.box_synapses(options.sizes))
             yield FormNeeds(form, stored.at_most(synapses, axons, index), axons)
         elif isinstance(link, Connectivity) and form == POPULATION:
-            yield _population(link, stored, options, index, base_limit(target))
+            yield _population(link, stored, options, base_limit(target))
         elif isinstance(link, Connectivity):
             weights = most_of(link.kernel.sum(axis=(1, 2)), options.channels)[:, None, None]
             lists = most_sources(link.reads[0], options.channels)[:, None, None]
@@ -74,13 +74,18 @@ def base_limit(target: Target) -> int:
     return np.iinfo(np.int32).max if base is None else base.value + 1
 
 
-def _population(link: Connectivity, stored: ListFormat, options: BoxOptions, index: IntArray, base: int) -> FormNeeds:
+def _population(link: Connectivity, stored: ListFormat, options: BoxOptions, base: int) -> FormNeeds:
     assert link.axes is not None
     rows, columns = (axis_lists(a, o) for a, o in zip(link.axes, (options.rows, options.columns), strict=True))
     pixels = product(np.ones_like(options.channels), rows.sources, columns.sources)
     row_taps, column_taps = (np.arange(lists.lengths.shape[1]) for lists in (rows, columns))
     atoms = most_synapses_per_tap(link, options.channels)
     entries = product(atoms, row_taps, column_taps)
+    # The last place of a list, after a shift that its axon leaves to it.
+    highest = product(options.channels - 1, options.rows.padded, options.columns.padded)
+    highest = highest + rows.span[:, None] * options.columns.padded + columns.span
+    highest = highest + (options.padded_map - 1) // base * base
+    index = stored.index_bits(np.minimum(highest + 1, options.places))
     memory = np.zeros(options.places.shape, dtype=np.int64)
     for width in np.unique(index):
         each = stored.list_bits(entries, int(width))

@@ -9,21 +9,13 @@ import numpy as np
 from ...runtime.program import IntArray, Population
 from ...targets import Target
 from ...targets.records import dataclass
-from .box_needs import (
-    Border,
-    Ranges,
-    bits_of_lists,
-    boxes_of,
-    input_axons,
-    memory_bits,
-    neurons_of,
-    places_of,
-)
+from .box_needs import Border, Ranges, alike, boxes_of, input_axons, memory_bits, neurons_of, places_of
+from .boxes import Map
 from .candidates import CONFIGURATIONS, FORMATS, INPUT_AXONS, NEURONS, OUTPUT_AXONS, SYNAPSE_MEMORY, THRESHOLDS
 from .connectivity import Connectivity, as_map
 from .coordinates import SparseConnectivity
 from .divide import Division, Layer
-from .forms import DENSE, Link, base_limit
+from .forms import DENSE, base_limit
 from .pack import Load
 from .synapse_lists import ListFormat
 
@@ -34,27 +26,62 @@ def box_loads(population: Population, layer: Layer, division: Division, target: 
     """The load of each box of ``layer``, in C order of the boxes."""
     tile = layer.candidates.tile(division.chosen[layer.name])
     boxes = [ranges for _, ranges in boxes_of(as_map(population.shape), tile)]
-    lists = [link.lists_of_boxes(tile) if isinstance(link, SparseConnectivity) else None for link in layer.incoming]
-    thresholds = thresholds_of(population)
+    border, thresholds = border_of(layer, division), thresholds_of(population)
+    forms = layer.candidates.held(division.chosen[layer.name])
+    needs = [
+        _needs_of_sparse(link, stored, tile, boxes, border, target)
+        if isinstance(link, SparseConnectivity)
+        else _needs_of_map(link, form, stored, boxes, border, target)
+        for link, form, stored in zip(layer.incoming, forms, layer.stored, strict=True)
+    ]
     return tuple(
-        _load(
-            population,
-            layer,
-            division,
-            _Box(ranges, tuple(None if each is None else each[n] for each in lists)),
-            thresholds,
-            target,
-        )
+        _load(layer, thresholds, division, ranges, target, tuple(each[n] for each in needs))
         for n, ranges in enumerate(boxes)
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Box:
-    """``ranges`` of neurons; ``lists`` holds, per incoming link that is sparse, the synapses from each source."""
+@dataclass(frozen=True, slots=True)
+class _LinkNeeds:
+    """What a link takes of a box's core: input axons, and bits of memory alone on it or beside other boxes."""
 
-    ranges: Ranges
-    lists: tuple[IntArray | None, ...]
+    axons: int
+    alone: int
+    added: int
+
+
+def _needs_of_map(
+    link: Connectivity, form: str, stored: ListFormat, boxes: list[Ranges], border: Border, target: Target
+) -> list[_LinkNeeds]:
+    known: dict[tuple[object, ...], _LinkNeeds] = {}
+    needs = []
+    for ranges in boxes:
+        key = alike(link, ranges, border)
+        if key not in known:
+            alone, added = (
+                memory_bits(link, form, stored, ranges, border, on, base_limit(target))
+                for on in (None, _places_beside(places_of(ranges, border), target))
+            )
+            known[key] = _LinkNeeds(input_axons(link, form, ranges, border), alone, added)
+        needs.append(known[key])
+    return needs
+
+
+def _needs_of_sparse(
+    link: SparseConnectivity, stored: ListFormat, tile: Map, boxes: list[Ranges], border: Border, target: Target
+) -> list[_LinkNeeds]:
+    needs = []
+    for ranges, entries in zip(boxes, link.lists_of_boxes(tile), strict=True):
+        places = places_of(ranges, border)
+        alone, added = (
+            int(stored.list_bits(entries, int(stored.index_bits(among))).sum())
+            for among in (places, _places_beside(places, target))
+        )
+        needs.append(_LinkNeeds(len(entries), alone, added))
+    return needs
+
+
+def _places_beside(places: int, target: Target) -> int:
+    return places if target.core.neurons is None else target.core.neurons.value
 
 
 def border_of(layer: Layer, division: Division) -> Border:
@@ -77,68 +104,36 @@ def thresholds_of(population: Population) -> tuple[IntArray, IntArray]:
 
 
 def _load(
-    population: Population,
     layer: Layer,
-    division: Division,
-    box: _Box,
     thresholds: tuple[IntArray, IntArray],
+    division: Division,
+    ranges: Ranges,
     target: Target,
+    needs: tuple[_LinkNeeds, ...],
 ) -> Load:
-    border, ranges = border_of(layer, division), box.ranges
+    border = border_of(layer, division)
     places = places_of(ranges, border)
-    limit = target.core.neurons
-    beside = places if limit is None else limit.value
     compartments = places + neurons_of(ranges) * (target.neuron.compartments_per_neuron.value - 1)
     forms = layer.candidates.held(division.chosen[layer.name])
-    held = tuple(zip(layer.incoming, forms, layer.stored, box.lists, strict=True))
+    of_pulses = sum(lines * stored.bits_of_list(places, 0) for lines, stored in layer.pulses)
     counts = {
         NEURONS: compartments,
-        INPUT_AXONS: sum(_axons(link, form, ranges, border, entries) for link, form, _, entries in held)
-        + sum(lines for lines, _ in layer.pulses),
+        INPUT_AXONS: sum(each.axons for each in needs) + sum(lines for lines, _ in layer.pulses),
         OUTPUT_AXONS: sum(each.of_box(*ranges) for each in division.sent[layer.name]),
     }
-    alone, added = (
-        sum(_bits(*each, box=(ranges, border), places=among, base=base_limit(target)) for each in held)
-        + sum(lines * stored.bits_of_list(places, 0) for lines, stored in layer.pulses)
-        for among in (places, beside)
-    )
-    dense = bool(layer.pulses) or any(form == DENSE for form in forms)
     return Load(
-        alone={**counts, SYNAPSE_MEMORY: alone},
-        added={**counts, SYNAPSE_MEMORY: added},
+        alone={**counts, SYNAPSE_MEMORY: sum(each.alone for each in needs) + of_pulses},
+        added={**counts, SYNAPSE_MEMORY: sum(each.added for each in needs) + of_pulses},
         kinds={
-            THRESHOLDS: _thresholds(thresholds, ranges, border),
+            THRESHOLDS: _thresholds_in(thresholds, ranges, border),
             FORMATS: frozenset(_formats(forms, layer)),
-            CONFIGURATIONS: frozenset(_configurations(population.name, border, target)),
+            CONFIGURATIONS: frozenset(_configurations(layer.name, border, target)),
         },
-        first=dense,
+        first=bool(layer.pulses) or any(form == DENSE for form in forms),
     )
 
 
-def _axons(link: Link, form: str, ranges: Ranges, border: Border, entries: IntArray | None) -> int:
-    if entries is not None:
-        return len(entries)
-    assert isinstance(link, Connectivity), "the lists of sparse links are counted"
-    return input_axons(link, form, ranges, border)
-
-
-def _bits(
-    link: Link,
-    form: str,
-    stored: ListFormat,
-    entries: IntArray | None,
-    *,
-    box: tuple[Ranges, Border],
-    places: int,
-    base: int,
-) -> int:
-    if entries is not None:
-        return bits_of_lists(entries, stored, places)
-    assert isinstance(link, Connectivity), "the lists of sparse links are counted"
-    return memory_bits(link, form, stored, *box, places, base)
-
-
-def _thresholds(thresholds: tuple[IntArray, IntArray], ranges: Ranges, border: Border) -> frozenset[object]:
+def _thresholds_in(thresholds: tuple[IntArray, IntArray], ranges: Ranges, border: Border) -> frozenset[object]:
     distinct, which = thresholds
     here = np.unique(which[ranges])
     found = {int(distinct[k]) for k in here if k >= 0}

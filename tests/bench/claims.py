@@ -48,6 +48,7 @@ def claims(rows: list[Row], fits: list[Fit]) -> list[Claim]:
     found += _largest(rows, "compile", "vgg16", SPIKEC, "compile VGG-16 without calibration", 5, "s")
     found += _largest(rows, "compile", "vgg16 calibrated", SPIKEC, "compile VGG-16 with calibration", 60, "s")
     found += _largest(rows, "evaluation", "convnet", SPIKEC, "10,000 images of the shipped net at T = 4", 60, "s")
+    found += _placements(rows)
     found += _estimates(rows)
     found += _lava(rows, "vgg16", lambda r: r.tool.startswith("Lava"), "Lava's own Conv against spikec on Lava", 150)
     found += _lava(rows, "chain20", lambda r: r.tool.startswith("lava-dl"), "lava-dl netx against spikec on Lava", 3)
@@ -79,6 +80,21 @@ def _estimates(rows: list[Row]) -> list[Claim]:
         for unit, name, limit in (("uJ", "energy", 5), ("us", "time", 15))
         if (r.part, r.unit) == ("cost", unit) and (found := ratio(r, rows))
     ]
+
+
+def _placements(rows: list[Row]) -> list[Claim]:
+    """Cores against what boxes fill at least, and the time of placing: a network for large images has two minutes."""
+    cores = [
+        Claim(f"{r.net}: cores against the bound", 1 / found.median, 1.15, "x", False)
+        for r in rows
+        if (r.part, r.tool, r.unit) == ("placement", "bound", "cores") and (found := ratio(r, rows))
+    ]
+    seconds = [
+        Claim(f"{r.net}: time of placing", spread(r.values).median, 120 if "224" in r.net else 10, "s", False)
+        for r in rows
+        if (r.part, r.unit) == ("placement", "s")
+    ]
+    return cores + seconds
 
 
 def _lava(rows: list[Row], net: str, is_peer: Callable[[Row], bool], text: str, limit: float) -> list[Claim]:

@@ -16,7 +16,10 @@ from .document import as_json, print_tables
 from .machine import LOAD_AT_START, describe
 from .rows import Row, linear_fits
 
-PARTS = ("starting", "simulator", "scaling", "memory", "evaluation", "compile", "lava", "netx", "placement", "cost")
+PARTS = (
+    *("starting", "simulator", "scaling", "memory", "evaluation", "compile"),
+    *("lava", "netx", "placement", "large-placement", "cost"),
+)
 NETS = ("convnet", "resnet20", "vgg16")
 HERE = Path(__file__).parent
 
@@ -46,6 +49,7 @@ class Settings:
 
 def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
     from . import on_lava, on_sanafe, placing, scaling, simulation, starting
+    from .large_nets import LARGE_NETS
 
     quick, rounds, nets = settings.quick, settings.rounds, settings.nets
     steps = settings.chosen_steps or ((1, 4) if quick else (1, 4, 16))
@@ -70,6 +74,9 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
         "lava": lava,
         "netx": lambda: on_lava.measure_netx_file(folder, settings.netx_python, 2 if quick else 20),
         "placement": lambda: placing.measure_placing(folder, nets, settings.nengo_python),
+        "large-placement": lambda: placing.measure_placing_large(
+            folder, ("mobilenet",) if quick else tuple(LARGE_NETS)
+        ),
         "cost": lambda: on_sanafe.measure_costs(folder, settings.sanafe_python, quick=quick),
     }
 

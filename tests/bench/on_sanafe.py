@@ -31,6 +31,7 @@ from spikec.runtime.simulator import simulate
 from spikec.targets import load
 
 from .nets import CALIBRATION_IMAGES, encoded
+from .random_nets import write_random
 from .rows import SPIKEC, Equality, Row, compare_integers
 
 SANAFE = "SANA-FE"
@@ -119,24 +120,8 @@ def _images(shape: tuple[int, int, int], count: int, seed: int) -> Images:
 def _with_random_weights(
     name: str, folder: Path, shape: tuple[int, int, int], build: Callable[[Any], Any], **options: Any
 ) -> tuple[Program, Images]:
-    """A quantise-and-clip network with random weights, its batch norms and thresholds set on random images."""
-    import torch
-
-    from spikec.models.checkpoint import onnx_bytes
-    from spikec.models.networks.activation import Activation
-    from spikec.models.networks.networks import NetworkSpec
-    from spikec.models.training.thresholds import set_thresholds
-
-    torch.manual_seed(0)
-    relu, seen = build(Activation("relu")), torch.rand(16, *shape)
-    with torch.no_grad():
-        relu.train()(seen)
-    network = build(Activation("round", TIMESTEPS))
-    network.load_state_dict(relu.eval().state_dict(), strict=False)
-    set_thresholds(relu, network.eval(), seen, "mmse")
     file = folder / f"cost-{name}.onnx"
-    # The spec tells the exporter the shape of a sample, whatever network it would build itself.
-    file.write_bytes(onnx_bytes(network, NetworkSpec("convnet", shape[0], shape[1], 10)))
+    write_random(file, shape, build)
     return _compiled(file, shape, **options)
 
 

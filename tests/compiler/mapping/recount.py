@@ -142,7 +142,8 @@ def recount(
         matrix = np.zeros((math.prod(layer.map), math.prod(source_map)) if decode else (0, 0), dtype=np.int64)
         for box in box_lists[layer.name]:
             stored = lists_into(projection, source_map, box, held, target)
-            index = _index_bits(target, first_place[box.layer.name, box.first] + box.places)
+            highest = max((int(place.max()) for _, place, _ in stored.lists), default=0)
+            index = _index_bits(target, first_place[box.layer.name, box.first] + highest + 1)
             core = cores[box.core]
             core.input_axons += len(stored.axons)
             core.memory += _bits(stored, _Format(target, held, index), box)

@@ -220,6 +220,16 @@ def test_pixels_share_lists_of_synapses() -> None:
     assert lined.use("synapse memory").used == _bits_of_list(20 * 3 * 9, entry)
 
 
+def test_an_index_reaches_the_last_place_after_the_shift() -> None:
+    """Five maps of 11x11 have 605 places; lists shifted to their first place name no more than 509 of them."""
+    weight = np.random.default_rng(1).integers(1, 127, (5, 3, 3, 3)) * 2
+    padded = ConvSynapses(weight, ConvGeometry(padding=(1, 1, 1, 1)))
+    program = program_of((3, 11, 11), [((5, 11, 11), None, INPUT, padded)])
+    layer = _check_every_core(program, _with_one_compartment(small_target())).layers[0]
+    lists = [_bits_of_list(5 * 3 * rows * columns, 8 + 9) for rows in (2, 3, 2) for columns in (2, 3, 2)]
+    assert layer.use("synapse memory").used == sum(lists)
+
+
 def _with_one_compartment(target: Target) -> Target:
     return replace(target, neuron=replace(target.neuron, compartments_per_neuron=Number(1, "", "", Status.MEASURED)))
 
