@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +46,25 @@ class SanafeError(Exception):
 
 
 def measure_costs(folder: Path, python: Path | None, *, quick: bool) -> Iterator[Row]:
-    """Energy and time of one sample for six networks (quick: two) on loihi1; nothing without SANA-FE."""
+    """Energy and time of one sample for six networks (quick: two) on loihi1; nothing without SANA-FE.
+
+    Two are spread over more cores as well, every synapse unrolled: then messages wait for each other.
+    """
     if python is None:
         return
     target = load("loihi1")
-    for name in tuple(_NETS)[: 2 if quick else None]:
-        program, images = _NETS[name](folder)
+    apart = replace(target.synapses, population_axons=None, shared_axons=None)
+    for of_net, unrolled in _CASES[: 2 if quick else None]:
+        name = f"{of_net}, unrolled" if unrolled else of_net
+        program, images = _NETS[of_net](folder)
         samples = encoded(program, images[:1])
-        cores = cores_of(place(program, target))
+        cores = cores_of(place(program, replace(target, synapses=apart) if unrolled else target))
         assert target.cost is not None
         mesh, traffic = mesh_of(target), measure_traffic(program, target, cores, samples)
         assert mesh is not None
         cores = cores_on_mesh(cores, mesh, traffic.place)
         ours = estimate(traffic, target.cost)
-        place_of_run = folder / f"sanafe-{name}"
+        place_of_run = folder / f"sanafe-{of_net}-{unrolled}"
         theirs = run_sanafe(place_of_run, python, sanafe_files(program, target, cores, samples))
         equality = _compared(program, samples, place_of_run)
         used = len({int(core) for each in cores.values() for core in each})
@@ -185,3 +191,4 @@ _NETS: dict[str, Callable[[Path], tuple[Program, Images]]] = {
     "exact": lambda folder: _convnet("exact", folder, schedule="exact"),
     "shipped": _shipped,
 }
+_CASES = (*((name, False) for name in _NETS), ("mid", True), ("shipped", True))

@@ -29,18 +29,22 @@ def samples() -> Samples:
         return Samples(file["calibration_inputs"][:40], file["calibration_labels"][:40].astype(np.int64))
 
 
-def test_labels_add_accuracy_and_change_nothing_else(samples: Samples) -> None:
-    labelled, unlabelled = rows_of(samples), rows_of(replace(samples, labels=None))
+@pytest.fixture(scope="module")
+def labelled(samples: Samples) -> Rows:
+    return rows_of(samples)
+
+
+def test_labels_add_accuracy_and_change_nothing_else(labelled: Rows, samples: Samples) -> None:
+    unlabelled = rows_of(replace(samples, labels=None))
     assert [row[1:] for row in labelled.values()] == [row[1:] for row in unlabelled.values()]
     assert None not in {row[0] for row in labelled.values()}
     assert {row[0] for row in unlabelled.values()} == {None}
 
 
-def test_the_first_stage_is_what_the_others_are_held_against(samples: Samples) -> None:
-    rows = rows_of(samples)
-    assert rows["ANN"][1:] == (1.0, 1.0)
-    assert all(0.9 < (r or 0) <= 1 for _, *figures in rows.values() for r in figures)
-    assert (rows["spikes"][2] or 0) < (rows["folded"][2] or 0)
+def test_the_first_stage_is_what_the_others_are_held_against(labelled: Rows) -> None:
+    assert labelled["ANN"][1:] == (1.0, 1.0)
+    assert all(0.9 < (r or 0) <= 1 for _, *figures in labelled.values() for r in figures)
+    assert (labelled["spikes"][2] or 0) < (labelled["folded"][2] or 0)
 
 
 def test_nothing_is_measured_without_data() -> None:
