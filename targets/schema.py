@@ -197,13 +197,17 @@ class Core:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """What one chip has: ``mesh_columns`` (east to west) x ``mesh_rows`` tiles that share a router each."""
+    """What one chip has: ``mesh_columns`` (east to west) x ``mesh_rows`` tiles that share a router each.
+
+    ``host_messages`` are those that a host can send to it in one step.
+    """
 
     cores: Number | None = _limit("cores", 1)
     synapses: Number | None = _limit("synapses", 1)
     cores_per_tile: Number | None = _limit("cores", 1)
     mesh_columns: Number | None = _limit("tiles", 1)
     mesh_rows: Number | None = _limit("tiles", 1)
+    host_messages: Number | None = _limit("messages", 1)
 
 
 _MOST_OF_A_COST = 10**12

@@ -38,6 +38,7 @@ def measure_cost(program: Program, target: Target, placement: Placement, encoded
         samples=traffic.samples,
         steps=program.latency,
         host_messages=given.messages / traffic.samples,
+        host_most=traffic.host_most,
         host_values=sum(population.neurons for population in program.readouts),
         crossings=traffic.crossings / traffic.samples if traffic.tiles else None,
         rows=tuple(_row(layer, target.cost, traffic) for layer in layers),

@@ -60,7 +60,8 @@ class Traffic:
     ``alone`` and ``streamed`` (samples that were followed,) are picoseconds from a sample's first step to its last,
     and of the steps of one window where samples follow each other without gaps; empty without costs.
     ``cores`` and ``tiles`` are those in use; ``tiles`` 0 where the chip has no mesh. ``place`` (tiles,) is where on the
-    mesh each tile of cores lies, empty without one; ``crossings`` are messages from chip to chip.
+    mesh each tile of cores lies, empty without one; ``crossings`` are messages from chip to chip. ``host_most`` are the
+    host's messages of the busiest step.
     """
 
     samples: int
@@ -71,6 +72,7 @@ class Traffic:
     tiles: int
     place: IntArray
     crossings: int
+    host_most: int
 
 
 def measure_traffic(
@@ -90,7 +92,8 @@ def measure_traffic(
     tiles = 0 if mesh is None else len(np.unique(mesh.tile_of(every)))
     clock = None if target.cost is None else _Clock(program, target.cost, cores, tiles)
     between = dict[str, IntArray]()
-    layers = [_of_input(program, samples, cores)]
+    given, host_most = _of_input(program, samples, cores)
+    layers = [given]
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
     for population in program.populations:
         charged = int(np.count_nonzero(_charged(population)))
@@ -116,7 +119,9 @@ def measure_traffic(
         )
     alone, streamed = (np.zeros(0, dtype=np.int64),) * 2 if clock is None else clock.times()
     if mesh is None:
-        return Traffic(len(samples), tuple(layers), alone, streamed, len(every), 0, np.zeros(0, dtype=np.int64), 0)
+        return Traffic(
+            len(samples), tuple(layers), alone, streamed, len(every), 0, np.zeros(0, dtype=np.int64), 0, host_most
+        )
     messages_of_all = sum(between.values(), start=np.zeros((1, 1), dtype=np.int64))
     place = arranged(messages_of_all, mesh) if arrange else np.arange(len(messages_of_all))
     on_mesh = tuple(
@@ -125,7 +130,7 @@ def measure_traffic(
     )
     chip = place // (mesh.columns * mesh.rows)
     crossings = int(messages_of_all[chip[:, None] != chip[None, :]].sum())
-    return Traffic(len(samples), on_mesh, alone, streamed, len(every), tiles, place, crossings)
+    return Traffic(len(samples), on_mesh, alone, streamed, len(every), tiles, place, crossings, host_most)
 
 
 def _sent(
@@ -161,18 +166,19 @@ def _events(program: Program, projection: Projection, counts: Mapping[str, IntAr
     return int((fan_out(projection, source.shape, target.shape).ravel() * counts[source.name]).sum())
 
 
-def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]) -> LayerTraffic:
-    """Messages that the host sends: one for each value other than 0, step and core."""
-    sent = np.zeros(int(np.prod(program.input.shape)), dtype=np.int64)
-    for step in range(program.timesteps):
-        values = program.input.messages(samples, step, program.timesteps)
-        sent += (values != 0).sum(axis=0, dtype=np.int64).ravel()
-    messages = events = 0
+def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]) -> tuple[LayerTraffic, int]:
+    """Messages that the host sends, one for each value other than 0, step and core; and those of the busiest step."""
+    values = int(np.prod(program.input.shape))
+    readers, synapses = np.zeros(values, dtype=np.int64), np.zeros(values, dtype=np.int64)
     for axons in axons_of(program, INPUT, cores):
-        of_axons = sent[axons.neuron]
-        messages += int(of_axons.sum())
-        events += int((of_axons * axons.synapses).sum())
-    return LayerTraffic(INPUT, 0, 0, 0, messages, (0, 0), events)
+        readers += np.bincount(axons.neuron, minlength=values)
+        synapses += np.bincount(axons.neuron, axons.synapses, values).astype(np.int64)
+    sent, most = np.zeros(values, dtype=np.int64), 0
+    for step in range(program.timesteps):
+        live = (program.input.messages(samples, step, program.timesteps) != 0).reshape(len(samples), -1)
+        sent += live.sum(axis=0, dtype=np.int64)
+        most = max(most, *(int(readers[of_sample].sum()) for of_sample in live))
+    return LayerTraffic(INPUT, 0, 0, 0, int((sent * readers).sum()), (0, 0), int((sent * synapses).sum())), most
 
 
 def _between_tiles(counts: IntArray, axons: Axons, cores: IntArray, mesh: Mesh, tiles: int) -> IntArray:

@@ -22,7 +22,13 @@ from .numbers import (
     weight_range,
     weight_step,
 )
-from .resources import chip_cores, chip_synapses, single_neuron_resources, threshold_configurations
+from .resources import (
+    chip_cores,
+    chip_synapses,
+    messages_of_host,
+    single_neuron_resources,
+    threshold_configurations,
+)
 
 Rule = Callable[[Program, Target, Placement], Iterator[Diagnostic]]
 
@@ -41,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     threshold_configurations,
     chip_cores,
     chip_synapses,
+    messages_of_host,
     neuron_model,
     neuron_state_range,
     lava_processes,

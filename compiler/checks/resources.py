@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...runtime.program import Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
+from ..analysis.host import host_messages
 from ..mapping import Placement
 
 _SINGLE_NEURON = {
@@ -116,6 +117,25 @@ def chip_synapses(_: Program, target: Target, placement: Placement) -> Iterator[
         source=limit.source,
         assumed=once <= limit.value or limit.leaves_open(once),
     )
+
+
+def messages_of_host(program: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:
+    """W324: the host need not send more messages in a step than the chip's interface passes on."""
+    limit = target.chip.host_messages
+    if limit is None:
+        return
+    sent = host_messages(program, target, placement).sent
+    if sent > limit.value:
+        yield Diagnostic(
+            "W324",
+            "the host may have to send more messages in a step than the chip's interface passes on",
+            measured=sent,
+            limit=limit.value,
+            unit=limit.unit,
+            hint="use a smaller input, or make the first layer smaller, so that fewer cores read each value",
+            source=limit.source,
+            assumed=limit.leaves_open(sent),
+        )
 
 
 def threshold_configurations(_: Program, target: Target, placement: Placement) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from ...runtime.program import Output, Population, Program, latency_with_gates
 from ...runtime.program.neuron_models import PLAIN_IF
 from ...targets import Number, Target
 from ...targets.diagnostic import Diagnostic
+from ..analysis.host import host_messages
 from ..diagnostics.grouping import grouped
 from ..frontend.model_section import ModelSection
 from ..mapping import LayerPlacement, Placement
@@ -63,7 +64,7 @@ def build_report(
         ),
         program=_program_section(program, placement) if program and placement else None,
         layers=_layer_rows(program, placement, found, strict, origins or {}) if program and placement else (),
-        resources=_resource_rows(placement, target) if placement else tuple(bounds),
+        resources=_resource_rows(program, placement, target) if program and placement else tuple(bounds),
         numbers=tuple(numbers),
         ledger=tuple(ledger),
         agreement=agreement,
@@ -154,7 +155,7 @@ def _layer_row(
     )
 
 
-def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, ...]:
+def _resource_rows(program: Program, placement: Placement, target: Target) -> tuple[ResourceRow, ...]:
     per_core = tuple(
         ResourceRow(
             layer=layer.name,
@@ -168,7 +169,10 @@ def _resource_rows(placement: Placement, target: Target) -> tuple[ResourceRow, .
         for layer in placement.layers
         for use in layer.uses
     )
-    chip = [("cores", placement.cores, target.chip.cores, "cores")]
+    chip: list[tuple[str, int, Number | None, str]] = [("cores", placement.cores, target.chip.cores, "cores")]
+    host = host_messages(program, target, placement)
+    chip.append(("host messages in a step, at most", host.sent, target.chip.host_messages, "messages"))
+    chip.append(("host reads per sample", host.read, None, "values"))
     if target.chip.synapses is not None:
         chip += [
             ("synapses", placement.synapses, target.chip.synapses, "synapses"),

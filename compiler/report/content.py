@@ -244,8 +244,8 @@ class CostSection:
     """What the program's spikes cause on the chip, counted on ``samples`` calibration samples, and what it costs.
 
     ``estimate`` is None where the target has no figures per event; ``reason`` then says so. ``host_messages`` go in
-    and ``host_values`` come out, per sample. ``neurobench`` has the names of NeuroBench's metrics;
-    ``crossings`` of the messages pass from chip to chip, None without a mesh.
+    and ``host_values`` come out, per sample; ``host_most`` go in at the busiest step. ``crossings`` of the messages
+    pass from chip to chip, None without a mesh. ``neurobench`` has the names of NeuroBench's metrics;
     ``synaptic_operations`` are those per sample: Effective_MACs, Effective_ACs, Dense. ``ratio_once`` and
     ``ratio_every_step`` are the energy against the ANN's by eq. 18, the first layer counted once or at every step.
     """
@@ -262,6 +262,7 @@ class CostSection:
     synaptic_operations: dict[str, float]
     ratio_once: float | None
     ratio_every_step: float | None
+    host_most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

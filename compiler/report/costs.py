@@ -48,7 +48,8 @@ def _cells(row: CostRow, total: float | None) -> tuple[Cell, ...]:
 def _note(cost: CostSection) -> str:
     counted = (
         f"Per sample, counted on {cost.samples:,} calibration samples, alone on the chip for {cost.steps} steps; "
-        f"the host sends {cost.host_messages:,.0f} messages, which have no price, and reads {cost.host_values} values."
+        f"the host sends {cost.host_messages:,.0f} messages, which have no price, at most {cost.host_most:,} in a "
+        f"step, and reads {cost.host_values} values."
     )
     priced = f"No joules and seconds: {cost.reason}." if cost.estimate is None else _priced(cost.estimate)
     crossed = f"{cost.crossings:,.0f} messages pass from chip to chip." if cost.crossings else ""

@@ -10,12 +10,18 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..diagnostics import diagnostic_json, entry_of
-from .content import SCHEMA, LedgerRow, Report, TargetSection
+from .content import SCHEMA, CostSection, LedgerRow, Report, TargetSection
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
 _MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs", "cost")
-_ADDED = {(TargetSection, "rests_on"), (Place, "layers"), (LedgerRow, "agreement"), (LedgerRow, "correlation")}
+_ADDED = {
+    (TargetSection, "rests_on"),
+    (Place, "layers"),
+    (LedgerRow, "agreement"),
+    (LedgerRow, "correlation"),
+    (CostSection, "host_most"),
+}
 """What reports of earlier versions lack."""
 
 

@@ -111,7 +111,7 @@ def test_loihi_numbers() -> None:
     assert target.core.neurons.value == 1024
     assert target.neuron.compartments_per_neuron.value == 2
     assert not target.neuron.native_subtractive_reset.value
-    assert target.assumed() == ("neuron.compartments_per_neuron", "graded_input")
+    assert target.assumed() == ("neuron.compartments_per_neuron", "chip.host_messages", "graded_input")
     assert target.threshold_limit.value == 131071
 
 

@@ -194,6 +194,17 @@ CODES: tuple[Code, ...] = (
         "Correct core.compartment_configurations in the target description.",
     ),
     Code(
+        "W324",
+        "host may send more messages in a step than the interface passes on",
+        "If every value of the input differs from 0, a step's messages from the host to the chip exceed what the "
+        "chip's interface is said to take.",
+        "A value is a message to every core that reads it, at every step; what is beyond the limit is lost or waits. "
+        "Values that are 0 are not sent: with calibration data the report also tells the most that a sample took.",
+        "warning W324: the host may have to send more messages in a step than the chip's interface passes on; measured "
+        "16384 of 50 messages",
+        "Use a smaller input or a first layer on fewer cores; where the limit is a setting of the tools, raise it.",
+    ),
+    Code(
         "E320",
         "program has more synapses than the chip holds",
         "Even with each convolution kernel stored once, the weights are more than the chip is said to hold.",

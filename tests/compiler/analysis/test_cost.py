@@ -102,7 +102,7 @@ def test_hops_are_priced_by_direction() -> None:
     cost = LOIHI.cost
     assert cost is not None
     layers = (LayerTraffic(INPUT, 0, 0, 0, 0, (0, 0), 0), LayerTraffic("a", 0, 0, 0, 1, (10, 100), 0))
-    traffic = Traffic(1, layers, ints(5_000_000), ints(2_000_000), 2, 2, np.arange(2), 0)
+    traffic = Traffic(1, layers, ints(5_000_000), ints(2_000_000), 2, 2, np.arange(2), 0, 0)
     found = estimate(traffic, cost)
     assert found.joules == pytest.approx((111 + 10 * 3 + 100 * 4.2) * 1e-12)
     assert (found.seconds, found.seconds_streamed) == (5e-6, 2e-6)
