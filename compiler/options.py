@@ -10,8 +10,8 @@ from ..runtime.program.neuron_models import IF
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.facts import NEURON_MODELS
 from ..targets.records import dataclass
-from ..targets.schema import NEURON_MODELS
 from ..targets.suggestion import known_names
 from .ir.network import Network
 from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES

@@ -59,6 +59,8 @@ def _loaded(targets: Iterable[str]) -> list[Target]:
 
 
 def _neurons(target: Target) -> float:
+    if target.layer_cores is not None:
+        return sum(target.layer_cores.neuron_memory.values)
     cores, compartments = target.chip.cores, target.core.neurons
     if cores is None or compartments is None:
         return math.inf

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .facts import Choices, Fact, Flag, Models, Number, Status
     from .loader import load, names
-    from .schema import Choices, Fact, Flag, Models, Number, Status, Target
+    from .schema import Target
 
 __all__ = ["Choices", "Fact", "Flag", "Models", "Number", "Status", "Target", "load", "names"]
 
@@ -21,4 +22,5 @@ def __getattr__(name: str) -> Any:
     # Imported when they are first asked for: the help page, which stands in this folder, reads no chip.
     if name not in __all__:
         raise AttributeError(f"module 'spikec.targets' has no attribute '{name}'")
-    return getattr(import_module(".loader" if name in _LOADER else ".schema", __name__), name)
+    module = ".loader" if name in _LOADER else ".schema" if name == "Target" else ".facts"
+    return getattr(import_module(module, __name__), name)

@@ -16,7 +16,8 @@ from .terminal.printable import printable
 from .terminal.streams import is_terminal, tell, tell_json
 
 if TYPE_CHECKING:
-    from .schema import Fact, Number, Target
+    from .facts import Fact, Number
+    from .schema import Target
 
 
 def _target_names() -> tuple[str, ...]:
@@ -67,7 +68,7 @@ def _print_list(known: tuple[Target, ...]) -> None:
 
 
 def _print_target(target: Target) -> None:
-    from .schema import Flag, Models
+    from .facts import Flag, Models
 
     tell(f"{target.name}: {target.title}", f"backends: {', '.join(target.backends)}")
     rows = (
@@ -79,11 +80,11 @@ def _print_target(target: Target) -> None:
 
 
 def _shown(fact: Fact) -> str:
-    from .schema import Choices, Flag, Models
+    from .facts import Choices, Flag, Models, PerCore
 
     if isinstance(fact, Flag):
         return "yes" if fact.value else "no"
-    if isinstance(fact, (Choices, Models)):
+    if isinstance(fact, (Choices, PerCore, Models)):
         return ", ".join(map(str, fact.values))
     bounds = [str(fact.value), *(f"{name} {bound}" for name, bound in _bounds(fact))]
     return ", ".join(bounds)

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from .cost import Cost
 from .diagnostic import Diagnostic, Place, UnusableInput, refuse
-from .schema import FACTS, NEURON_MODELS, Choices, Cost, Flag, Models, Number, Status, Target
+from .facts import FACTS, NEURON_MODELS, Choices, Flag, Models, Number, PerCore, Status
+from .layer_cores import LayerCores
+from .schema import Target
 from .suggestion import known_names, nearest
 
 if sys.version_info >= (3, 11):
@@ -142,7 +145,7 @@ class _Reader:
         return _BAD
 
     def fact(self, kind: type, entry: Field[Any], value: Any, key: str, path: Path) -> Any:
-        value_key = "values" if kind in (Choices, Models) else "value"
+        value_key = "value" if kind in (Number, Flag) else "values"
         unit_key = [] if kind in _WITHOUT_UNIT else ["unit"]
         wanted = [value_key, *unit_key, "source", "status"]
         if not isinstance(value, dict):
@@ -163,6 +166,8 @@ class _Reader:
         arguments = {**value, "status": Status(value["status"])}
         if kind is Choices:
             arguments["values"] = tuple(sorted(value["values"]))
+        if kind is PerCore:
+            arguments["values"] = tuple(value["values"])
         if kind is Models:
             arguments["values"] = tuple(name for name in NEURON_MODELS if name in value["values"])
         return kind(**arguments)
@@ -175,7 +180,7 @@ class _Reader:
             self.report("E804", f"'{key}.value' is {value['value']!r}, not a whole number in {least}..{most}", path)
         if kind is Number:
             self._check_bounds(value, key, least, most, path)
-        if kind is Choices and "values" in value and not _are_whole(value["values"], least, most):
+        if kind in (Choices, PerCore) and "values" in value and not _are_whole(value["values"], least, most):
             self.report("E804", f"'{key}.values' is {value['values']!r}, not a list of whole numbers", path)
         if kind is Models and "values" in value and not _are_models(value["values"]):
             known = ", ".join(NEURON_MODELS)
@@ -217,6 +222,9 @@ class _Reader:
                 self._report_missing(f"{prefix}{entry.name}", path)
         if complete and schema is Cost and not _pairs(arguments):
             self.report("E804", "'cost.barrier_tiles' and 'cost.barrier_times' do not go in pairs", path)
+            return None
+        if complete and schema is LayerCores and not _same_cores(arguments):
+            self.report("E804", "the memories in 'layer_cores' are not of the same number of cores", path)
             return None
         return schema(**arguments) if complete else None
 
@@ -266,6 +274,10 @@ def _plain_type(hint: Any) -> Any:
 
 def _pairs(cost: Mapping[str, Any]) -> bool:
     return len(cost["barrier_tiles"].values) == len(cost["barrier_times"].values)
+
+
+def _same_cores(memories: Mapping[str, Any]) -> bool:
+    return len({len(memory.values) for memory in memories.values() if isinstance(memory, PerCore)}) == 1
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a chip offers, as frozen data; every number carries its unit, its source and how far it can be trusted."""
+"""What a chip offers, as frozen data: the keys of its description."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, field, fields
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .cost import Cost
+from .facts import FACTS, WORD, Choices, Fact, Flag, Models, Number, limit, required
+from .layer_cores import LayerCores
 from .records import dataclass
 
 if TYPE_CHECKING:
@@ -18,113 +20,13 @@ if TYPE_CHECKING:
     IntArray = npt.NDArray[np.int64]
 
 
-class Status(str, Enum):
-    """How a number is known."""
-
-    PUBLISHED = "published"
-    READ = "read-in-peer-source"
-    MEASURED = "measured"
-    ASSUMED = "assumed"
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A whole number in ``unit`` and where it was read.
-
-    ``value`` is what programs are judged by. ``least`` and ``most`` bound what the truth can be, where sources disagree
-    or where an assumption is one to the safe side: two compartments per neuron where one may do, 120 cores of 128.
-    """
-
-    value: int
-    unit: str
-    source: str
-    status: Status
-    least: int | None = None
-    most: int | None = None
-
-    @property
-    def assumed(self) -> bool:
-        """No source states the number."""
-        return self.status is Status.ASSUMED
-
-    def leaves_open(self, used: int) -> bool:
-        """Whether ``used``, which is more than ``value``, need not be too much."""
-        return self.assumed if self.most is None else used <= self.most
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The whole numbers a chip can be set to, ascending, in ``unit``."""
-
-    values: tuple[int, ...]
-    unit: str
-    source: str
-    status: Status
-
-    @property
-    def assumed(self) -> bool:
-        """No source states the numbers."""
-        return self.status is Status.ASSUMED
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """Whether a chip can do something, and where that was read."""
-
-    value: bool
-    source: str
-    status: Status
-
-    @property
-    def assumed(self) -> bool:
-        """No source states it."""
-        return self.status is Status.ASSUMED
-
-
-NEURON_MODELS = ("if", "srp", "cos", "msat")
-"""Neuron models by name: plain integrate-and-fire, and those of ``spikec.runtime.neuron_models``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The neuron models a target has, of ``NEURON_MODELS``, and where that was read."""
-
-    values: tuple[str, ...]
-    source: str
-    status: Status
-
-    @property
-    def assumed(self) -> bool:
-        """No source states it."""
-        return self.status is Status.ASSUMED
-
-
-Fact = Number | Choices | Flag | Models
-FACTS = (Number, Choices, Flag, Models)
-
-
-_MOST = 2**53
-"""No chip has more of anything, and arithmetic with it stays within 64 bits."""
-
-_WORD = 62
-"""Widest integer that every backend computes with, in bits."""
-
-
-def _required(unit: str, least: int = 0, most: int = _MOST) -> Any:
-    return field(metadata={"unit": unit, "least": least, "most": most})
-
-
-def _limit(unit: str, least: int = 0, most: int = _MOST) -> Any:
-    return field(default=None, metadata={"unit": unit, "least": least, "most": most})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """Synaptic weights: multiples of ``step`` within +-``maximum``, all of a projection shifted left by 0..exponent."""
 
-    maximum: Number = _required("weight units", 1)
-    step: Number = _required("weight units", 1)
-    exponent_maximum: Number = _required("bits", 0, _WORD)
+    maximum: Number = required("weight units", 1)
+    step: Number = required("weight units", 1)
+    exponent_maximum: Number = required("bits", 0, WORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +43,15 @@ class SynapseFormat:
     convolution once, however that is done.
     """
 
-    weight_bits: Choices | None = _limit("bits")
-    index_bits_minimum: Number | None = _limit("bits")
-    block_size: Number | None = _limit("synapses", 1)
-    block_header_bits: Number | None = _limit("bits")
-    word_bits: Number | None = _limit("bits", 1)
+    weight_bits: Choices | None = limit("bits")
+    index_bits_minimum: Number | None = limit("bits")
+    block_size: Number | None = limit("synapses", 1)
+    block_header_bits: Number | None = limit("bits")
+    word_bits: Number | None = limit("bits", 1)
     delay_with_weight: Flag | None = field(default=None)
     population_axons: Flag | None = field(default=None)
-    axon_base_maximum: Number | None = _limit("compartments")
-    population_axon_slots: Number | None = _limit("axons", 1)
+    axon_base_maximum: Number | None = limit("compartments")
+    population_axon_slots: Number | None = limit("axons", 1)
     shared_axons: Flag | None = field(default=None)
     kernels_once: Flag | None = field(default=None)
 
@@ -165,34 +67,38 @@ class Neuron:
     it is plain integrate-and-fire alone. Thresholds are multiples of ``threshold_step``. Where ``spike_lowers_state``
     is false, a spike raises something else instead, and the state has to hold the sum of a window's input. With
     ``lava_processes`` neurons are LIF and ATRLIF processes of Lava's, which have rules of their own.
+    ``event_driven`` neurons compare after every spike that comes in, and know no steps; ``clocked_bias`` is added by a
+    clock of the chip's own.
     """
 
-    state_bits: Number = _required("bits", 2, _WORD)
-    input_shift: Number = _required("bits", 0, _WORD)
-    compartments_per_neuron: Number = _required("compartments", 1)
+    state_bits: Number = required("bits", 2, WORD)
+    input_shift: Number = required("bits", 0, WORD)
+    compartments_per_neuron: Number = required("compartments", 1)
     native_subtractive_reset: Flag
+    event_driven: Flag | None = field(default=None)
+    clocked_bias: Flag | None = field(default=None)
     models: Models | None = field(default=None)
-    input_bits_maximum: Number | None = _limit("bits", 1, _WORD)
-    threshold_maximum: Number | None = _limit("weight units", 1)
-    threshold_configurations: Number | None = _limit("thresholds", 1)
-    threshold_step: Number | None = _limit("weight units", 1)
+    input_bits_maximum: Number | None = limit("bits", 1, WORD)
+    threshold_maximum: Number | None = limit("weight units", 1)
+    threshold_configurations: Number | None = limit("thresholds", 1)
+    threshold_step: Number | None = limit("weight units", 1)
     spike_lowers_state: Flag | None = field(default=None)
     lava_processes: Flag | None = field(default=None)
     pulsed_bias: Flag | None = field(default=None)
-    bias_mantissa_maximum: Number | None = _limit("state units", 0, 2**31)
-    bias_exponent_maximum: Number | None = _limit("bits", 0, 31)
+    bias_mantissa_maximum: Number | None = limit("state units", 0, 2**31)
+    bias_exponent_maximum: Number | None = limit("bits", 0, 31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
     """What one core has; None is no limit or not publicly known (see the target's notes)."""
 
-    neurons: Number | None = _limit("compartments", 1)
-    input_axons: Number | None = _limit("axons", 1)
-    output_axons: Number | None = _limit("axons", 1)
-    synapse_memory_bits: Number | None = _limit("bits", 1)
-    synapse_formats: Number | None = _limit("formats", 1)
-    compartment_configurations: Number | None = _limit("configurations", 1)
+    neurons: Number | None = limit("compartments", 1)
+    input_axons: Number | None = limit("axons", 1)
+    output_axons: Number | None = limit("axons", 1)
+    synapse_memory_bits: Number | None = limit("bits", 1)
+    synapse_formats: Number | None = limit("formats", 1)
+    compartment_configurations: Number | None = limit("configurations", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,60 +108,12 @@ class Chip:
     ``host_messages`` are those that a host can send to it in one step.
     """
 
-    cores: Number | None = _limit("cores", 1)
-    synapses: Number | None = _limit("synapses", 1)
-    cores_per_tile: Number | None = _limit("cores", 1)
-    mesh_columns: Number | None = _limit("tiles", 1)
-    mesh_rows: Number | None = _limit("tiles", 1)
-    host_messages: Number | None = _limit("messages", 1)
-
-
-_MOST_OF_A_COST = 10**12
-"""No event of a chip takes a millijoule or a second."""
-
-
-def _energy() -> Any:
-    return _required("fJ", 0, _MOST_OF_A_COST)
-
-
-def _time() -> Any:
-    return _required("ps", 0, _MOST_OF_A_COST)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What events take of energy (fJ) and of their core's time (ps); whole numbers, so that sums are exact.
-
-    A neuron is accessed at every step, updated where its state changes, and spikes. A synaptic event is one synapse
-    that a spike reaches. A message goes out once for each core that a spike reaches, comes in there, and takes a hop
-    from tile to tile. A step ends with a barrier over all tiles in use: ``barrier_times[i]`` where they are
-    ``barrier_tiles[i]`` or more.
-    """
-
-    synaptic_event_energy: Number = _energy()
-    synaptic_event_time: Number = _time()
-    neuron_access_energy: Number = _energy()
-    neuron_access_time: Number = _time()
-    neuron_update_energy: Number = _energy()
-    neuron_update_time: Number = _time()
-    spike_energy: Number = _energy()
-    spike_time: Number = _time()
-    message_out_energy: Number = _energy()
-    message_out_time: Number = _time()
-    message_in_energy: Number = _energy()
-    message_in_time: Number = _time()
-    hop_east_west_energy: Number = _energy()
-    hop_east_west_time: Number = _time()
-    hop_north_south_energy: Number = _energy()
-    hop_north_south_time: Number = _time()
-    barrier_tiles: Choices = _required("tiles", 1)
-    barrier_times: Choices = _required("ps", 0, _MOST_OF_A_COST)
-
-    def barrier_time(self, tiles: int) -> int:
-        """Picoseconds that a barrier over ``tiles`` tiles takes."""
-        steps, times = self.barrier_tiles.values, self.barrier_times.values
-        reached = [time for least, time in zip(steps, times, strict=True) if least <= tiles]
-        return reached[-1] if reached else times[0]
+    cores: Number | None = limit("cores", 1)
+    synapses: Number | None = limit("synapses", 1)
+    cores_per_tile: Number | None = limit("cores", 1)
+    mesh_columns: Number | None = limit("tiles", 1)
+    mesh_rows: Number | None = limit("tiles", 1)
+    host_messages: Number | None = limit("messages", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +122,8 @@ class Target:
 
     ``notes`` say what is not publicly known. ``delay_maximum`` counts steps beyond the one that a projection
     costs; ``graded_input`` are the bits of the integers that the input may send, a sign included. ``cost`` is None
-    where no figures per event are published; no verdict rests on it.
+    where no figures per event are published; no verdict rests on it. ``layer_cores`` is set where a core computes a
+    whole layer; ``synapses`` and ``core`` then say nothing.
     """
 
     name: str
@@ -277,8 +136,9 @@ class Target:
     core: Core = Core()
     chip: Chip = Chip()
     cost: Cost | None = None
-    delay_maximum: Number | None = _limit("steps")
-    graded_input: Number | None = _limit("bits", 1)
+    layer_cores: LayerCores | None = None
+    delay_maximum: Number | None = limit("steps")
+    graded_input: Number | None = limit("bits", 1)
 
     @property
     def state_minimum(self) -> int:
@@ -357,7 +217,7 @@ class Target:
         """Every number and flag that is set, under its dotted key, in the order of the schema."""
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, (Weights, SynapseFormat, Neuron, Core, Chip, Cost)):
+            if isinstance(value, (Weights, SynapseFormat, Neuron, Core, Chip, Cost, LayerCores)):
                 for inner in fields(value):
                     fact = getattr(value, inner.name)
                     if fact is not None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ...runtime.program import INPUT, ConvSynapses, IntArray, Program, Projection
 from ...targets import Target
-from ...targets.schema import Cost, Number
+from ...targets.cost import Cost
+from ...targets.facts import Number
 from ..mapping import Placement
 from ..mapping.cores_of import cores_of
 from ..report.content import CostRow, CostSection, Estimate

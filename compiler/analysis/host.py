@@ -27,8 +27,9 @@ class HostMessages:
 def host_messages(program: Program, target: Target, placement: Placement) -> HostMessages:
     """Count for samples that follow each other without gaps and have no value that is 0."""
     cores = cores_of(placement)
-    sent = np.zeros((program.window, placement.cores), dtype=np.int64)
-    sent[: program.timesteps] = _values(program, cores, placement.cores)
+    used = 1 + max(int(each.max()) for each in cores.values())
+    sent = np.zeros((program.window, used), dtype=np.int64)
+    sent[: program.timesteps] = _values(program, cores, used)
     for pulse in program.pulses:
         step = program.population(pulse.target).depth + pulse.step - 1
         sent[step % program.window, np.unique(cores[pulse.target])] += pulse.axons

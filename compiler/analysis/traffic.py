@@ -20,8 +20,8 @@ from ...runtime.execution import SpikeTrains
 from ...runtime.program import INPUT, IntArray, Population, Program, Projection
 from ...runtime.simulator import Simulator
 from ...targets import Target
+from ...targets.cost import Cost
 from ...targets.records import dataclass
-from ...targets.schema import Cost
 from ..mapping.mesh import Mesh, arranged, mesh_of
 from .axons import Axons, axons_of
 from .energy import fan_out

@@ -9,7 +9,14 @@ from ...runtime.program import Program
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ..mapping import Placement
-from .neurons import lava_processes, neuron_model, neuron_state_range
+from .layer_cores import cores_of_layers, layers_of_cores, memory_of_layers
+from .neurons import (
+    clocked_biases,
+    event_driven_neurons,
+    lava_processes,
+    neuron_model,
+    neuron_state_range,
+)
 from .numbers import (
     bias_representable,
     delay_range,
@@ -48,9 +55,14 @@ RULES: tuple[Rule, ...] = (
     chip_cores,
     chip_synapses,
     messages_of_host,
+    layers_of_cores,
+    memory_of_layers,
+    cores_of_layers,
     neuron_model,
     neuron_state_range,
     lava_processes,
+    event_driven_neurons,
+    clocked_biases,
 )
 
 

@@ -54,3 +54,35 @@ def lava_processes(program: Program, target: Target, _: Placement) -> Iterator[D
     from ...runtime.lava.stock.limits import find_stock_problems
 
     yield from find_stock_problems(program)
+
+
+def event_driven_neurons(_: Program, target: Target, __: Placement) -> Iterator[Diagnostic]:
+    """W328: the target's neurons know steps, as the program's do."""
+    flag = target.neuron.event_driven
+    if flag is None or not flag.value:
+        return
+    yield Diagnostic(
+        "W328",
+        "the chip's neurons compare after every event and know no steps, so that its spikes can differ from those of "
+        "the program, which were verified",
+        hint="take the program's accuracy as an estimate, and measure on the chip",
+        source=flag.source,
+        assumed=True,
+    )
+
+
+def clocked_biases(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
+    """W329: biases are added once in every step."""
+    flag = target.neuron.clocked_bias
+    if flag is None or not flag.value:
+        return
+    layers = tuple(population.name for population in program.populations if population.bias.any())
+    if layers:
+        yield Diagnostic(
+            "W329",
+            "biases are added by a clock of the chip's own, and not once in every step",
+            Place(layers=layers) if len(layers) > 1 else Place(layer=layers[0]),
+            hint="train without biases and batch norms, or measure on the chip with a clock that ticks once per step",
+            source=flag.source,
+            assumed=True,
+        )

@@ -53,7 +53,7 @@ def single_neuron_resources(_: Program, target: Target, placement: Placement) ->
     """E301 to E304 and E321 to E323: every single neuron fits a core."""
     for layer in placement.layers:
         for use in layer.uses:
-            if use.limit is None or not use.unplaceable:
+            if use.limit is None or not use.unplaceable or use.name not in _SINGLE_NEURON:
                 continue
             code, message, hint = _SINGLE_NEURON[use.name]
             compartments = target.neuron.compartments_per_neuron

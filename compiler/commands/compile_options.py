@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...targets import names as target_names
-from ...targets.schema import NEURON_MODELS
+from ...targets.facts import NEURON_MODELS
 from ...targets.terminal.completion import name_or_file, one_of
 from ...targets.terminal.help_page import option
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...targets import Target
-from ...targets.schema import Chip, Core, Neuron, Number, SynapseFormat, Weights
+from ...targets.facts import Number
+from ...targets.schema import Chip, Core, Neuron, SynapseFormat, Weights
 
 WEIGHT_BITS = 17
 """Rounding at 2^-17 of a channel's largest weight, 512 times finer than 8 bits.

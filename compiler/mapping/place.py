@@ -26,6 +26,7 @@ from .divide import Division, Layer, divide, fewest_cores, single_neuron
 from .forms import Link
 from .loads import border_of, box_loads, thresholds_of
 from .pack import Load, pack
+from .place_layers import place_layers
 from .placement import HeldProjection, LayerPlacement, Placement, ResourceUse
 from .readers import most_messages
 from .synapse_lists import ListFormat, list_format, pulse_axons
@@ -42,6 +43,8 @@ def place(program: Program, target: Target) -> Placement:
     target says how many neurons a core has. A layer of which a single neuron breaks a limit is placed as if that limit
     were not there; its ``uses`` say so.
     """
+    if target.layer_cores is not None:
+        return place_layers(program, target, target.layer_cores)
     placement = _placement(program, target, _layers(program, target))
     sharing = target.synapses.population_axons or target.synapses.shared_axons
     if sharing is None or not any(isinstance(p.synapses, ConvSynapses) for p in program.projections):

@@ -56,8 +56,13 @@ def _chip_table(rows: tuple[ResourceRow, ...]) -> ReportTable:
 
 
 def _share_table(rows: tuple[ResourceRow, ...]) -> ReportTable:
-    limits = {row.name: f"of {row.limit:,}" for row in rows if row.limit is not None}
-    columns = tuple(Column(name, numeric=True, detail=limit) for name, limit in limits.items())
+    limits: dict[str, set[str]] = {}
+    for row in rows:
+        limits.setdefault(row.name, set()).add(f"of {row.limit:,}")
+    columns = tuple(
+        Column(name, numeric=True, detail=next(iter(each)) if len(each) == 1 else "of its core")
+        for name, each in limits.items()
+    )
     note = "Share of a core's limits, in the fullest core of each layer."
     return _by_layer("Cores", columns, {(row.layer, row.name): _share(row, f"{row.used:,}") for row in rows}, note)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...targets.facts import NEURON_MODELS
 from ...targets.records import dataclass
-from ...targets.schema import NEURON_MODELS
 
 IF, SRP, COS, MSAT = NEURON_MODELS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...targets import Target
+from ...targets.cost import Cost
 from ...targets.diagnostic import refuse
-from ...targets.schema import Cost
 
 _HEAD = """\
 # {title} for SANA-FE 2.2, written by spikec from the figures of its target '{name}', whose sources

@@ -47,7 +47,7 @@ EXTENDED = 'name = "mine"\ntitle = "My chip"\nbackends = ["simulator"]\nextends 
 
 
 def test_families_are_not_targets() -> None:
-    assert targets.names() == ("lava", "lava-stock", "loihi1", "loihi2", "programmable")
+    assert targets.names() == ("lava", "lava-stock", "loihi1", "loihi2", "programmable", "speck2f")
 
 
 @pytest.mark.parametrize("name", targets.names())
@@ -126,6 +126,22 @@ def test_costs_of_loihi_and_none_of_loihi_2() -> None:
     loihi2 = targets.load("loihi2")
     assert loihi2.cost is None
     assert any("energy and time" in note for note in loihi2.notes)
+
+
+def test_cores_that_differ_are_told_in_their_order(tmp_path: Path) -> None:
+    speck = targets.load("speck2f").layer_cores
+    assert speck is not None
+    # By sinabs 272 Ki weights and 320 Ki neurons in all, large kernels beside few neurons.
+    assert (sum(speck.kernel_memory.values), sum(speck.neuron_memory.values)) == (272 << 10, 320 << 10)
+    assert speck.kernel_memory.values[5] == 4 * speck.kernel_memory.values[8]
+    own = EXTENDED.replace("loihi1", "speck2f") + "[layer_cores]\n"
+    memory = 'neuron_memory = { values = %s, unit = "neurons", source = "x", status = "published" }\n'
+    reordered = targets.load(_written(tmp_path, own + memory % [9, 1, 2, 3, 4, 5, 6, 7, 8])).layer_cores
+    assert reordered is not None
+    assert reordered.neuron_memory.values == (9, 1, 2, 3, 4, 5, 6, 7, 8)
+    (fewer,) = _problems(_written(tmp_path, own + memory % [1, 2]))
+    assert (fewer.code, "same number of cores" in fewer.message) == ("E804", True)
+    assert _codes(_problems(_written(tmp_path, own + memory % "7"))) == ["E804"]
 
 
 def test_costs_are_whole_or_left_out(tmp_path: Path) -> None:

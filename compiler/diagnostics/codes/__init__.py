@@ -8,6 +8,7 @@ from ..code import Code
 from . import (
     inputs,
     lava_processes,
+    layer_cores,
     machine,
     numbers,
     reading,
@@ -25,6 +26,7 @@ FAMILIES = (
     numbers,
     resources,
     lava_processes,
+    layer_cores,
     running,
     inputs,
     machine,

@@ -19,7 +19,8 @@ from spikec.runtime.program import Program, latency_with_gates
 from spikec.runtime.program.rules import problems
 from spikec.runtime.samples import Samples
 from spikec.targets.diagnostic import UnusableInput
-from spikec.targets.schema import Flag, Number, Status, Target
+from spikec.targets.facts import Flag, Number, Status
+from spikec.targets.schema import Target
 
 
 def compiled(network: Network, context: Context, **changes: object) -> Pipeline:
