@@ -23,7 +23,7 @@ from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.records import dataclass
 from .analysis.cost import measure_cost
 from .analysis.energy import network_macs
-from .analysis.ledger import accuracy_lost, ledger
+from .analysis.ledger import LEDGER_SAMPLES, accuracy_lost, ledger, predictions_of
 from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
 from .diagnostics.grouping import grouped
@@ -45,7 +45,6 @@ from .report import (
     AgreementSection,
     CostSection,
     FirstDifference,
-    LedgerRow,
     NumbersRow,
     Overflow,
     PassRow,
@@ -57,6 +56,12 @@ from .trials import CompileAgain, Trial, with_tried_hints
 
 if TYPE_CHECKING:
     from ..runtime.agreement import Agreement
+
+_FEWEST_TO_DIVIDE = 32
+"""Calibration samples; with fewer no trial has accuracies."""
+
+_FITTED = 64
+"""Calibration samples that trials are fitted to, at most: they cost as much as the compilation itself."""
 
 _MODEL_FAMILIES = ("1", "2", "3")
 """First digit of the codes that a report answers with; the others are about options, data, or ourselves."""
@@ -263,13 +268,13 @@ def _report(built: Built, options: CompileOptions) -> Report:
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     placement = place(program, target)
     measured = ledger(pipeline, built.context.calibration)
-    present = Trial(program, target, placement, _accuracy(measured.rows))
+    present = Trial(program, target, placement)
     found = (
         *built.model.remarks,
         *built.found,
         *pipeline.diagnostics,
         *with_tried_hints(
-            check_program(program, target, placement, origins=origins), present, options, _compile_again(built.model)
+            check_program(program, target, placement, origins=origins), present, options, _compile_again(built)
         ),
         *accuracy_lost(measured.loss, options.max_loss),
     )
@@ -288,23 +293,42 @@ def _report(built: Built, options: CompileOptions) -> Report:
     )
 
 
-def _compile_again(model: Model) -> CompileAgain:
+def _compile_again(built: Built) -> CompileAgain:
+    """Compile the model again, as a trial: fitted to some of the calibration data, judged on what that leaves."""
+    fitted, held_out = _parts(built.context.calibration)
+
     def compiled(target: Target, options: CompileOptions) -> Trial:
-        built = build_from(model, target, options)
-        measured = ledger(built.pipeline, built.context.calibration)
-        return Trial(built.program, target, place(built.program, target), _accuracy(measured.rows))
+        again = build_from(built.model, target, replace(options, calibration=fitted))
+        return Trial(again.program, target, place(again.program, target), _accuracy(again, held_out))
 
     return compiled
 
 
-def _accuracy(rows: tuple[LedgerRow, ...]) -> str:
-    """What the last stage of the ledger comes to; nothing without calibration data."""
-    if not rows:
+def _parts(calibration: Samples | None) -> tuple[Samples | None, Samples | None]:
+    """What trials are fitted to, and what they are judged on; None without data, or with too little to divide."""
+    if calibration is None or len(calibration) < _FEWEST_TO_DIVIDE:
+        return calibration, None
+    fitted = len(calibration) - len(calibration) // 4
+    held_out = calibration.between(fitted, len(calibration))
+    return calibration.between(0, fitted).evenly(_FITTED), held_out.evenly(LEDGER_SAMPLES)
+
+
+def _accuracy(built: Built, held_out: Samples | None) -> str:
+    """Accuracy on held-out samples where they have labels, or how often the ANN's classes are given."""
+    if held_out is None:
         return ""
-    last = rows[-1]
-    if last.accuracy is not None:
-        return f"{100 * last.accuracy:.1f} % accuracy"
-    return "" if last.agreement is None else f"{100 * last.agreement:.1f} % agreement"
+    from ..runtime.simulator import simulate
+
+    program = built.program
+    given = simulate(program, encode(program.input, held_out.inputs)[0]).predictions
+    what, wanted = "accuracy", held_out.labels
+    if wanted is None:
+        what, wanted = (
+            "agreement",
+            predictions_of(built.pipeline.stages["recognise-activations"].network, held_out.as_float()),
+        )
+    right = int(np.count_nonzero(given == wanted))
+    return f"{100 * right / len(held_out):.1f} % {what} on {len(held_out)} held-out samples"
 
 
 def _cost(built: Built, placement: Placement) -> CostSection | None:

@@ -1,156 +1,252 @@
-"""Hints that were tried: what fewer weight bits, or another chip, do to the figure that a finding judges.
+"""Hints that were tried: what other options, or another chip, do to the figure that a finding judges.
 
-What could mend a finding against a core's or a chip's resources is compiled and placed, and what lowers the figure or
-meets the limit is told, with figure and accuracy before and after. Placing alone, with the weights that there are,
-tells which trials are worth compiling.
+What could mend a finding against a target is compiled and placed, and what lowers the figure or meets the limit is told
+with figure and accuracy before and after. Placing the program that there is, changed in a way that costs nothing, tells
+which trials are worth compiling; a trial serves all findings. Accuracy is measured on calibration data that the trial,
+and for comparison the program compiled again, were not fitted to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass as mutable_dataclass
+from dataclasses import field, replace
 
 from ..runtime.program import IntArray, Program, Projection, SparseSynapses
+from ..runtime.program.neuron_models import IF, PLAIN_IF
 from ..targets import Target, load, names
-from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.diagnostic import Diagnostic, Severity, UnusableInput
 from ..targets.records import dataclass
-from .mapping import Placement, place
+from .checks import check_program
+from .judged_figures import FIGURES, Figure, Placed, suits_layer_cores
+from .mapping import Placement
 from .options import CompileOptions
 
-_RESOURCES = {"301": "input axons", "302": "output axons", "303": "synapse memory"}
-_OF_A_CHIP = ("305", "320")
-_OF_WEIGHT_BITS = ("303", "305")
 _FEWEST_BITS = 3
+_LONGER = (2, 4, 8)
+"""Windows that are tried, in multiples of the present one."""
+
+_MOST_COMPILED = 4
+"""Trials of one report, errors' first: a network that fits nothing should be told so before long."""
 
 _MOST_WITHOUT_PATTERN = 1 << 18
 """Synapses listed one by one; with more of them every trial takes seconds, for which nobody waits in ``check``."""
 
+_NOT_TRIED = "nothing was tried, as so many synapses without a pattern take long to place"
+
+_OF_LAYER_CORES = {"325", "326", "327"}
+
+BITS, SCHEDULE, NEURON, WINDOW = "fewer weight bits", "--schedule pipelined", "--neuron if", "longer windows"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A program, its placement, and how its scores or classes compare with the ANN's, as the ledger tells."""
+    """A program and its placement on ``target``; ``accuracy`` says how it does on held-out data, where there is any."""
 
     program: Program
     target: Target
     placement: Placement
-    accuracy: str
+    accuracy: str = ""
+
+    def judged(self, number: str) -> int:
+        """The figure that findings with this number judge."""
+        return FIGURES[number].measured(Placed(self.program, self.target, self.placement))
+
+    def errors(self) -> frozenset[str]:
+        """Numbers of the findings that keep it from fitting."""
+        found = check_program(self.program, self.target, self.placement)
+        return frozenset(each.code[1:] for each in found if each.severity is Severity.ERROR)
 
 
 CompileAgain = Callable[[Target, CompileOptions], Trial]
 """Compile the model again for a target with other options; raises ``UnusableInput``."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposal:
+    """What is to be given, ``option``, what it is called where it has no effect, and what it stands for."""
+
+    option: str
+    name: str
+    target: Target
+    options: CompileOptions
+
+
+@mutable_dataclass
+class _Trials:
+    """Trials by option; None where the model cannot be compiled so. Each is compiled once, as each is placed once."""
+
+    present: Trial
+    options: CompileOptions
+    compile_again: CompileAgain
+    made: dict[str, Trial | None] = field(default_factory=dict)
+    placed: dict[str | int, Placed] = field(default_factory=dict)
+    compared: str | None = None
+
+    def may_make(self, proposal: _Proposal) -> bool:
+        return proposal.option in self.made or len(self.made) < _MOST_COMPILED
+
+    def of(self, proposal: _Proposal) -> Trial | None:
+        if proposal.option not in self.made:
+            self.made[proposal.option] = self._made(proposal.target, proposal.options)
+        return self.made[proposal.option]
+
+    def accuracy_now(self) -> str:
+        """Of the present options, compiled with the data that trials are compiled with."""
+        if self.compared is None:
+            again = self._made(self.present.target, self.options)
+            self.compared = "" if again is None else again.accuracy
+        return self.compared
+
+    def on(self, target: Target) -> Placed:
+        """The present program on another target."""
+        return self.placed.setdefault(target.name, Placed(self.present.program, target))
+
+    def coarser(self, bits: int) -> Placed:
+        """The present program with weights that are ``bits`` narrower."""
+        if bits not in self.placed:
+            self.placed[bits] = Placed(_coarser(self.present.program, self.present.target, bits), self.present.target)
+        return self.placed[bits]
+
+    def _made(self, target: Target, options: CompileOptions) -> Trial | None:
+        try:
+            return self.compile_again(target, options)
+        except UnusableInput:
+            return None
+
+
 def with_tried_hints(
     found: tuple[Diagnostic, ...], present: Trial, options: CompileOptions, compile_again: CompileAgain
 ) -> tuple[Diagnostic, ...]:
-    """Put what was tried, and helps, in place of the hints of findings against resources.
+    """Put what was tried, and helps, before the hints of findings against the target.
 
     Where nothing tried helps, the hint says so, and keeps what only the user can do.
     """
-    if sum(len(p.synapses.weight) for p in present.program.projections if isinstance(p.synapses, SparseSynapses)) > (
-        _MOST_WITHOUT_PATTERN
-    ):
-        return found
-    tried: dict[str, str] = {}
-    for finding in found:
-        number = finding.code[1:]
-        if number in (*_RESOURCES, *_OF_A_CHIP) and number not in tried:
-            tried[number] = _tried(number, present, options, compile_again)
+    trials = _Trials(present, options, compile_again)
+    if _without_pattern(present.program) > _MOST_WITHOUT_PATTERN:
+        return tuple(
+            replace(each, hint=f"{_NOT_TRIED}; {each.hint}") if each.code[1:] in FIGURES else each for each in found
+        )
+    errors_first = sorted(found, key=lambda each: each.severity is not Severity.ERROR)
+    numbers = dict.fromkeys(each.code[1:] for each in errors_first if each.code[1:] in FIGURES)
+    tried = {number: _tried(number, trials) for number in numbers}
     return tuple(
-        replace(finding, hint=f"{tried[finding.code[1:]]}; {finding.hint}") if tried.get(finding.code[1:]) else finding
-        for finding in found
+        replace(each, hint=f"{tried[each.code[1:]]}; {each.hint}") if tried.get(each.code[1:]) else each
+        for each in found
     )
 
 
-def judged(number: str, placement: Placement) -> int:
-    """The figure that the finding with this number judges."""
-    if number == "305":
-        return placement.cores
-    if number == "320":
-        return placement.synapses
-    return max(layer.use(_RESOURCES[number]).single_neuron for layer in placement.layers)
+def _without_pattern(program: Program) -> int:
+    return sum(p.synapses.weight.size for p in program.projections if isinstance(p.synapses, SparseSynapses))
 
 
-def _limit(number: str, target: Target) -> int | None:
-    limit = {
-        "301": target.core.input_axons,
-        "302": target.core.output_axons,
-        "303": target.core.synapse_memory_bits,
-        "305": target.chip.cores,
-        "320": target.chip.synapses,
-    }[number]
-    return None if limit is None else limit.value
-
-
-def _tried(number: str, present: Trial, options: CompileOptions, compile_again: CompileAgain) -> str:
-    before = judged(number, present.placement)
-    effects, failed = list[str](), list[str]()
-    for option, name, target, changed in _proposals(number, present, options):
-        try:
-            trial = compile_again(target, changed)
-        except UnusableInput:
-            failed.append(name)
-            continue
-        after, limit = judged(number, trial.placement), _limit(number, target)
-        if _helps(after, before, limit):
-            allowed = "no limit" if limit is None else f"of {limit:,}"
-            effects.append(f"{option} makes {before:,} to {after:,} ({allowed}){_accuracies(present, trial)}")
+def _tried(number: str, trials: _Trials) -> str:
+    figure, before = FIGURES[number], trials.present.judged(number)
+    effects, failed, left = list[str](), list[str](), list[str]()
+    for proposal, promises in _proposals(figure, before, trials):
+        if not promises:
+            failed.append(proposal.name)
+        elif not trials.may_make(proposal):
+            left.append(proposal.option)
         else:
-            failed.append(name)
-    if number in _OF_WEIGHT_BITS and not any("--weight-bits" in effect for effect in effects):
-        failed.insert(0, "fewer weight bits")
-    without = [f"tried without effect: {', '.join(dict.fromkeys(failed))}"] if failed else []
-    return "; ".join([*(f"tried: {effect}" for effect in effects), *without])
+            trial = trials.of(proposal)
+            effect = None if trial is None else _effect(number, before, trials.present, trial)
+            if trial is None or effect is None:
+                failed.append(proposal.option)
+            else:
+                effects.append(f"{proposal.option} makes {effect}{_accuracies(trials, trial)}")
+    return "; ".join(
+        [
+            *(f"tried: {effect}" for effect in effects),
+            *([f"tried without effect: {', '.join(failed)}"] if failed else []),
+            *([f"not tried any more: {', '.join(left)}"] if left else []),
+        ]
+    )
+
+
+def _effect(number: str, before: int, present: Trial, trial: Trial) -> str | None:
+    """Before and after, if that helps and breaks nothing else."""
+    figure, after = FIGURES[number], trial.judged(number)
+    limit = figure.limit(trial.target)
+    # What no core can compute is not judged by its memory, so that its end may show what was hidden.
+    shown = _OF_LAYER_CORES if number in _OF_LAYER_CORES else {number}
+    if not _helps(after, before, limit) or trial.errors() - present.errors() - shown:
+        return None
+    allowed = figure.of or ("(no limit)" if limit is None else f"(of {limit:,})")
+    return f"{before:,} to {after:,} {allowed}"
 
 
 def _helps(after: int, before: int, limit: int | None) -> bool:
     return limit is None or after < before or after <= limit
 
 
-def _accuracies(present: Trial, trial: Trial) -> str:
+def _accuracies(trials: _Trials, trial: Trial) -> str:
     if not trial.accuracy:
         return ""
-    return f", {trial.accuracy} on calibration data" + (f" (now {present.accuracy})" if present.accuracy else "")
+    now = trials.accuracy_now()
+    return f", {trial.accuracy}" + (f" (now {now})" if now else "")
 
 
-def _proposals(
-    number: str, present: Trial, options: CompileOptions
-) -> Iterator[tuple[str, str, Target, CompileOptions]]:
-    """Option to be given, its name, and the target and options that it stands for; those that promise an effect."""
-    bits = _fewer_bits(number, present)
-    if bits is not None:
-        yield f"--weight-bits {bits}", "fewer weight bits", present.target, replace(options, weight_bits=bits)
-    before = judged(number, present.placement)
-    for name in names():
-        target = load(name)
-        if name == present.target.name or target.core.neurons is None:
-            continue
-        limit, there = _limit(number, target), judged(number, place(present.program, target))
-        if _helps(there, before, limit):
-            yield f"--target {name}", name, target, replace(options, target=name)
+def _proposals(figure: Figure, before: int, trials: _Trials) -> Iterator[tuple[_Proposal, bool]]:
+    """What could lower the ``figure``, what costs least first, and whether placing alone promises so."""
+    present, options = trials.present, trials.options
+    if figure.by_bits:
+        bits = _fewer_bits(figure, before, trials)
+        changed = replace(options, weight_bits=bits)
+        yield _Proposal(f"--weight-bits {bits}", BITS, present.target, changed), bits is not None
+    if present.program.pulses:
+        without = replace(options, schedule="pipelined", exact_layers=None, latency_budget=None)
+        after = figure.measured(Placed(replace(present.program, pulses=()), present.target))
+        yield (
+            _Proposal(SCHEDULE, SCHEDULE, present.target, without),
+            _helps(after, before, figure.limit(present.target)),
+        )
+    if present.program.neuron != PLAIN_IF:
+        after = figure.measured(Placed(replace(present.program, neuron=PLAIN_IF), present.target))
+        yield _Proposal(NEURON, NEURON, present.target, replace(options, neuron=IF)), after < before
+    if figure.by_window and present.program.input.spread:
+        steps = _longer_window(figure, before, present)
+        changed = replace(options, timesteps=steps or options.timesteps)
+        yield _Proposal(f"--timesteps {steps}", WINDOW, present.target, changed), steps is not None
+    for target in map(load, names()):
+        has_cores = target.core.neurons is not None or target.layer_cores is not None
+        if target.name != present.target.name and has_cores:
+            there, limit = trials.on(target), figure.limit(target)
+            promises = suits_layer_cores(there) and (limit is None or _helps(figure.measured(there), before, limit))
+            yield (
+                _Proposal(f"--target {target.name}", target.name, target, replace(options, target=target.name)),
+                promises,
+            )
 
 
-def _fewer_bits(number: str, present: Trial) -> int | None:
+def _longer_window(figure: Figure, before: int, present: Trial) -> int | None:
+    """The shortest that keeps the limit, or else the longest that lowers the figure."""
+    best, limit = None, figure.limit(present.target)
+    for times in _LONGER:
+        program = replace(present.program, timesteps=times * present.program.timesteps)
+        after = figure.measured(Placed(program, present.target, present.placement))
+        if after < before:
+            best = program.timesteps
+        if limit is not None and after <= limit:
+            break
+    return best
+
+
+def _fewer_bits(figure: Figure, before: int, trials: _Trials) -> int | None:
     """The most weight bits below those there are that keep the limit, or else that lower the figure most."""
-    if number not in _OF_WEIGHT_BITS:
-        return None
-    limit = _limit(number, present.target)
-    widest = max(layer.weight_bits for layer in present.placement.layers)
-    choices = present.target.synapses.weight_bits
+    target = trials.present.target
+    limit, choices = figure.limit(target), target.synapses.weight_bits
+    widest = max(layer.weight_bits for layer in trials.present.placement.layers)
     widths = [b for b in range(widest - 1, _FEWEST_BITS - 1, -1) if choices is None or b in choices.values]
-    best, lowest = None, judged(number, present.placement)
-
-    def figure_with(bits: int) -> int:
-        return judged(number, place(_coarser(present.program, present.target, widest - bits), present.target))
-
-    # Where the fewest bits gain nothing, memory is not what decides, and widths between need not be placed.
-    if not widths or figure_with(widths[-1]) >= lowest:
+    best, lowest = None, before
+    # Where the fewest bits gain nothing, weights are not what decides, and widths between need not be placed.
+    if not widths or figure.measured(trials.coarser(widest - widths[-1])) >= before:
         return None
     for bits in widths:
-        figure = figure_with(bits)
-        if figure < lowest:
-            best, lowest = bits, figure
-        if limit is not None and figure <= limit:
+        after = figure.measured(trials.coarser(widest - bits))
+        if after < lowest:
+            best, lowest = bits, after
+        if limit is not None and after <= limit:
             break
     return best
 

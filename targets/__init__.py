@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .facts import Choices, Fact, Flag, Models, Number, Status
+    from .facts import Choices, Fact, Flag, Models, Number, PerCore, Status
     from .loader import load, names
     from .schema import Target
 
-__all__ = ["Choices", "Fact", "Flag", "Models", "Number", "Status", "Target", "load", "names"]
+__all__ = ["Choices", "Fact", "Flag", "Models", "Number", "PerCore", "Status", "Target", "load", "names"]
 
 _LOADER = ("load", "names")
 

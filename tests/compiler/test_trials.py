@@ -11,9 +11,8 @@ import onnx
 import pytest
 
 from spikec import CompileOptions, check_model, compile_model, targets
-from spikec.compiler.mapping import place
+from spikec.compiler.judged_figures import FIGURES, Placed
 from spikec.compiler.report import Report
-from spikec.compiler.trials import judged
 from spikec.runtime.samples import Samples
 from spikec.targets.diagnostic import Diagnostic
 
@@ -89,13 +88,14 @@ def test_an_applied_hint_lowers_the_judged_figure(
     hint = _finding(check_model(model, options), code).hint or ""
     applied = re.findall(r"tried: --(weight-bits|target) (\S+) makes ([\d,]+) to ([\d,]+)", hint)
     assert option in [f"{name} {value}" if name == "target" else name for name, value, _, _ in applied]
-    number, now = code[1:], place(compile_model(model, options).program, targets.load(small))
+    number, now = code[1:], Placed(compile_model(model, options).program, targets.load(small))
+    judged = FIGURES[number].measured
     for name, value, before, after in applied:
         changed = replace(options, weight_bits=int(value)) if name == "weight-bits" else replace(options, target=value)
-        other = place(compile_model(model, changed).program, targets.load(changed.target))
-        assert (judged(number, now), judged(number, other)) == tuple(int(n.replace(",", "")) for n in (before, after))
+        other = Placed(compile_model(model, changed).program, targets.load(changed.target))
+        assert (judged(now), judged(other)) == tuple(int(n.replace(",", "")) for n in (before, after))
         found = {d.code[1:] for d in check_model(model, changed).diagnostics}
-        assert judged(number, other) < judged(number, now) or number not in found
+        assert judged(other) < judged(now) or number not in found
 
 
 def test_what_does_not_help_is_said_and_not_proposed(tmp_path: Path) -> None:
@@ -115,5 +115,5 @@ def test_accuracy_before_and_after_is_told(tmp_path: Path) -> None:
     data = Samples(inputs, np.zeros(40, dtype=np.int64))
     hint = _finding(check_model(model, CompileOptions(target=small, calibration=data)), "E305").hint or ""
     assert re.search(
-        r"--weight-bits \d makes \d+ to \d+ \(of 3\), [\d.]+ % accuracy on calibration data \(now [\d.]+ %", hint
+        r"--weight-bits \d makes \d+ to \d+ \(of 3\), [\d.]+ % accuracy on 10 held-out samples \(now [\d.]+ %", hint
     )
