@@ -195,5 +195,5 @@ def _against(code: str, message: str, layer: str | None, measured: int, limit: N
         unit=limit.unit,
         hint=hint,
         source=limit.source,
-        assumed=limit.assumed,
+        assumed=limit.leaves_open(measured),
     )

@@ -47,7 +47,7 @@ EXTENDED = 'name = "mine"\ntitle = "My chip"\nbackends = ["simulator"]\nextends 
 
 
 def test_families_are_not_targets() -> None:
-    assert targets.names() == ("lava", "lava-stock", "loihi1", "loihi2", "programmable", "speck2f")
+    assert targets.names() == ("lava", "lava-stock", "loihi1", "loihi2", "programmable", "speck2f", "spinnaker2")
 
 
 @pytest.mark.parametrize("name", targets.names())
