@@ -29,6 +29,7 @@ from .rate_norm import RateNormClip
 from .results import CHECKPOINT_NAME, round_record, write_results
 from .starting import start_problems
 from .task import Task, split_training_set, task_of
+from .timing import append_seconds
 
 __all__ = ["CHECKPOINT_NAME", "split_training_set", "train"]
 
@@ -47,7 +48,8 @@ def train(
     """Train, and write model.pt, model.onnx, train.json, test.npz and calibration.npz into ``folder``.
 
     Returns what train.json says. calibration.npz holds 1024 training images that chose no epoch, test.npz the test set;
-    of a lazy one it holds 1000 images drawn at random, as ``images.test_file`` in train.json tells.
+    of a lazy one it holds 1000 images drawn at random, as ``images.test_file`` in train.json tells. Of each epoch's
+    processor time seconds.jsonl keeps a line.
 
     ``start`` is a checkpoint of the same network and split whose rounds need no repeating: training goes on with the
     first round that its record lacks, and gives what training all of them at once would have given.
@@ -151,7 +153,7 @@ def _finish_epochs(task: Task, progress: Progress, folder: Path) -> Progress:
     optimiser = _optimiser(task, objective.network)
     optimiser.load_state_dict(progress.optimiser)
     for epoch in range(progress.epoch, current.epochs):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         figures = objective.begin_epoch(epoch, task.held_out[0])
         loss = _epoch(task, objective, optimiser, progress.round, epoch)
         validation = accuracy(objective.judged(), *task.held_out)
@@ -167,6 +169,7 @@ def _finish_epochs(task: Task, progress: Progress, folder: Path) -> Progress:
         if validation > progress.best_accuracy or objective.keeps_last:
             best = _copied(objective.weights())
             progress = replace(progress, best_accuracy=validation, best_epoch=epoch + 1, best_weights=best)
+        append_seconds(folder, current.name, epoch + 1, time.process_time() - worked)
         save_progress(folder, progress, task.purpose)
     return progress
 

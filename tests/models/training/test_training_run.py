@@ -55,7 +55,10 @@ def test_two_rounds_learn_and_leave_all_files(digits: DataSet, tmp_path: Path) -
     assert relu["validation_accuracy"] == max(curve)
     assert relu["best_epoch"] == 1 + curve.index(max(curve))
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"model.pt", "model.onnx", "train.json", "test.npz", "calibration.npz"}
+    assert names == {"model.pt", "model.onnx", "train.json", "test.npz", "calibration.npz", "seconds.jsonl"}
+    costs = [json.loads(line) for line in (tmp_path / "seconds.jsonl").read_text().splitlines()]
+    assert [cost["epoch"] for cost in costs] == [1, 2, 3, 4, 5, 6, 1, 2, 3]
+    assert all(cost["seconds"] > 0 for cost in costs)
     assert json.loads((tmp_path / "train.json").read_text()) == record
     assert accuracy_in_onnxruntime(tmp_path) == pytest.approx(quantised["test_accuracy"], abs=0.01)  # ties at a level
     assert load_checkpoint(tmp_path / "model.pt").training == record
@@ -110,6 +113,7 @@ def test_resumed_training_equals_the_uninterrupted_one(
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
     first, second = (load_checkpoint(folder / "model.pt").weights for folder in (whole, parts))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert len((whole / "seconds.jsonl").read_text().splitlines()) == OPTIONS.epochs_relu + OPTIONS.epochs_qc
 
 
 def test_seed_decides_the_weights_and_the_callers_generator_is_left_alone(digits: DataSet, tmp_path: Path) -> None:
