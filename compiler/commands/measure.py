@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 METHOD_NAMES = (
     *("max-norm", "robust-norm", "rate-norm", "opt", "opi"),
     *("calibration-bias", "calibration-potential", "calibration-weights"),
-    *("msat", "qc-ann", "lmpc", "lmpc-paper", "lwc", "lmpc-lwc", "qcfs", "srp", "cos"),
-    *("noise", "local-noise", "deploy", "exact"),
+    *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
+    *("qcfs", "srp", "cos"),
+    *("noise", "local-noise", "hybrid", "deploy", "deploy-untaught", "deploy-unrounded", "exact"),
 )
 DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"

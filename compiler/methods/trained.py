@@ -5,8 +5,12 @@
     noise                QCFS with the residual error as noise in its activations          (Huang et al. 2024)
     local-noise          the same with errors per level, measured on equal input           (ours)
     deploy               the spiking network trained through time at its T                 (ours)
+    deploy-untaught      the same without the ANN as teacher
+    deploy-unrounded     the same with weights of 16 bits or more while training
+    hybrid               the same from the ReLU network on, by the labels alone            (Rathi et al. 2020)
     calibration-weights  weights fitted layer by layer on mean inputs, v0 = theta/2        (Li et al. 2021)
     lwc, lmpc-lwc        weights fitted layer by layer through time, without and with LMPC (Xiong et al. 2025)
+    lwc-paper            the same as lwc, fitted and run from v0 = s theta, as printed     (Xiong et al. 2025)
 
 The equations stand where the training is: ``models/rate_norm.py``, ``noise.py``, ``objectives.py`` and
 ``weight_calibration.py``. Li et al. add theta/(2T) at every step instead of v0 = theta/2: the same over a window, and
@@ -19,6 +23,7 @@ from dataclasses import replace
 
 from .membrane_potential import LMPC as SIGNED_POTENTIALS
 from .method import Method, uncalibrated
+from .quantise_clip import from_shift
 from .threshold_norm import MAX_NORM
 
 RATE_NORM = replace(MAX_NORM, needs_relu=False, trained="ratenorm", compared_on=())
@@ -28,6 +33,11 @@ QCFS = Method(uncalibrated, trained="round")
 NOISE = Method(uncalibrated, trained="noise")
 LOCAL_NOISE = Method(uncalibrated, trained="local-noise")
 DEPLOY = Method(uncalibrated, trained="deploy")
+DEPLOY_UNTAUGHT = Method(uncalibrated, trained="deploy-untaught")
+DEPLOY_UNROUNDED = Method(uncalibrated, trained="deploy-unrounded")
+HYBRID = Method(uncalibrated, trained="hybrid")
+"""Published with a leak and thresholds of its own per layer; here on the neuron that all rows have."""
 CALIBRATED_WEIGHTS = Method(uncalibrated, trained="calibration-weights")
 LWC = Method(uncalibrated, trained="lwc")
+LWC_AS_PRINTED = Method(uncalibrated, from_shift, trained="lwc-paper")
 LMPC_LWC = replace(SIGNED_POTENTIALS, trained="lmpc-lwc", compared_on=(), aims_at_start=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..calibration.calibrated_network import Calibrated
 
 GRADIENTS = ("mended", "printed", "straight-through")
+STARTS = ("balanced", "printed")
 LIMIT = 1024
 
 
@@ -39,6 +40,13 @@ LIMIT = 1024
     "straight-through: on mean inputs (Li et al.), also for networks with ReLUs.",
 )
 @option("--potentials/--no-potentials", default=True, help="Calibrate initial potentials before the weights.")
+@option(
+    "--start",
+    type=click.Choice(STARTS),
+    default="balanced",
+    show_default=True,
+    help="Of the potentials where they are not calibrated: balanced over T steps, or printed, v0 = 0 for eq. 8.",
+)
 @option("--epochs", type=int, default=20, show_default=True, help="Per layer, at most.")
 @option("--learning-rate", type=float, help="Of the first epoch; without it the usual one of the gradient.")
 @option("--batch-size", type=int, default=128, show_default=True)

@@ -6,14 +6,10 @@ from typing import Any
 
 from ...compiler.frontend.training_record import TrainingRecord
 
-_AFTER_QUANTISATION = {
-    ("noise", "gap"): ("noise", "noise_timesteps"),
-    ("noise", "local"): ("local-noise", "noise_timesteps"),
-    ("deploy", "gap"): ("deploy", "deploy_timesteps"),
-    ("deploy", "local"): ("deploy", "deploy_timesteps"),
-    ("deploy", "none"): ("deploy", "deploy_timesteps"),
-}
-"""By last round and kind of noise: the kind of training, and the option with its T."""
+_NOISE = {"gap": "noise", "local": "local-noise"}
+
+_NEARLY_FLOAT = 16
+"""Bits of weights from which on rounding them is no part of a training."""
 
 
 def training_kind(activation: str, record: dict[str, Any]) -> TrainingRecord:
@@ -31,14 +27,28 @@ def training_kind(activation: str, record: dict[str, Any]) -> TrainingRecord:
     last = rounds[-1]["round"] if rounds else ""
     if last == "ratenorm":
         return TrainingRecord("ratenorm", 0, seed)
-    kind, option = _AFTER_QUANTISATION.get((last, options.get("noise", "none")), (activation, ""))
-    return TrainingRecord(kind, _count(options, option), seed)
+    if last == "noise" and options.get("noise") in _NOISE:
+        return TrainingRecord(_NOISE[options["noise"]], _count(options, "noise_timesteps"), seed)
+    if last == "deploy":
+        return TrainingRecord(_deployment_kind(options), _count(options, "deploy_timesteps"), seed)
+    return TrainingRecord(activation, 0, seed)
+
+
+def _deployment_kind(options: dict[str, Any]) -> str:
+    """Name what was left out: the teacher, the rounding, or with the teacher the quantise-and-clip round."""
+    untaught = bool(options.get("distillation") == 0)
+    unrounded = _count(options, "weight_bits") >= _NEARLY_FLOAT
+    if untaught and options.get("epochs_qc") == 0:
+        return "hybrid"
+    return "deploy" + "-untaught" * untaught + "-unrounded" * unrounded
 
 
 def _calibration_kind(calibrated: dict[str, Any]) -> str:
     if calibrated.get("gradient") == "straight-through":
         return "calibration-weights"
-    return "lmpc-lwc" if calibrated.get("potentials", True) else "lwc"
+    if calibrated.get("potentials", True):
+        return "lmpc-lwc"
+    return "lwc-paper" if calibrated.get("initial") == "printed" else "lwc"
 
 
 def _count(values: dict[str, Any], name: str) -> int:

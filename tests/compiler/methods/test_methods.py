@@ -218,7 +218,7 @@ def test_all_leaves_out_what_does_not_apply_and_says_so(
     assert run([*command, "--methods", "all", "--json", "--markdown", str(tmp_path / "table.md")]) == 0
     out, err = capsys.readouterr()
     rows = json.loads(out)["rows"]
-    assert [r["method"] for r in rows] == ["opt", "opi", "qc-ann", "lmpc", "srp", "cos", "exact"]
+    assert [r["method"] for r in rows] == ["opt", "opi", "qc-ann", "qc-ann-paper", "lmpc", "srp", "cos", "exact"]
     costs = {r["method"]: (r["latency"], r["steps_per_sample"], r["plain_if"]) for r in rows}
     assert costs["qc-ann"] == (4, 2, True)
     # Four steps of first pass, in each of one layers.

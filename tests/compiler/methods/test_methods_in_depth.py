@@ -113,6 +113,27 @@ def test_signed_potentials_follow_the_spikes_of_the_layer_before(
         np.testing.assert_array_equal(population.initial_potential, start)
 
 
+def test_phase_one_as_printed_is_a_run_from_zero(model: Path, samples: Samples) -> None:
+    """Layer by layer in numpy from v0 = 0, spike trains and scores; the compiler's own start gives other counts."""
+    counts = {}
+    for method in ("qc-ann-paper", "qc-ann"):
+        built = build_program(model, METHODS[method].options(CompileOptions(timesteps=_T, calibration=samples)))
+        program = METHODS[method].finish(built)
+        encoded, _ = encode(program.input, samples.inputs)
+        execution = simulate(program, encoded, record=True)
+        assert execution.spike_trains is not None
+        counts[method] = execution.spike_trains["h"].sum(axis=1, dtype=np.int64)
+        if method == "qc-ann":
+            continue
+        given = _images(program, samples)
+        for population in program.populations[:2]:
+            given = _trains(_current(program, population, given), population.threshold, 0)
+            np.testing.assert_array_equal(execution.spike_trains[population.name], given)
+        scores = _current(program, program.readout, given).sum(axis=1)
+        np.testing.assert_array_equal(execution.readout, scores)
+    assert np.count_nonzero(counts["qc-ann"] != counts["qc-ann-paper"]) > 0
+
+
 def test_printed_potentials_follow_the_spikes_of_the_layer_before(model: Path, samples: Samples) -> None:
     built = build_program(model, METHODS["lmpc-paper"].options(CompileOptions(timesteps=_T, calibration=samples)))
     program = METHODS["lmpc-paper"].finish(built)

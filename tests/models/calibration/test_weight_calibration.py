@@ -16,6 +16,7 @@ from spikec.models.networks.activation import Activation
 from spikec.models.networks.layers import INPUT, layers_of
 from spikec.models.networks.networks import NetworkSpec
 from spikec.models.networks.spiking import IntegrateAndFire, SpikingNetwork
+from spikec.models.training.kind import training_kind
 from spikec.targets.diagnostic import UnusableInput
 
 CONVNET = NetworkSpec("convnet", 1, 8, 10, width=2)
@@ -190,6 +191,26 @@ def test_without_potentials_the_activation_gives_them(monkeypatch: pytest.Monkey
         ]
     assert shares[False] == [[[0.25]] * 6] * 2  # floor, T = 2, L = 4: 1/2 - T/(2L)
     assert all(len(share) > 1 for network in shares[True] for share in network)
+
+
+def test_the_printed_start_is_that_of_the_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[SpikingNetwork] = []
+    divergence = weight_calibration._divergence
+
+    def seen(ann: nn.Module, spiking: SpikingNetwork, inputs: Tensor) -> float:
+        judged.append(spiking)
+        return divergence(ann, spiking, inputs)
+
+    monkeypatch.setattr(weight_calibration, "_divergence", seen)
+    for activation, share in (("floor", 0.0), ("round", 0.5)):
+        options = replace(OPTIONS, potentials=False, start="printed", epochs=1)
+        record = calibrate_weights(checkpoint(CONVNET, activation), IMAGES, options).training
+        assert training_kind(activation, record).kind == "lwc-paper"
+        layers = [m for network in judged for m in network.modules() if isinstance(m, IntegrateAndFire)]
+        assert {float(layer.initial) for layer in layers} == {share}
+        judged.clear()
+    with pytest.raises(UnusableInput, match="E705 potentials that are calibrated do not start as printed"):
+        calibrate_weights(checkpoint(CONVNET, "floor"), IMAGES, replace(OPTIONS, start="printed"))
 
 
 def test_float_images_are_taken_as_they_are() -> None:
