@@ -71,6 +71,7 @@ _CALIBRATION = "Training inputs; never the test data."
     type=click.Path(),
     help="Keep figures as they come; an interrupted run goes on from them.",
 )
+@option("--against", metavar="METHOD", help="Tell each row's difference to this method's, on the same samples.")
 @option("--markdown", metavar="FILE.md", type=click.Path(), help="Write the table in Markdown.")
 @option("--plot", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against T, one line per method.")
 @json_option
@@ -89,6 +90,7 @@ def evaluate(
     output: tuple[str, ...] | None,
     limit: int | None,
     journal: str | None,
+    against: str | None,
     markdown: str | None,
     plot: str | None,
     as_json: bool,
@@ -116,6 +118,7 @@ def evaluate(
             ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
             with_float=with_float,
             journal=journal,
+            against=against,
             readers=readers,
             progress=progress,
         )
@@ -191,7 +194,8 @@ def _samples(
 
 def _evaluation_document(result: Evaluation) -> dict[str, Any]:
     rows = [{**asdict(row), "samples": result.samples} for row in result.rows]
-    return {"ann_accuracy": result.ann_accuracy, "rows": rows}
+    compared = {} if result.against is None else {"against": result.against}
+    return {"ann_accuracy": dict(result.ann_accuracy), **compared, "rows": rows}
 
 
 def _integers(text: str) -> tuple[int, ...]:

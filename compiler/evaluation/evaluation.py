@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from ...runtime.encoding import encode
 from ...runtime.program import Program
 from ...runtime.program.neuron_range import stays_in_range
@@ -26,10 +28,12 @@ from ..frontend.model import Model, ModelReader, read_model
 from ..methods.method import Method
 from ..methods.table import METHODS
 from ..options import CompileOptions
+from ..passes.calibrate_initial_potential import CalibrateInitialPotential
 from .applicability import aim_for, applies_to_none, compared_methods, inapplicable, is_compared
 from .journal import Figures, Journal, digest_of
+from .paired import Difference, Right, packed, paired_difference, sampling_error, unpacked
 from .resolution import unrounded
-from .subjects import Subject, by_kind, mean_and_spread, trained_for
+from .subjects import Subject, by_kind, mean_and_spread, reference_ann, trained_for
 
 ALL = "all"
 """In place of names of methods: those that a comparison on the networks has."""
@@ -40,7 +44,8 @@ class Measurement:
     """One network by one method at one T; accuracies 0..1, of the float network, in integers and without rounding.
 
     ``trained_timesteps`` is the T that the network was trained for, 0 for none. ``float_accuracy`` is None where it
-    was not asked for.
+    was not asked for. ``potentials`` tells which initial potentials a method that calibrates them left: "calibrated",
+    or "as compiled" or "half threshold" where these came closer to the ANN on held-out data; None for other methods.
     """
 
     model: str
@@ -49,6 +54,7 @@ class Measurement:
     ann_accuracy: float
     accuracy: float
     float_accuracy: float | None
+    potentials: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,9 @@ class EvaluationRow:
     programs without rounding. ``latency`` counts the steps from a sample's first input to its result,
     ``steps_per_sample`` those from one sample to the next; ``plain_if`` says whether the method's neuron is the plain
     integrate-and-fire neuron, ``in_range`` whether no potential can overflow, whatever the input: proven for each
-    network's integer program.
+    network's integer program. ``error`` is the standard error of the accuracy over the samples. ``to_ann`` is the
+    accuracy less that of the ANN on the same samples, network by network (see ``reference_ann``), and ``difference``
+    that less the accuracy of the method that it was compared with at the same T, None where there is none.
     """
 
     method: str
@@ -74,17 +82,24 @@ class EvaluationRow:
     plain_if: bool
     in_range: bool
     measurements: tuple[Measurement, ...]
+    error: float | None = None
+    to_ann: Difference | None = None
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Mean accuracy of the float networks as given, and of each method at each T; ``samples`` were simulated."""
+    """Accuracy of each method at each T, and, by the kind of their training, mean accuracy of the float networks.
 
-    ann_accuracy: float
+    ``samples`` were simulated. ``against`` names the method that rows have their ``difference`` to, None for none.
+    """
+
+    ann_accuracy: Mapping[str, float]
     samples: int
     rows: tuple[EvaluationRow, ...]
     remarks: tuple[Diagnostic, ...] = ()
     """Methods that were left out, where all were asked for, and rows whose potentials can overflow."""
+    against: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +121,7 @@ def evaluate_models(
     *,
     with_float: bool = False,
     journal: str | Path | None = None,
+    against: str | None = None,
     readers: Mapping[str, ModelReader] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -113,10 +129,12 @@ def evaluate_models(
 
     Networks of one kind of training (as their files tell) share the rows of that kind: seeds, whose figures are
     averaged, and networks trained for some T, of which each T takes its own. ``methods`` are names, or ``ALL``.
-    ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again.
+    ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again. ``against``
+    is one of the methods: each row gets its difference to that one's at the same T, on the same samples, where both
+    have networks of the same seeds.
 
     Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E605
-    without labels, E638 for a journal that is none.
+    without labels, E617 for a comparison with a method that is not measured, E638 for a journal that is none.
     """
     target = usable_target(options)
     for steps in timesteps:
@@ -128,27 +146,41 @@ def evaluate_models(
     names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
     _require_known(names)
     _require_applicable(names, found, options)
+    if against is not None and against not in names:
+        hint = f"name it with the methods, or choose from {', '.join(names)}"
+        raise refuse("E617", f"no row can be compared with '{against}', which is not measured", hint=hint)
     if data.labels is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
     bench = _Bench(data, options, target, with_float, Journal(journal), found)
-    subjects = [Subject(file, model, bench.ann_accuracy(model)) for file, model in read]
+    subjects = [Subject(file, model, bench.ann_right(model)) for file, model in read]
     cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
-    rows = []
+    measured = []
     for done, cell in enumerate(cells, 1):
-        rows.append(bench.row(cell))
+        measured.append(bench.measured_row(cell, subjects))
         if progress is not None:
             progress(done, len(cells))
-    remarks = (*remarks, *_overflows(rows))
-    return Evaluation(fmean(s.ann_accuracy for s in subjects), len(data), tuple(rows), remarks)
+    rows = with_differences(measured, against)
+    ann = {kind: fmean(s.ann_accuracy for s in members) for kind, members in by_kind(subjects).items()}
+    return Evaluation(ann, len(data), rows, (*remarks, *_overflows(rows)), against)
 
 
-def convert(read: Model, method: Method, target: Target, options: CompileOptions) -> Program:
+@dataclass(frozen=True, slots=True, eq=False)
+class Converted:
+    """An integer program, and the initial potentials that a calibration left, as ``Measurement`` tells them."""
+
+    program: Program
+    potentials: str | None
+
+
+def convert(read: Model, method: Method, target: Target, options: CompileOptions) -> Converted:
     """Return the integer program of a network by ``method``, which must apply; raises as ``compile_model``."""
-    program = method.finish(build_from(read, target, method.options(options)))
+    built = build_from(read, target, method.options(options))
+    program = method.finish(built)
     faults = tuple(problems(program))
     if faults:
         raise UnusableInput(faults)
-    return program
+    effects = {record.name: record.effect for record in built.pipeline.records}
+    return Converted(program, effects.get(CalibrateInitialPotential.name, {}).get("chosen"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,20 +194,25 @@ class _Bench:
     journal: Journal
     models: Sequence[Model]
 
-    def ann_accuracy(self, model: Model) -> float:
+    def ann_right(self, model: Model) -> Right:
         def measure() -> Figures:
-            return {"accuracy": self._accuracy(predictions_of(model.network, self.data.as_float()))}
+            return {"right": packed(self._right(predictions_of(model.network, self.data.as_float())))}
 
         of = {**self._chosen(), "model": model.section.digest, "data": digest_of(self.data), "method": "ANN"}
-        accuracy: float = self.journal.figures(of, measure)["accuracy"]
-        return accuracy
+        return unpacked(self.journal.figures(of, measure)["right"], len(self.data))
 
-    def row(self, cell: _Cell) -> EvaluationRow:
+    def measured_row(self, cell: _Cell, subjects: Sequence[Subject]) -> MeasuredRow:
         figures = [self._figures(cell, s, self.target) for s in cell.subjects]
+        right = tuple(unpacked(f["right"], len(self.data)) for f in figures)
+        anns = [reference_ann(s, subjects).right for s in cell.subjects]
+        row = replace(self._row(cell, figures), error=sampling_error(right), to_ann=paired_difference(right, anns))
+        return MeasuredRow(row, right)
+
+    def _row(self, cell: _Cell, figures: Sequence[Figures]) -> EvaluationRow:
         floats = [self._figures(cell, s, unrounded(self.target)) for s in cell.subjects] if self.with_float else []
         exact = [f["accuracy"] for f in floats] or [None] * len(figures)
         measurements = tuple(
-            Measurement(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e)
+            Measurement(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e, f["potentials"])
             for s, f, e in zip(cell.subjects, figures, exact, strict=True)
         )
         accuracy, spread = mean_and_spread([m.accuracy for m in measurements])
@@ -202,11 +239,14 @@ class _Bench:
         options = replace(self.options, timesteps=cell.timesteps, aim=aim)
 
         def measure() -> Figures:
-            program = convert(subject.model, METHODS[cell.method], target, options)
+            converted = convert(subject.model, METHODS[cell.method], target, options)
+            program = converted.program
             encoded, _ = encode(program.input, self.data.inputs)
-            accuracy = self._accuracy(simulate(program, encoded).predictions)
+            right = self._right(simulate(program, encoded).predictions)
             return {
-                "accuracy": accuracy,
+                "accuracy": np.count_nonzero(right) / len(right),
+                "right": packed(right),
+                "potentials": converted.potentials,
                 "latency": program.latency,
                 "steps_per_sample": program.window,
                 "in_range": stays_in_range(program),
@@ -232,10 +272,36 @@ class _Bench:
     def _chosen(self) -> dict[str, Any]:
         return {} if self.options.output is None else {"output": self.options.output}
 
-    def _accuracy(self, predictions: Any) -> float:
-        accuracy = self.data.accuracy(predictions)
-        assert accuracy is not None, "labels were checked before"
-        return accuracy
+    def _right(self, predictions: Any) -> Right:
+        assert self.data.labels is not None, "labels were checked before"
+        return np.asarray(predictions == self.data.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredRow:
+    """A row, and for each of its networks which samples its program was ``right`` on."""
+
+    row: EvaluationRow
+    right: tuple[Right, ...]
+
+
+def with_differences(measured: Sequence[MeasuredRow], against: str | None) -> tuple[EvaluationRow, ...]:
+    """Give every row its paired difference to that of the method ``against`` at the same T, on networks of its seeds.
+
+    Where that method has rows of several kinds of training, a row is compared with the one of its own kind, or else
+    with the first.
+    """
+
+    def compared(one: MeasuredRow) -> EvaluationRow:
+        others = [m for m in measured if m.row.method == against and _runs(m.row) == _runs(one.row)]
+        others.sort(key=lambda other: other.row.training != one.row.training)
+        return replace(one.row, difference=paired_difference(one.right, others[0].right)) if others else one.row
+
+    return tuple(compared(one) for one in measured)
+
+
+def _runs(row: EvaluationRow) -> tuple[int, list[int]]:
+    return row.timesteps, [m.seed for m in row.measurements]
 
 
 def _cells(

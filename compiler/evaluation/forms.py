@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from .evaluation import Evaluation, EvaluationRow
+from .paired import Difference
 from .picture import svg_picture
 from .subjects import mean_and_spread
 
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
 INCHES = (9, 6)
 """Width and height of the plot."""
-_HEADINGS = ("method", "trained", "T", "accuracy", "float", "latency", "steps per sample", "plain IF")
+_HEADINGS = (
+    *("method", "trained", "T", "accuracy", "error", "to ANN", "float"),
+    *("potentials", "latency", "steps per sample", "plain IF"),
+)
 _LEFT = 2
 """Columns of words, which stand to the left."""
 _COLOURS = 10
@@ -25,8 +30,9 @@ _MARKERS = "os^Dv"
 
 def evaluation_text(result: Evaluation) -> str:
     """Table of one row per method, training and T, in columns."""
-    cells = [_HEADINGS, *(_cells(row) for row in result.rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
+    compared = () if result.against is None else (f"to {result.against}",)
+    cells = [(*_HEADINGS, *compared), *(_cells(row, bool(compared)) for row in result.rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = [
         "  ".join(c.ljust(w) if i < _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in cells
@@ -39,8 +45,10 @@ def evaluation_text(result: Evaluation) -> str:
 def evaluation_markdown(result: Evaluation) -> str:
     """Accuracies in %, of a method and training per row and a T per column, of the networks, latencies; in Markdown."""
     parts = [
-        "Accuracy in % of the integer programs, simulated: mean ± standard deviation over networks.",
-        _matrix(result, lambda row: _percent(row.accuracy, row.spread)),
+        "Accuracy in % of the integer programs, simulated: mean ± standard deviation over networks. A T in brackets is "
+        "that which the networks were trained for, where it is another.",
+        _matrix(result, _accuracy),
+        *_paired_parts(result),
     ]
     if any(row.float_accuracy is not None for row in result.rows):
         parts += [
@@ -50,10 +58,38 @@ def evaluation_markdown(result: Evaluation) -> str:
     parts += [
         "The float networks that the programs were made from.",
         _network_table(result),
+        *_potential_parts(result),
         "Time steps from a sample's first input to its result / from one sample to the next.",
         _matrix(result, lambda row: f"{row.latency} / {row.steps_per_sample}"),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _paired_parts(result: Evaluation) -> list[str]:
+    """What is known on the same samples; nothing of an evaluation that did not keep which were right."""
+    parts = []
+    if any(row.error is not None for row in result.rows):
+        parts += [
+            f"Standard error of the accuracy over the {result.samples} samples, in points.",
+            _matrix(result, lambda row: "" if row.error is None else f"{100 * row.error:.2f}"),
+            "Points to the ANN, the ReLU network of the same seed or else the network that was converted, on the same "
+            "samples: mean ± standard error.",
+            _matrix(result, lambda row: _points(row.to_ann)),
+        ]
+    if result.against is not None:
+        parts += [
+            f"Points above {result.against} at the same T, on the same samples: mean ± standard error.",
+            _matrix(result, lambda row: _points(row.difference)),
+        ]
+    return parts
+
+
+def _potential_parts(result: Evaluation) -> list[str]:
+    if not any(_kept(row) for row in result.rows):
+        return []
+    caption = "Networks of which the calibrated initial potentials were kept, for they came closer to the ANN held out."
+    calibrated = replace(result, rows=tuple(row for row in result.rows if _kept(row)))
+    return [caption, _matrix(calibrated, _kept)]
 
 
 def evaluation_plot(result: Evaluation) -> bytes:
@@ -135,14 +171,35 @@ def _percent(value: float | None, spread: float | None) -> str:
     return f"{100 * value:.2f}" if spread is None else f"{100 * value:.2f} ± {100 * spread:.2f}"
 
 
-def _cells(row: EvaluationRow) -> Sequence[str]:
+def _accuracy(row: EvaluationRow) -> str:
+    trained = {m.trained_timesteps for m in row.measurements} - {0, row.timesteps}
+    marks = "".join(f" ({steps})" for steps in sorted(trained))
+    return f"{_percent(row.accuracy, row.spread)}{marks}"
+
+
+def _points(difference: Difference | None) -> str:
+    return "" if difference is None else f"{100 * difference.mean:+.2f} ± {100 * difference.error:.2f}"
+
+
+def _kept(row: EvaluationRow) -> str:
+    """How many networks run from calibrated potentials, of those that were to; empty for other methods."""
+    potentials = [m.potentials for m in row.measurements if m.potentials is not None]
+    return f"{potentials.count('calibrated')} of {len(potentials)}" if potentials else ""
+
+
+def _cells(row: EvaluationRow, compared: bool) -> Sequence[str]:
+    difference = (_points(row.difference) or "-",) if compared else ()
     return (
         row.method,
         row.training or "-",
         str(row.timesteps),
-        _percent(row.accuracy, row.spread),
+        _accuracy(row),
+        "-" if row.error is None else f"{100 * row.error:.2f}",
+        _points(row.to_ann) or "-",
         _percent(row.float_accuracy, row.float_spread) or "-",
+        _kept(row) or "-",
         str(row.latency),
         str(row.steps_per_sample),
         "yes" if row.plain_if else "no",
+        *difference,
     )

@@ -14,6 +14,9 @@ from ...targets.diagnostic import refuse
 
 Figures = dict[str, Any]
 
+_FIGURES = 2
+"""What is kept of a measurement: raised when it becomes more, so that an older journal does not answer for it."""
+
 
 class Journal:
     """Figures by what they were measured of; appended to ``file`` as they come, if there is one.
@@ -27,7 +30,7 @@ class Journal:
 
     def figures(self, measured: dict[str, Any], measure: Callable[[], Figures]) -> Figures:
         """Return what ``measure`` gives for ``measured`` (plain values), from the file where it is there."""
-        key = json.dumps({**measured, "spikec": version("spikec")}, sort_keys=True)
+        key = json.dumps({**measured, "spikec": version("spikec"), "figures": _FIGURES}, sort_keys=True)
         if key not in self._known:
             self._known[key] = measure()
             self._append(key)

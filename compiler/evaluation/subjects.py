@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
+import numpy as np
+
 from ...targets.records import dataclass
 from ..frontend.model import Model
+from .paired import Right
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A network, the ``file`` that it was given as, and its accuracy (0..1) as float network on the data."""
+    """A network, the ``file`` that it was given as, and which samples of the data it is ``right`` on in floats."""
 
     file: str
     model: Model
-    ann_accuracy: float
+    right: Right
+
+    @property
+    def ann_accuracy(self) -> float:
+        """Accuracy (0..1) as float network on the data."""
+        return np.count_nonzero(self.right) / len(self.right)
 
     @property
     def kind(self) -> str:
@@ -53,6 +61,15 @@ def trained_for(subjects: Sequence[Subject], timesteps: int) -> tuple[Subject, .
         best = below[-1] if below else known[0]
         chosen += [s for s in mine if s.trained_timesteps == best]
     return tuple(chosen)
+
+
+def reference_ann(subject: Subject, subjects: Sequence[Subject]) -> Subject:
+    """Return the ANN that a conversion of ``subject`` is compared with: the ReLU network of its seed, if there is one.
+
+    Else it is the float network that was converted.
+    """
+    relu = (s for s in subjects if s.kind == "relu" and s.seed == subject.seed)
+    return next(relu, subject)
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -34,5 +34,5 @@ def _as_printed(built: Built) -> Program:
     return correct_layer_by_layer(built, program, raised)
 
 
-LMPC = Method(_signed, compared_on=("floor", "round"))
+LMPC = Method(_signed)
 LMPC_AS_PRINTED = Method(uncalibrated, _as_printed, needs_calibration=True, compared_on=("floor",))

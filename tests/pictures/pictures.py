@@ -14,6 +14,7 @@ from unittest.mock import Mock
 from spikec import CompileOptions, compile_model
 from spikec.compiler.evaluation import forms, tradeoff_plot
 from spikec.compiler.evaluation.evaluation import Evaluation, EvaluationRow, Measurement
+from spikec.compiler.evaluation.paired import Difference
 from spikec.compiler.evaluation.picture import svg_picture
 from spikec.compiler.report import report_html
 from spikec.models.commands.demo import load_shipped_samples
@@ -54,10 +55,16 @@ def evaluation_of(name: str) -> Evaluation:
     document = json.loads((DOCS / "methods" / f"{name}.json").read_text(encoding="utf-8"))
     samples = {row.pop("samples") for row in document["rows"]}
     rows = [
-        EvaluationRow(**{**row, "measurements": tuple(Measurement(**each) for each in row["measurements"])})
+        EvaluationRow(
+            **{
+                **row,
+                "measurements": tuple(Measurement(**each) for each in row["measurements"]),
+                **{key: Difference(**row[key]) for key in ("to_ann", "difference") if row.get(key) is not None},
+            }
+        )
         for row in document["rows"]
     ]
-    return Evaluation(document["ann_accuracy"], samples.pop(), tuple(rows))
+    return Evaluation(document["ann_accuracy"], samples.pop(), tuple(rows), against=document.get("against"))
 
 
 def calls_of(draw: Callable[[Any], None], inches: tuple[float, float]) -> bytes:

@@ -113,6 +113,14 @@ CODES: tuple[Code, ...] = (
         "Compile the model again, and copy artefacts as whole folders.",
     ),
     Code(
+        "E617",
+        "nothing to compare with",
+        "The method given as --against is not among those that are measured.",
+        "Differences on the same samples need the figures of both.",
+        "error E617: no row can be compared with 'noise', which is not measured",
+        "Name it with --methods too, or choose one of those that are.",
+    ),
+    Code(
         "W620",
         "input values clipped",
         "Some input values are outside the range that the program encodes.",

@@ -15,16 +15,18 @@ import onnx.parser
 import pytest
 
 from spikec.__main__ import run
+from spikec.compiler.analysis.ledger import predictions_of
 from spikec.compiler.compilation import build_from, usable_target
-from spikec.compiler.evaluation.evaluation import ALL, Evaluation, convert, evaluate_models
+from spikec.compiler.evaluation.evaluation import ALL, Converted, Evaluation, convert, evaluate_models
+from spikec.compiler.evaluation.forms import evaluation_text
 from spikec.compiler.evaluation.resolution import unrounded
 from spikec.compiler.evaluation.subjects import Subject, trained_for
 from spikec.compiler.frontend.model import Model, read_model
 from spikec.compiler.frontend.training_record import TrainingRecord, read_training_record, with_training_record
 from spikec.compiler.methods.table import METHODS
 from spikec.compiler.options import CompileOptions
+from spikec.compiler.passes import calibrate_initial_potential
 from spikec.runtime.encoding import encode
-from spikec.runtime.program import Program
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 from spikec.targets.diagnostic import UnusableInput
@@ -95,14 +97,79 @@ def test_seeds_share_a_row_and_are_averaged(tmp_path: Path, data: Samples) -> No
         assert row.spread == pytest.approx(stdev(s.accuracy for s in single), rel=1e-12)
         assert [m.seed for m in row.measurements] == [0, 1, 2]
         assert single[0].spread is None
-    assert together.ann_accuracy == pytest.approx(fmean(a.ann_accuracy for a in alone))
+    assert together.ann_accuracy == {"round": pytest.approx(fmean(a.ann_accuracy["round"] for a in alone))}
+
+
+def test_networks_of_unlike_training_have_no_common_accuracy(
+    tmp_path: Path, data: Samples, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = ("floor", "round", "round")
+    files = [_file(tmp_path / f"{i}.onnx", TrainingRecord(kind, 0, i), i) for i, kind in enumerate(kinds)]
+    np.savez(tmp_path / "data.npz", inputs=data.inputs, labels=np.arange(90) % 3)
+    command = ["evaluate", *map(str, files), "--data", str(tmp_path / "data.npz"), "--timesteps", "1", "--json"]
+    assert run([*command, "--methods", "qc-ann"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    single = {(row["training"], m["model"]): m["ann_accuracy"] for row in document["rows"] for m in row["measurements"]}
+    assert document["ann_accuracy"] == {
+        kind: fmean(accuracy for (training, _), accuracy in single.items() if training == kind)
+        for kind in ("floor", "round")
+    }
+
+
+def _right(model: Path, data: Samples, method: str) -> Any:
+    """Which samples the program of ``method`` at T = 4 puts into their class."""
+    options = CompileOptions(timesteps=4, calibration=data)
+    program = convert(read_model(model), METHODS[method], usable_target(options), options).program
+    return simulate(program, encode(program.input, data.inputs)[0]).predictions == data.labels
+
+
+def test_rows_are_compared_on_the_same_samples(tmp_path: Path, data: Samples) -> None:
+    """With the ANN of the same seed and with another method, sample by sample and network by network."""
+    kinds = [("relu", 0), ("round", 0), ("round", 1)]
+    files = [_file(tmp_path / f"{i}.onnx", TrainingRecord(kind, 0, s), i) for i, (kind, s) in enumerate(kinds)]
+    result = evaluate_models(files, data, CompileOptions(calibration=data), (4,), ("qcfs", "srp", "opi"), against="srp")
+    row = next(r for r in result.rows if (r.method, r.training) == ("qcfs", "round"))
+    given = [_right(file, data, "qcfs") for file in files[1:]]
+    other = [_right(file, data, "srp") for file in files[1:]]
+    summed = np.mean(given, axis=0)
+    assert row.error == pytest.approx(summed.std(ddof=1) / 90**0.5)
+    differences = np.array(given, dtype=float) - np.array(other)
+    errors = (differences.mean(axis=0).std(ddof=1) / 90**0.5, differences.mean(axis=1).std(ddof=1) / 2**0.5)
+    assert row.difference is not None
+    assert row.difference.mean == pytest.approx(differences.mean())
+    assert row.difference.error == pytest.approx(np.hypot(*errors))
+    # Seed 0 has a ReLU network to be compared with, seed 1 its own.
+    anns = [predictions_of(read_model(file).network, data.as_float()) == data.labels for file in (files[0], files[2])]
+    assert row.to_ann is not None
+    assert row.to_ann.mean == pytest.approx((np.array(given, dtype=float) - np.array(anns)).mean())
+    (alone,) = (r.difference for r in result.rows if (r.method, r.training) == ("opi", "relu"))
+    own = np.array(_right(files[0], data, "opi"), dtype=float) - _right(files[0], data, "srp")
+    assert alone is not None
+    assert alone.mean == pytest.approx(own.mean())
+    assert alone.error == pytest.approx(own.std(ddof=1) / 90**0.5)
+    with pytest.raises(UnusableInput, match="E617 no row can be compared with 'cos'"):
+        _evaluated(files, data, ("qcfs",), against="cos")
+
+
+def test_a_row_tells_which_potentials_were_kept(tmp_path: Path, data: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = _file(tmp_path / "net.onnx", TrainingRecord("round"), 0)
+    # As compiled, from half a threshold, calibrated: the first time the last is nearest, then the first.
+    distances = iter((3.0, 2.0, 1.0, 1.0, 2.0, 3.0))
+    monkeypatch.setattr(calibrate_initial_potential, "distance", lambda *_: next(distances))
+    rows = evaluate_models([file], data, CompileOptions(calibration=data), (4, 2), ("lmpc",)).rows
+    assert [row.measurements[0].potentials for row in rows] == ["calibrated", "as compiled"]
+    text = evaluation_text(Evaluation({}, 90, rows))
+    assert [line.count("1 of 1") + 2 * line.count("0 of 1") for line in text.splitlines()[2:]] == [1, 2]
+    assert all(r.measurements[0].potentials is None for r in _evaluated([file], data, ("qcfs",)).rows)
 
 
 def test_each_timestep_takes_the_network_trained_for_it(tmp_path: Path, data: Samples) -> None:
     records = [TrainingRecord("deploy", steps, seed) for seed in (0, 1) for steps in (1, 4)]
     files = [_file(tmp_path / f"{i}.onnx", record, i) for i, record in enumerate(records)]
     model = read_model(files[0])
-    subjects = [Subject(str(f), replace(model, training=r), 1.0) for f, r in zip(files, records, strict=True)]
+    subjects = [
+        Subject(str(f), replace(model, training=r), np.ones(1, dtype=bool)) for f, r in zip(files, records, strict=True)
+    ]
     for steps, expected in ((1, 1), (2, 1), (3, 1), (4, 4), (32, 4)):
         chosen = trained_for(subjects, steps)
         assert [(s.seed, s.trained_timesteps) for s in chosen] == [(0, expected), (1, expected)]
@@ -123,7 +190,7 @@ def test_all_compares_each_kind_by_its_own_methods(tmp_path: Path, data: Samples
     assert ("lmpc", "floor") in pairs
     assert ("lmpc", "round") in pairs
     assert ("qc-ann", "round") not in pairs
-    assert not any(training == "noise" and method != "noise" for method, training in pairs)
+    assert {method for method, training in pairs if training == "noise"} == {"lmpc", "noise"}
     assert {r.code for r in result.remarks} == {"W637"}
     with pytest.raises(UnusableInput, match="no network's record says 'deploy'"):
         _evaluated(files, data, ("deploy",))
@@ -218,7 +285,7 @@ def test_one_object_has_every_measurement(tmp_path: Path, data: Samples, capsys:
     assert row["float_spread"] is not None
     assert row["samples"] == 90
     table = (tmp_path / "table.md").read_text()
-    assert table.count("| qcfs | round | yes |") == 3
+    assert table.count("| qcfs | round | yes |") == 5
     assert "±" in table
 
 
@@ -233,11 +300,11 @@ def test_a_row_says_whether_its_potentials_can_overflow(
     assert [str(r.code) for r in result.remarks] == ["W643"]
 
 
-def _with_large_potentials(*given: Any) -> Program:
+def _with_large_potentials(*given: Any) -> Converted:
     """What a method could do after the passes have proven their own program."""
-    program = convert(*given)
+    program = convert(*given).program
     raised = replace(program.populations[0], initial_potential=np.array([program.state_maximum]))
-    return replace(program, populations=(raised, *program.populations[1:]))
+    return Converted(replace(program, populations=(raised, *program.populations[1:])), None)
 
 
 def test_a_way_of_training_is_compared_on_networks_trained_so() -> None:

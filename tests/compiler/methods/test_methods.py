@@ -225,8 +225,8 @@ def test_all_leaves_out_what_does_not_apply_and_says_so(
     assert costs["srp"] == (8, 6, False)
     assert costs["cos"] == (8, 6, False)
     assert err.count("warning W637: ") == len(METHODS) - len(rows)
-    # Two tables of methods and one of networks, each with a caption, a heading and an empty line between.
-    assert len((tmp_path / "table.md").read_text().splitlines()) == 3 * (2 + 2) + 2 * len(rows) + 1 + 2
+    # Four tables of methods and one of networks, each with a caption, a heading and an empty line between.
+    assert len((tmp_path / "table.md").read_text().splitlines()) == 5 * (2 + 2) + 4 * len(rows) + 1 + 4
     assert run([*command, "--methods", "max-norm,lmpc-paper"]) == 2
     assert capsys.readouterr().err.count("error E637: ") == 2
 
