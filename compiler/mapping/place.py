@@ -21,6 +21,7 @@ from .candidates import (
     candidates,
 )
 from .connectivity import as_map, connectivity
+from .core_use import core_use
 from .coordinates import SparseConnectivity
 from .divide import Division, Layer, divide, fewest_cores, single_neuron
 from .forms import Link
@@ -75,6 +76,7 @@ def _placement(program: Program, target: Target, layers: tuple[Layer, ...]) -> P
             for layer, load, core in zip(layers, loads, cores, strict=True)
         ),
         bound=fewest_cores(layers, values),
+        use=core_use([box for load in loads for box in load], np.concatenate(cores)),
     )
 
 

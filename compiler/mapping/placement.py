@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ...runtime.program import IntArray
@@ -112,18 +114,19 @@ class LayerPlacement:
         return tuple(boxes_of(self.map, self.tile))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Placement:
     """Division of every population of a program over the cores of a target, in program order.
 
     ``bound`` is the sum over layers of the cores that each fills by itself in its best boxes: boxes times the share of
     the budget that they use most, compartments, input axons or memory. Only layers that are short of different things
-    could share cores beyond it.
+    could share cores beyond it. ``use`` is what is used of each core (cores,), by budget.
     """
 
     target: str
     layers: tuple[LayerPlacement, ...]
     bound: int
+    use: Mapping[str, IntArray]
 
     @property
     def cores(self) -> int:

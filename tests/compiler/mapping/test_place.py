@@ -52,6 +52,9 @@ def _check_every_core(program: Program, target: Target) -> Placement:
     boxes_on = np.bincount(np.concatenate([layer.core.ravel() for layer in placement.layers]))
     without_zeros = all((p.synapses.weight != 0).all() for p in program.projections)
     exact = without_zeros and target.synapses.shared_axons is not None
+    for name, used in placement.use.items():
+        counted = [cores[core].amounts()[name] for core in range(placement.cores)]
+        assert (used == counted).all() if exact else (used >= counted).all(), name
     for layer in placement.layers:
         alone = [cores[int(core)].amounts() for core in layer.core.ravel() if boxes_on[core] == 1]
         if len(alone) < layer.boxes:
