@@ -21,9 +21,9 @@ from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.records import dataclass
-from .analysis.cost import measure_cost
 from .analysis.energy import network_macs
 from .analysis.ledger import LEDGER_SAMPLES, accuracy_lost, ledger, predictions_of
+from .analysis.on_chip import measure_on_chip
 from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
 from .diagnostics.grouping import grouped
@@ -43,7 +43,6 @@ from .pipeline import Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
 from .report import (
     AgreementSection,
-    CostSection,
     FirstDifference,
     NumbersRow,
     Overflow,
@@ -52,6 +51,7 @@ from .report import (
     build_report,
     effect_in_words,
 )
+from .report.measured import OnChip
 from .trials import CompileAgain, Trial, with_tried_hints
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _report(built: Built, options: CompileOptions) -> Report:
         origins=origins,
         numbers=_numbers(pipeline),
         ledger=measured.rows,
-        cost=_cost(built, placement),
+        on_chip=_on_chip(built, placement),
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
 
@@ -331,13 +331,13 @@ def _accuracy(built: Built, held_out: Samples | None) -> str:
     return f"{100 * right / len(held_out):.1f} % {what} on {len(held_out)} held-out samples"
 
 
-def _cost(built: Built, placement: Placement) -> CostSection | None:
+def _on_chip(built: Built, placement: Placement) -> OnChip | None:
     """None where nothing tells how often neurons spike."""
     calibration, program = built.context.calibration, built.program
     if calibration is None or program.neuron != PLAIN_IF:
         return None
     encoded = encode(program.input, calibration.first(COST_SAMPLES).inputs)[0]
-    return measure_cost(program, built.context.target, placement, encoded, network_macs(built.model.network))
+    return measure_on_chip(program, built.context.target, placement, encoded, network_macs(built.model.network))
 
 
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:

@@ -38,12 +38,14 @@ _PART = 1 << 22
 """Pairs at a time, about: a large network has hundreds of millions."""
 
 
-def axons_of(program: Program, source: str, cores: Mapping[str, IntArray]) -> Iterator[Axons]:
+def axons_of(
+    program: Program, source: str, cores: Mapping[str, IntArray], target: str | None = None
+) -> Iterator[Axons]:
     """Axons of the population called ``source`` (or ``INPUT``), in parts; each pair is in one of them.
 
-    ``cores`` holds the core of each population's neurons, in C order.
+    ``cores`` holds the core of each population's neurons, in C order. With ``target`` only axons into that population.
     """
-    read = [projection for projection in program.projections if projection.source == source]
+    read = [each for each in program.projections if each.source == source and target in (None, each.target)]
     reached = [np.unique(cores[projection.target]) for projection in read]
     parts: Iterator[Axons] = (part for each in read for part in _of_projection(program, each, cores[each.target]))
     if read and sum(map(len, reached)) > len(np.unique(np.concatenate(reached))):

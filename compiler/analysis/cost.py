@@ -27,7 +27,11 @@ SYNAPSE, SOMA, NETWORK = "synapse", "soma", "network"
 
 def measure_cost(program: Program, target: Target, placement: Placement, encoded: IntArray, macs: int) -> CostSection:
     """Count on ``encoded`` samples (N, *input shape), N >= 1, and price; ``macs`` are the ANN's per sample."""
-    traffic = measure_traffic(program, target, cores_of(placement), encoded)
+    return cost_of(measure_traffic(program, target, cores_of(placement), encoded), program, target, placement, macs)
+
+
+def cost_of(traffic: Traffic, program: Program, target: Target, placement: Placement, macs: int) -> CostSection:
+    """Price what was counted; ``macs`` are the ANN's per sample."""
     given, *layers = traffic.layers
     spent = sum(layer.synaptic_events for layer in layers) / traffic.samples
     first_layer = given.synaptic_events / traffic.samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,12 +117,22 @@ def _compared(
 @click.argument("directory", metavar="DIR", type=click.Path())
 @_FORMAT
 @option("-o", "--output", metavar="FILE", type=click.Path(), help="Write here instead of to stdout.")
-def report(directory: str, form: str, output: str | None) -> None:
+@option(
+    "--accuracy",
+    multiple=True,
+    metavar="FILE.json",
+    type=click.Path(),
+    help="Show accuracies too that evaluate or tradeoff printed with --json.",
+)
+def report(directory: str, form: str, output: str | None, accuracy: tuple[str, ...]) -> None:
     """Show the report of the artefact in DIR."""
     from ...runtime.program.artefact import write_file
+    from ..report.accuracy_file import read_accuracies
     from ..report.stored import read_report
 
-    rendered = _rendered(read_report(directory), form)
+    found = read_report(directory)
+    points = [point for file in accuracy for point in read_accuracies(file, found.model.digest)]
+    rendered = _rendered(replace(found, accuracies=(*found.accuracies, *points)), form)
     if output is None:
         tell_document(rendered)
     else:

@@ -46,6 +46,7 @@ class Measurement:
     ``trained_timesteps`` is the T that the network was trained for, 0 for none. ``float_accuracy`` is None where it
     was not asked for. ``potentials`` tells which initial potentials a method that calibrates them left: "calibrated",
     or "as compiled" or "half threshold" where these came closer to the ANN on held-out data; None for other methods.
+    ``digest`` is the model file's SHA-256, ``target`` what the program was compiled for.
     """
 
     model: str
@@ -55,6 +56,8 @@ class Measurement:
     accuracy: float
     float_accuracy: float | None
     potentials: str | None = None
+    digest: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,11 @@ class _Bench:
         floats = [self._figures(cell, s, unrounded(self.target)) for s in cell.subjects] if self.with_float else []
         exact = [f["accuracy"] for f in floats] or [None] * len(figures)
         measurements = tuple(
-            Measurement(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e, f["potentials"])
+            Measurement(
+                *(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e, f["potentials"]),
+                digest=s.model.section.digest,
+                target=self.target.name,
+            )
             for s, f, e in zip(cell.subjects, figures, exact, strict=True)
         )
         accuracy, spread = mean_and_spread([m.accuracy for m in measurements])

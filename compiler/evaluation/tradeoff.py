@@ -33,12 +33,18 @@ class TradeoffPoint:
 
 @dataclass(frozen=True, slots=True)
 class Tradeoff:
-    """``points`` from no gate to all; ``misfires`` of each layer of the pipelined program, in its order."""
+    """``points`` from no gate to all; ``misfires`` of each layer of the pipelined program, in its order.
+
+    Accuracies are of ``samples`` samples; ``digest`` is the model file's SHA-256, ``target`` what was compiled for.
+    """
 
     ann_accuracy: float
     timesteps: int
     misfires: dict[str, Misfires]
     points: tuple[TradeoffPoint, ...]
+    samples: int
+    digest: str
+    target: str
 
 
 def measure_tradeoff(
@@ -55,7 +61,8 @@ def measure_tradeoff(
     Layers are ranked by their misfires on the options' calibration data, ``data`` is only measured on. ``points``
     (2 at least) programs are taken, evenly spaced in their number of gates.
     """
-    network = read_model(model, output=options.output, input_shape=options.input_shape, readers=readers).network
+    read = read_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
+    network = read.network
     ann = data.accuracy(predictions_of(network, data.as_float()))
     if ann is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
@@ -74,7 +81,12 @@ def measure_tradeoff(
         found.append(_point(model, data, options, ranked[:number], readers))
         if progress is not None:
             progress(len(found), len(numbers))
-    return Tradeoff(ann, options.timesteps, measured, tuple(found))
+    return Tradeoff(
+        *(ann, options.timesteps, measured, tuple(found)),
+        samples=len(data),
+        digest=read.section.digest,
+        target=pipelined.program.target,
+    )
 
 
 def _point(

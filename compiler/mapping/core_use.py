@@ -18,7 +18,10 @@ def core_use(loads: Sequence[Load], core: IntArray) -> dict[str, IntArray]:
     names = [name for name in loads[0].alone if all(name in load.alone for load in loads)] if loads else []
     shares = np.bincount(core)[core] > 1
     return {
-        name: _total([load.added[name] if several else load.alone[name] for load, several in zip(loads, shares, strict=True)], core)
+        name: _total(
+            [load.added[name] if several else load.alone[name] for load, several in zip(loads, shares, strict=True)],
+            core,
+        )
         for name in names
     }
 

@@ -21,8 +21,8 @@ from .candidates import (
     candidates,
 )
 from .connectivity import as_map, connectivity
-from .core_use import core_use
 from .coordinates import SparseConnectivity
+from .core_use import core_use
 from .divide import Division, Layer, divide, fewest_cores, single_neuron
 from .forms import Link
 from .loads import border_of, box_loads, thresholds_of

@@ -57,7 +57,7 @@ def place_layers(program: Program, target: Target, cores: LayerCores) -> Placeme
     layers = tuple(
         _placed(program, target, each, next(beyond) if each.core is None else each.core, cores) for each in placed
     )
-    return Placement(target.name, layers, bound=len(layers))
+    return Placement(target.name, layers, bound=len(layers), use={})
 
 
 def _placed(program: Program, target: Target, found: LayerOnCore, core: int, cores: LayerCores) -> LayerPlacement:

@@ -120,7 +120,7 @@ class Placement:
 
     ``bound`` is the sum over layers of the cores that each fills by itself in its best boxes: boxes times the share of
     the budget that they use most, compartments, input axons or memory. Only layers that are short of different things
-    could share cores beyond it. ``use`` is what is used of each core (cores,), by budget.
+    could share cores beyond it. ``use`` is what is used of each core (cores,), by budget that all cores share alike.
     """
 
     target: str

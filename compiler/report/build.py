@@ -15,7 +15,6 @@ from ..mapping import LayerPlacement, Placement
 from .content import (
     SCHEMA,
     AgreementSection,
-    CostSection,
     LayerRow,
     LedgerRow,
     NeuronSection,
@@ -28,6 +27,8 @@ from .content import (
     ResourceRow,
     TargetSection,
 )
+from .core_map import core_map
+from .measured import OnChip
 from .verdict import verdict
 
 
@@ -46,12 +47,13 @@ def build_report(
     passes: Iterable[PassRow] = (),
     read: Iterable[ReadLayer] = (),
     bounds: Iterable[ResourceRow] = (),
-    cost: CostSection | None = None,
+    on_chip: OnChip | None = None,
 ) -> Report:
     """Report on ``program`` as placed on ``target``; without both, on a model that did not become a program.
 
     ``origins`` maps layers to the ONNX nodes they came from. ``read`` and ``bounds`` tell of a model without a program
-    which layers were understood and what they take at least. Equal findings are told once.
+    which layers were understood and what they take at least. ``on_chip`` is what samples did there. Equal findings are
+    told once.
     """
     found = tuple(diagnostics)
     return Report(
@@ -73,7 +75,10 @@ def build_report(
         read=tuple(read),
         neuron=_neuron_section(program) if program and program.neuron != PLAIN_IF else None,
         outputs=tuple(_output_row(program, output) for output in program.outputs) if program else (),
-        cost=cost,
+        cost=None if on_chip is None else on_chip.cost,
+        core_map=core_map(placement, target, None if on_chip is None else on_chip.place) if placement else None,
+        traffic=None if on_chip is None else on_chip.traffic,
+        activity=() if on_chip is None else on_chip.activity,
     )
 
 
@@ -152,6 +157,7 @@ def _layer_row(
         held=tuple(each.form for each in placed.held),
         status=verdict(own, strict),
         codes=tuple(sorted({d.code for d in own})),
+        sources=tuple(projection.source for projection in incoming),
     )
 
 

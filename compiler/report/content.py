@@ -7,6 +7,7 @@ from typing import Any
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..frontend.model_section import ModelSection
+from .placed import AccuracyPoint, ActivityRow, CoreMap, TrafficSection
 
 SCHEMA = "spikec-report/1"
 
@@ -80,7 +81,8 @@ class LayerRow:
     """One population: ``synapses`` unrolled, ``stored_once`` as the program stores them; ``status`` is its own verdict.
 
     It lies on ``cores`` cores in boxes of ``tile`` (channels, rows, columns), with ``border`` (rows, columns) more rows
-    and columns of neurons that never fire; ``held`` is how a core holds each incoming projection.
+    and columns of neurons that never fire; ``held`` is how a core holds each incoming projection. ``sources`` are the
+    layers, or the input, at their other ends.
     """
 
     name: str
@@ -101,6 +103,7 @@ class LayerRow:
     held: tuple[str, ...]
     status: str
     codes: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,3 +295,11 @@ class Report:
     """Absent, in JSON too, where there is one."""
     cost: CostSection | None = None
     """Absent, in JSON too, where no activity was measured: without calibration data, or for other neurons."""
+    core_map: CoreMap | None = None
+    """Absent, in JSON too, where the target states no budget of a core."""
+    traffic: TrafficSection | None = None
+    """Absent, in JSON too, as ``cost`` is."""
+    activity: tuple[ActivityRow, ...] = ()
+    """Absent, in JSON too, as ``cost`` is."""
+    accuracies: tuple[AccuracyPoint, ...] = ()
+    """Absent, in JSON too, where no measurement was given."""

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...targets.terminal.findings import render_figures, render_place
+from .chart import accuracy_charts
 from .content import Report
-from .costs import cost_tables
+from .core_drawing import core_drawing, cores_note
+from .network_graph import network_graph
 from .printable import printable
 from .resources import resource_use
-from .summary import figures, findings, findings_note, in_words, made_from, state_of
-from .tables import layer_tables, ledger_table
+from .sections import rows_of, tables_of
+from .summary import decided_by, figures, findings, findings_note, in_words, made_from, state_of
+from .tables import ledger_table
+from .traffic_tables import chips_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -46,8 +50,15 @@ def report_html(report: Report) -> str:
             figures=figures(shown),
             ledger=ledger_table(shown.ledger),
             findings=findings(shown),
+            decided_by=decided_by(shown),
             counts=findings_note(shown),
-            layer_tables=(*layer_tables(shown), *cost_tables(shown)),
+            rows_of=functools.partial(rows_of, report=shown),
+            graph=network_graph(shown),
+            cores=None if shown.core_map is None else chips_table(shown, shown.core_map),
+            cores_note="" if shown.core_map is None else cores_note(shown.core_map),
+            drawn_cores=core_drawing(shown),
+            tables=tables_of(shown),
+            charts=accuracy_charts(shown.accuracies),
             resources=resource_use(shown.resources),
             made_from=made_from(shown),
             place=render_place,

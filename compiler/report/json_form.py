@@ -10,17 +10,22 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..diagnostics import diagnostic_json, entry_of
-from .content import SCHEMA, CostSection, LedgerRow, Report, TargetSection
+from .consistency import contradictions
+from .content import SCHEMA, CostSection, LayerRow, LedgerRow, Report, TargetSection
 from .verdict import verdict
 
 _HINT = "compile again; report.json is not meant to be edited"
-_MAY_BE_ABSENT = ("neuron", "program_digest", "read", "outputs", "cost")
+_MAY_BE_ABSENT = (
+    *("neuron", "program_digest", "read", "outputs", "cost"),
+    *("core_map", "traffic", "activity", "accuracies"),
+)
 _ADDED = {
     (TargetSection, "rests_on"),
     (Place, "layers"),
     (LedgerRow, "agreement"),
     (LedgerRow, "correlation"),
     (CostSection, "host_most"),
+    (LayerRow, "sources"),
 }
 """What reports of earlier versions lack."""
 
@@ -60,6 +65,8 @@ def report_from_json(text: str, file: object = None) -> Report:
         raise _unreadable(str(misfit), file) from misfit
     if report.verdict != verdict(report.diagnostics, report.strict, report.target.rests_on):
         raise _unreadable(f"the verdict {report.verdict!r} contradicts the report's diagnostics", file)
+    for contradiction in contradictions(report):
+        raise _unreadable(contradiction, file)
     return report
 
 

@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from ..diagnostics import render_markdown
 from ..diagnostics.render import markdown_text
 from .content import Report
-from .costs import cost_tables
+from .core_drawing import cores_note
+from .core_text import LEGEND, core_text
+from .placed import CoreMap
 from .printable import printable
 from .resources import ResourceUse, resource_use
-from .summary import figures, findings, findings_note, in_words, made_from
-from .tables import ReportTable, layer_tables, ledger_table
+from .sections import tables_of
+from .summary import decided_by, figures, findings, findings_note, in_words, made_from
+from .tables import ReportTable, ledger_table
+from .traffic_tables import chips_table
+
+_WIDEST = 200
+"""Columns of a map of cores; Markdown does not wrap it."""
 
 
 def report_markdown(report: Report) -> str:
@@ -24,13 +31,18 @@ def _parts(report: Report) -> Iterator[str]:
     yield "\n".join(
         f"- **{each.label}**: {markdown_text(each.value)} ({markdown_text(each.note)})" for each in figures(report)
     )
-    if report.ledger:
-        table = ledger_table(report.ledger)
-        yield _section(table.title, table.note, markdown_table(table) if table.rows else "")
+    reason = decided_by(report)
+    if reason is not None:
+        yield f"Decided by {reason.code}: {markdown_text(reason.message)}"
     if report.diagnostics:
         found = "\n".join(render_markdown(each) for each in findings(report))
         yield _section("Findings", findings_note(report), found)
-    for table in (*layer_tables(report), *cost_tables(report)):
+    if report.core_map is not None:
+        yield _cores(report, report.core_map)
+    if report.ledger:
+        table = ledger_table(report.ledger)
+        yield _section(table.title, table.note, markdown_table(table) if table.rows else "")
+    for table in tables_of(report):
         yield _section(table.title, table.note, markdown_table(table))
     yield from _resources(resource_use(report.resources))
     if report.passes:
@@ -43,6 +55,13 @@ def _parts(report: Report) -> Iterator[str]:
 
 def _section(title: str, note: str, body: str) -> str:
     return "\n\n".join(part for part in (f"## {title}", markdown_text(note), body) if part)
+
+
+def _cores(report: Report, cores: CoreMap) -> str:
+    drawn = core_text(report, _WIDEST)
+    block = f"{LEGEND}\n\n```text\n{drawn}\n```" if drawn else ""
+    parts = (markdown_table(chips_table(report, cores)), block)
+    return _section("Cores", cores_note(cores), "\n\n".join(part for part in parts if part))
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ...targets.diagnostic import Diagnostic, Severity
 from ...targets.records import dataclass
@@ -30,12 +31,17 @@ _STATES = {FITS: GOOD, FITS_WITH_WARNINGS: WARNING, "unknown": WARNING}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of the figures at the top: a short ``value`` and what it means; ``state`` is good, warning, bad or empty."""
+    """One of the figures at the top: a short ``value`` and what it means; ``state`` is good, warning, bad or empty.
+
+    The verdict and the three that ``decides`` tells of come first: whether there is room, what the spikes are worth,
+    what they cost.
+    """
 
     label: str
     value: str
     note: str
     state: str = ""
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +83,56 @@ def in_words(verdict: str) -> str:
 
 
 def figures(report: Report) -> tuple[Figure, ...]:
-    """Verdict, accuracy, latency, cores, size, energy and agreement, as far as they are known."""
-    return tuple(_figures(report))
+    """Verdict, cores, accuracy and energy (or latency), which decide; then the others, as far as they are known."""
+    verdict = Figure("verdict", in_words(report.verdict), findings_note(report), state_of(report.verdict))
+    deciding = tuple(replace(each, decides=True) for each in (verdict, *_deciding(report)))
+    return (*deciding, *_others(report))
 
 
-def _figures(report: Report) -> Iterator[Figure]:
-    yield Figure("verdict", in_words(report.verdict), findings_note(report), state_of(report.verdict))
+def _deciding(report: Report) -> Iterator[Figure]:
+    if report.program is not None:
+        yield _cores_figure(report.program, report.resources)
     if report.ledger:
         yield _accuracy_figure(report.ledger)
     if report.program is not None:
+        yield _energy_of(report) or _latency_figure(report.program)
+
+
+def _others(report: Report) -> Iterator[Figure]:
+    if report.program is not None:
         program = report.program
-        yield Figure("latency", f"{program.latency} steps", latency_note(program))
-        yield _cores_figure(program, report.resources)
+        if _energy_of(report) is not None:
+            yield _latency_figure(program)
         yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
-        if report.cost is not None and report.cost.estimate is not None:
-            yield energy_figure(report.cost.estimate)
         yield _agreement_figure(report.agreement)
     elif report.read:
         parameters = f"{report.model.parameters:,} parameters"
         neurons = next((row.used for row in report.resources if row.unit == "neurons"), None)
         known = parameters if neurons is None else f"at least {neurons:,} neurons"
         yield Figure("size", known, f"{parameters}, as far as the model could be read")
+
+
+def _energy_of(report: Report) -> Figure | None:
+    return None if report.cost is None or report.cost.estimate is None else energy_figure(report.cost.estimate)
+
+
+def _latency_figure(program: ProgramSection) -> Figure:
+    return Figure("latency", f"{program.latency} steps", latency_note(program))
+
+
+def decided_by(report: Report) -> Diagnostic | None:
+    """The finding that makes the verdict what it is, or the first of several; None where it is that nothing was found.
+
+    An error weighs more than a limit that is not known well enough, and that more than a warning.
+    """
+    counted_ones = [each for each in findings(report) if each.severity is not Severity.INFO]
+    ranks = (
+        [each for each in counted_ones if each.severity is Severity.ERROR],
+        [each for each in counted_ones if report.strict and not each.assumed],
+        [each for each in counted_ones if each.assumed],
+        counted_ones,
+    )
+    return next((each[0] for each in ranks if each), None)
 
 
 def findings_note(report: Report) -> str:
@@ -240,13 +275,13 @@ def _cores_figure(program: ProgramSection, resources: tuple[ResourceRow, ...]) -
 
 def _agreement_figure(agreement: AgreementSection | None) -> Figure:
     if agreement is None:
-        return Figure("agreement", "not compared", "see spikec verify")
+        return Figure("backends", "not compared", "see spikec verify")
     compared = f"{', '.join(agreement.backends)} on {agreement.samples:,} samples"
     if agreement.equal:
-        return Figure("agreement", "equal", f"spike by spike: {compared}", GOOD)
+        return Figure("backends", "equal", f"spike by spike: {compared}", GOOD)
     difference = agreement.first_difference
     if difference is None:
-        return Figure("agreement", "different", compared, BAD)
+        return Figure("backends", "different", compared, BAD)
     values = ", ".join(f"{name} {value}" for name, value in sorted(difference.values.items()))
     place = f"neuron {difference.neuron}, step {difference.step}, sample {difference.sample}"
-    return Figure("agreement", "different", f"{compared}; first at layer {difference.layer!r}, {place} ({values})", BAD)
+    return Figure("backends", "different", f"{compared}; first at layer {difference.layer!r}, {place} ({values})", BAD)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ...runtime.program import INPUT
+from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ...targets.terminal.findings import format_number, node_names
 from .content import LayerRow, LedgerRow, NumbersRow, ReadLayer, Report
-from .summary import BAD, GOOD, NOTHING, ledger_note, stages, state_of
+from .keys import keys_of
+from .summary import BAD, GOOD, NOTHING, findings, ledger_note, stages, state_of
 
 _STATUS = {"fits-with-warnings": "warnings", "does-not-fit": "does not fit"}
 
@@ -30,6 +35,12 @@ class Cell:
     """Said in small print below the text, where there is room."""
     share: float | None = None
     state: str = ""
+    key: str = ""
+    """The layer's letter, told before its name on a page."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Words of the text that lead elsewhere on the page, each with its anchor."""
+    anchor: str = ""
+    """What leads to the row of a page that begins with this cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ class ReportTable:
 
 def layer_tables(report: Report) -> tuple[ReportTable, ...]:
     """The tables of layers, and of what their integers are like, as far as there are any."""
-    tables = (_layers(report.layers), _read_layers(report.read), _numbers(report.layers, report.numbers))
+    tables = (_layers(report), _read_layers(report.read), _numbers(report.layers, report.numbers))
     return tuple(folded(table) for table in tables if table.rows)
 
 
@@ -95,9 +106,11 @@ def folded(table: ReportTable) -> ReportTable:
     )
 
 
-def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
+def _layers(report: Report) -> ReportTable:
     columns = (
         Column("layer"),
+        Column("key"),
+        Column("reads", folds=True),
         Column("shape"),
         Column("neurons", numeric=True),
         Column("synapses", numeric=True),
@@ -109,13 +122,22 @@ def _layers(rows: tuple[LayerRow, ...]) -> ReportTable:
         Column("status"),
         Column("findings", folds=True),
     )
-    note = "Synapses are counted unrolled. Layers that leave room on a core may share it with others."
-    return ReportTable("Layers", columns, tuple(_layer_cells(row) for row in rows), note)
+    note = (
+        "Keys stand for layers in drawings. Synapses are counted unrolled. Layers that leave room on a core may share "
+        "it with others."
+    )
+    keys = {INPUT: INPUT, **keys_of([row.name for row in report.layers])}
+    told = findings(report)
+    rows = tuple(_layer_cells(row, number, keys, told) for number, row in enumerate(report.layers, 1))
+    return ReportTable("Layers", columns, rows, note)
 
 
-def _layer_cells(row: LayerRow) -> tuple[Cell, ...]:
+def _layer_cells(row: LayerRow, number: int, keys: Mapping[str, str], told: tuple[Diagnostic, ...]) -> tuple[Cell, ...]:
+    about = [(n, each.code) for n, each in enumerate(told, 1) if row.name in (each.place.layer, *each.place.layers)]
     return (
-        Cell(row.name, node_names(row.onnx)),
+        Cell(row.name, node_names(row.onnx), anchor=f"layer-{number}"),
+        Cell(keys[row.name]),
+        Cell(reads_text(row, keys)),
         Cell("x".join(map(str, row.shape)) or NOTHING),
         Cell(f"{row.neurons:,}"),
         Cell(f"{row.synapses:,}"),
@@ -125,8 +147,13 @@ def _layer_cells(row: LayerRow) -> tuple[Cell, ...]:
         Cell(", ".join(map(str, row.delays)) or NOTHING),
         Cell("yes" if row.gated else "no"),
         Cell(_STATUS.get(row.status, row.status), state=state_of(row.status)),
-        Cell(" ".join(row.codes) or NOTHING),
+        Cell(" ".join(row.codes) or NOTHING, links=tuple((code, f"finding-{n}") for n, code in about)),
     )
+
+
+def reads_text(row: LayerRow, keys: Mapping[str, str]) -> str:
+    """Letters of the layers that a layer reads; the input by its name."""
+    return " ".join(keys.get(source, source) for source in dict.fromkeys(row.sources)) or NOTHING
 
 
 def _read_layers(rows: tuple[ReadLayer, ...]) -> ReportTable:

@@ -9,11 +9,15 @@ from ...targets.terminal.findings import node_names
 from ..diagnostics import render_block
 from .columns import filled, listed, text_table
 from .content import Report
-from .costs import cost_tables
+from .core_drawing import cores_note
+from .core_text import LEGEND, core_text
+from .placed import CoreMap
 from .printable import printable
 from .resources import ResourceUse, resource_use
-from .summary import figures, findings, findings_note, made_from
-from .tables import Cell, ReportTable, layer_tables, ledger_table
+from .sections import tables_of
+from .summary import decided_by, figures, findings, findings_note, made_from
+from .tables import Cell, ReportTable, ledger_table
+from .traffic_tables import chips_table
 
 WIDTH = 80
 """Columns where nothing is known of a terminal."""
@@ -31,11 +35,16 @@ def _parts(report: Report, width: int) -> Iterator[str]:
     known = tuple((each.label, f"{each.value}, {each.note}") for each in figures(report) if each.label != "verdict")
     if known:
         yield listed(known, width)
-    if report.ledger:
-        yield _tabled(ledger_table(report.ledger), width)
+    reason = decided_by(report)
+    if reason is not None:
+        yield filled(f"decided by {reason.code}: {reason.message}", width)
     if report.diagnostics:
         yield _section("Findings", "", "\n\n".join(_finding(each, width) for each in findings(report)), width)
-    for table in (*layer_tables(report), *cost_tables(report)):
+    if report.core_map is not None:
+        yield _cores(report, report.core_map, width)
+    if report.ledger:
+        yield _tabled(ledger_table(report.ledger), width)
+    for table in tables_of(report):
         yield _tabled(table, width)
     yield from _resources(resource_use(report.resources), width)
     if report.passes:
@@ -56,6 +65,13 @@ def _section(title: str, note: str, body: str, width: int) -> str:
 
 def _tabled(table: ReportTable, width: int) -> str:
     return _section(table.title, table.note, text_table(table, width) if table.rows else "", width)
+
+
+def _cores(report: Report, cores: CoreMap, width: int) -> str:
+    drawn = core_text(report, width)
+    legend = filled(LEGEND, width) if drawn else ""
+    parts = (text_table(chips_table(report, cores), width), legend, drawn)
+    return _section("Cores", cores_note(cores), "\n\n".join(part for part in parts if part), width)
 
 
 def _finding(diagnostic: Diagnostic, width: int) -> str:

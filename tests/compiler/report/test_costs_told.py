@@ -53,7 +53,7 @@ COST = CostSection(
 
 def told(cost: CostSection | None) -> Report:
     loihi = targets.load("loihi1")
-    return build_report(ModelSection("net", "ab" * 32, 46, {"Conv": 1}), loihi, (), cost=cost)
+    return replace(build_report(ModelSection("net", "ab" * 32, 46, {"Conv": 1}), loihi, ()), cost=cost)
 
 
 @pytest.mark.parametrize("render", [report_text, report_markdown, report_html])

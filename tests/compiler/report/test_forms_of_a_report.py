@@ -25,11 +25,18 @@ from spikec.compiler.report import (
     report_text,
     verdict,
 )
+from spikec.compiler.report.placed import ActivityRow, Budget, ChipFlowRow, CoreMap, FlowRow, TrafficSection
 from spikec.compiler.report.printable import printable
 from spikec.compiler.report.resources import utilisation
 from spikec.compiler.report.summary import figures
 from spikec.compiler.report.tables import folded, layer_tables, ledger_table
 from spikec.targets.diagnostic import Diagnostic, Place
+
+CORES = CoreMap(4, (), False, (0, 1, 5), {"a": (0, 1), "b": (1, 2)}, (Budget("neurons", 48),), (0, 0, 0), (24, 48, 12))
+TRAFFIC = TrafficSection(
+    16, (FlowRow("input", "a", 30.0, None), FlowRow("a", "b", 20.5, None)), (ChipFlowRow(0, 1, 20.5),)
+)
+ACTIVITY = (ActivityRow("a", 0.125, 0.01, 0.0, 0.5),)
 
 FORMS: dict[str, Callable[[Report], str]] = {"html": report_html, "markdown": report_markdown, "text": report_text}
 
@@ -54,6 +61,7 @@ def layer(name: str, **changes: object) -> LayerRow:
         held=("population",),
         status="fits",
         codes=(),
+        sources=("input",),
     )
     return replace(row, **changes)  # type: ignore[arg-type]
 
@@ -107,8 +115,8 @@ def test_what_is_absent_leaves_no_heading() -> None:
 
 
 def test_sections_come_in_the_same_order_in_every_form() -> None:
-    full = with_findings(Diagnostic("W307", "thresholds"))
-    order = ["Accuracy", "Findings", "Layers", "Numbers", "Passes", "Made from"]
+    full = replace(with_findings(Diagnostic("W307", "thresholds")), core_map=CORES, traffic=TRAFFIC, activity=ACTIVITY)
+    order = ["Findings", "Cores", "Accuracy", "Layers", "Traffic", "Activity", "Numbers", "Passes", "Made from"]
     for form, heading in (("html", "<h2[^>]*>{}"), ("markdown", "^## {}"), ("text", "^{}\n-")):
         shown = FORMS[form](full)
         found = [re.search(heading.format(title), shown, re.MULTILINE) for title in order]
@@ -174,6 +182,7 @@ def test_columns_that_agree_become_a_remark() -> None:
     layers, _ = layer_tables(report())
     assert [column.title for column in layers.columns] == [
         "layer",
+        "key",
         "shape",
         "neurons",
         "synapses",
@@ -181,7 +190,8 @@ def test_columns_that_agree_become_a_remark() -> None:
         "depth",
         "status",
     ]
-    assert layers.note.endswith("The same in every layer: synapses held population, delay 0, gated no.")
+    same = "The same in every layer: reads input, synapses held population, delay 0, gated no."
+    assert layers.note.endswith(same)
     mixed = replace(report(), layers=(layer("a", gated=True), layer("b", codes=("E308",))))
     assert [column.title for column in layer_tables(mixed)[0].columns][-3:] == ["gated", "status", "findings"]
 
@@ -215,7 +225,7 @@ def test_without_labels_agreement_stands_for_accuracy() -> None:
     for show in FORMS.values():
         assert "97.50 %" in show(unlabelled)
         assert "0.991" in show(unlabelled)
-    assert [figure.label for figure in figures(unlabelled)][:2] == ["verdict", "agreement"]
+    assert [figure.label for figure in figures(unlabelled)][:3] == ["verdict", "cores", "agreement"]
 
 
 def test_strict_reports_say_how_they_count() -> None:
