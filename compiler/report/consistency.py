@@ -29,7 +29,7 @@ def _of_cores(cores: CoreMap, layers: set[str]) -> Iterator[str]:
     if not count or {len(cores.fullest), len(cores.used)} != {count}:
         yield f"{where} does not say the same number of things of every core"
         return
-    if cores.chip_cores < 1 or min(cores.place) < 0 or len(set(cores.place)) < count:
+    if cores.chip_cores < 1 or min(cores.place) < 0 or len(set(cores.place)) < count or cores.chips > count:
         yield f"{where}.place is no place for every core"
     if set(cores.layers) != layers or not all(0 <= n < count for held in cores.layers.values() for n in held):
         yield f"{where}.layers are not the cores of the layers"

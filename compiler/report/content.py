@@ -296,7 +296,7 @@ class Report:
     cost: CostSection | None = None
     """Absent, in JSON too, where no activity was measured: without calibration data, or for other neurons."""
     core_map: CoreMap | None = None
-    """Absent, in JSON too, where the target states no budget of a core."""
+    """Absent, in JSON too, where the target states no budget of a core, or tens of thousands of cores are in use."""
     traffic: TrafficSection | None = None
     """Absent, in JSON too, as ``cost`` is."""
     activity: tuple[ActivityRow, ...] = ()

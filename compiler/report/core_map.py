@@ -15,15 +15,17 @@ from .placed import Budget, CoreMap
 
 BUDGETS = (NEURONS, INPUT_AXONS, OUTPUT_AXONS, SYNAPSE_MEMORY)
 """What every neuron takes something of. Thresholds, formats and configurations count once on a core."""
+MOST_CORES = 1 << 15
+"""Cores of a map, at most: a program of more fits nothing, and a list of them tells nobody anything."""
 
 
 def core_map(placement: Placement, target: Target, place: IntArray | None) -> CoreMap | None:
-    """Map of the cores; None where the target states no budget that a core could be full of.
+    """Map of the cores; None where the target states no budget that a core could be full of, or for too many cores.
 
     ``place`` (tiles,) is where on the mesh each tile of cores lies, None where no traffic tells.
     """
     limits = _limits(placement)
-    if not limits:
+    if not limits or placement.cores > MOST_CORES:
         return None
     mesh = mesh_of(target)
     numbers = np.arange(placement.cores)

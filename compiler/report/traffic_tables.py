@@ -91,9 +91,11 @@ def activity_table(report: Report) -> ReportTable | None:
 def chips_table(report: Report, cores: CoreMap) -> ReportTable:
     """Each chip: its cores in use, its layers, its fullest core."""
     on, keys = layers_on(cores), keys_of([row.name for row in report.layers])
+    by_chip: list[list[int]] = [[] for _ in range(cores.chips)]
+    for core, place in enumerate(cores.place):
+        by_chip[place // cores.chip_cores].append(core)
     rows = []
-    for chip in range(cores.chips):
-        held = [core for core, place in enumerate(cores.place) if place // cores.chip_cores == chip]
+    for chip, held in enumerate(by_chip):
         fullest = max(held, key=lambda core: share_of(cores, core), default=None)
         found = {name for core in held for name in on[core]}
         rows.append(

@@ -69,9 +69,11 @@ def test_tiles_lie_where_the_traffic_put_them() -> None:
     assert found.place == tuple(4 * (tiles - 1 - core // 4 + 3) + core % 4 for core in range(placement.cores))
 
 
-def test_without_budgets_there_is_no_map() -> None:
+def test_without_budgets_there_is_no_map(monkeypatch: pytest.MonkeyPatch) -> None:
     lava = targets.load("lava")
     assert core_map(placed("lava"), lava, None) is None
+    monkeypatch.setattr("spikec.compiler.report.core_map.MOST_CORES", placed().cores - 1)
+    assert core_map(placed(), targets.load("loihi1"), None) is None
 
 
 def test_without_a_mesh_cores_stand_in_order() -> None:
@@ -163,6 +165,7 @@ def test_json_keeps_the_map_and_refuses_one_that_contradicts_itself() -> None:
         ("used", [1], "the same number"),
         ("place", [0, 1, 4, 8, 15, 15], "no place"),
         ("place", [0, 1, 4, 8, 15, -1], "no place"),
+        ("place", [0, 1, 4, 8, 15, 1 << 60], "no place"),
         ("chip_cores", 0, "no place"),
         ("fullest", [0, 0, 1, 1, 0, 2], "names no budget"),
         ("mesh", [2, 2, 5], "no mesh"),
