@@ -53,8 +53,9 @@ def measure_flows(
         alone = None
         for name in targets:
             between = alone = _between(axons_of(program, source, cores, name), sent[source], chip, on_chip, chips)
-            messages = int(between.sum())
-            along.append(Flow(source, name, messages, messages - int(np.trace(between)) if chip is not None else 0))
+            messages = int(between.sum(dtype=np.int64))
+            stay = int(between.diagonal().sum(dtype=np.int64))
+            along.append(Flow(source, name, messages, messages - stay if chip is not None else 0))
         if chip is not None and alone is not None:
             # Targets that share a core get a message together.
             whole = axons_of(program, source, cores)

@@ -54,6 +54,6 @@ def _activity(program: Program, activity: Activity) -> tuple[ActivityRow, ...]:
     rows = []
     for name, spikes in activity.spikes.items():
         residuals = activity.residuals[name]
-        rate = int(spikes.sum()) / (activity.samples * program.timesteps * spikes.size)
+        rate = int(spikes.sum(dtype=np.int64)) / (activity.samples * program.timesteps * spikes.size)
         rows.append(ActivityRow(name, rate, residuals.over, residuals.under, residuals.naive))
     return tuple(rows)

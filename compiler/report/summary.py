@@ -96,20 +96,20 @@ def _deciding(report: Report) -> Iterator[Figure]:
         yield _accuracy_figure(report.ledger)
     if report.program is not None:
         yield _energy_of(report) or _latency_figure(report.program)
-
-
-def _others(report: Report) -> Iterator[Figure]:
-    if report.program is not None:
-        program = report.program
-        if _energy_of(report) is not None:
-            yield _latency_figure(program)
-        yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
-        yield _agreement_figure(report.agreement)
     elif report.read:
         parameters = f"{report.model.parameters:,} parameters"
         neurons = next((row.used for row in report.resources if row.unit == "neurons"), None)
         known = parameters if neurons is None else f"at least {neurons:,} neurons"
         yield Figure("size", known, f"{parameters}, as far as the model could be read")
+
+
+def _others(report: Report) -> Iterator[Figure]:
+    program = report.program
+    if program is not None:
+        if _energy_of(report) is not None:
+            yield _latency_figure(program)
+        yield Figure("size", f"{program.neurons:,} neurons", f"{program.synapses:,} synapses, counted unrolled")
+        yield _agreement_figure(report.agreement)
 
 
 def _energy_of(report: Report) -> Figure | None:
