@@ -134,10 +134,11 @@ class _Reader:
             self.report("E804", f"key {key!r} is {value!r}, not a table", path, f"write [{key}] and its keys below")
             return _BAD
         if kind is str:
-            if isinstance(value, str) and value and value.isprintable():
+            # The name goes into programs, where it has to be printable; others are escaped where they are printed.
+            if isinstance(value, str) and value and (key != "name" or value.isprintable()):
                 return value
-            kind_of_text = "a text of one line" if isinstance(value, str) and value else "a text"
-            self.report("E804", f"key {key!r} is {value!r}, not {kind_of_text}", path)
+            wanted = "a name that can be printed" if key == "name" else "a text"
+            self.report("E804", f"key {key!r} is {value!r}, not {wanted}", path)
             return _BAD
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

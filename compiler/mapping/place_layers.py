@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import networkx
 import numpy as np
 
 from ...runtime.program import Program
@@ -31,6 +30,8 @@ class LayerOnCore:
 
 def layers_on_cores(program: Program, cores: LayerCores) -> tuple[LayerOnCore, ...]:
     """A core for as many layers as possible, none for two."""
+    import networkx
+
     layers = core_layers(program, cores)
     room = tuple(_with_room(layer, cores) for layer in layers)
     graph = networkx.Graph()

@@ -62,7 +62,7 @@ def test_findings_are_panels_as_wide_as_the_terminal(tmp_path: Path, columns: in
 
 def test_a_finding_is_told_once(bench: Path) -> None:
     _, printed = on_terminal("check", bench / "net.onnx", "--target", "loihi1", columns=100)
-    assert printed.count("W317") == 2  # the finding, and the layer that has it
+    assert printed.count("W317") == 3  # what decided, the finding, and the layer that has it
     _, printed = on_terminal("check", bench / "net.onnx", "--target", "loihi1", "--format", "json", columns=100)
     assert "╭" in printed
 

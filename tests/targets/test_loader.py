@@ -237,8 +237,8 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path) -> None:
     ("line", "code", "named"),
     [
         ("title = 3", "E804", "'title' is 3, not a text"),
-        ('name = "x\\u001b[31m"', "E804", "not a text of one line"),
-        ('title = "one\\ntwo"', "E804", "not a text of one line"),
+        ('name = "x\\u001b[31m"', "E804", "not a name that can be printed"),
+        ('name = "one\\ntwo"', "E804", "not a name that can be printed"),
         ('backends = "simulator"', "E804", "'backends' is 'simulator', not a list of texts"),
         ("core = 3", "E804", "'core' is 3, not a table"),
         ("extends = 3", "E804", "'extends' is 3"),

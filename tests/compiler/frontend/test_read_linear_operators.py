@@ -313,5 +313,5 @@ def test_forms_that_are_refused(parsed: Parse, problems: Codes, code: str, body:
 
 
 def test_too_many_coordinates_are_refused_before_they_are_made(parsed: Parse, problems: Codes) -> None:
-    model = parsed("y = CumSum(x, a)", "float[N,1,1,4000000] x", weights={"a": np.array(3)})
+    model = parsed("y = CumSum(x, a)", "float[N,1,1,2000000] x", weights={"a": np.array(3)})
     assert [problem.code for problem in problems(model)] == ["E107"]
