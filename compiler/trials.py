@@ -27,7 +27,10 @@ _LONGER = (2, 4, 8)
 """Windows that are tried, in multiples of the present one."""
 
 _MOST_COMPILED = 4
-"""Trials of one report, errors' first: a network that fits nothing should be told so before long."""
+"""Trials of one report, errors' first: a network that fits nothing should be told so before long.
+
+For a warning nothing more is compiled once something helps.
+"""
 
 _MOST_WITHOUT_PATTERN = 1 << 18
 """Synapses listed one by one; with more of them every trial takes seconds, for which nobody waits in ``check``."""
@@ -83,8 +86,8 @@ class _Trials:
     placed: dict[str | int, Placed] = field(default_factory=dict)
     compared: str | None = None
 
-    def may_make(self, proposal: _Proposal) -> bool:
-        return proposal.option in self.made or len(self.made) < _MOST_COMPILED
+    def may_make(self, proposal: _Proposal, *, needed: bool) -> bool:
+        return proposal.option in self.made or (needed and len(self.made) < _MOST_COMPILED)
 
     def of(self, proposal: _Proposal) -> Trial | None:
         if proposal.option not in self.made:
@@ -129,7 +132,8 @@ def with_tried_hints(
         )
     errors_first = sorted(found, key=lambda each: each.severity is not Severity.ERROR)
     numbers = dict.fromkeys(each.code[1:] for each in errors_first if each.code[1:] in FIGURES)
-    tried = {number: _tried(number, trials) for number in numbers}
+    broken = {each.code[1:] for each in found if each.severity is Severity.ERROR}
+    tried = {number: _tried(number, trials, is_error=number in broken) for number in numbers}
     return tuple(
         replace(each, hint=f"{tried[each.code[1:]]}; {each.hint}") if tried.get(each.code[1:]) else each
         for each in found
@@ -140,13 +144,13 @@ def _without_pattern(program: Program) -> int:
     return sum(p.synapses.weight.size for p in program.projections if isinstance(p.synapses, SparseSynapses))
 
 
-def _tried(number: str, trials: _Trials) -> str:
+def _tried(number: str, trials: _Trials, *, is_error: bool) -> str:
     figure, before = FIGURES[number], trials.present.judged(number)
     effects, failed, left = list[str](), list[str](), list[str]()
     for proposal, promises in _proposals(figure, before, trials):
         if not promises:
             failed.append(proposal.name)
-        elif not trials.may_make(proposal):
+        elif not trials.may_make(proposal, needed=is_error or not effects):
             left.append(proposal.option)
         else:
             trial = trials.of(proposal)
@@ -172,12 +176,12 @@ def _effect(number: str, before: int, present: Trial, trial: Trial) -> str | Non
     shown = _OF_LAYER_CORES if number in _OF_LAYER_CORES else {number}
     if not _helps(after, before, limit) or trial.errors() - present.errors() - shown:
         return None
-    allowed = figure.of or ("(no limit)" if limit is None else f"(of {limit:,})")
+    allowed = figure.of or ("(no limit known)" if limit is None else f"(of {limit:,})")
     return f"{before:,} to {after:,} {allowed}"
 
 
 def _helps(after: int, before: int, limit: int | None) -> bool:
-    return limit is None or after < before or after <= limit
+    return after < before or (after <= before if limit is None else after <= limit)
 
 
 def _accuracies(trials: _Trials, trial: Trial) -> str:
@@ -212,7 +216,7 @@ def _proposals(figure: Figure, before: int, trials: _Trials) -> Iterator[tuple[_
         has_cores = target.core.neurons is not None or target.layer_cores is not None
         if target.name != present.target.name and has_cores:
             there, limit = trials.on(target), figure.limit(target)
-            promises = suits_layer_cores(there) and (limit is None or _helps(figure.measured(there), before, limit))
+            promises = suits_layer_cores(there) and _helps(figure.measured(there), before, limit)
             yield (
                 _Proposal(f"--target {target.name}", target.name, target, replace(options, target=target.name)),
                 promises,

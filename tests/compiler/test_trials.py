@@ -74,10 +74,10 @@ def _finding(report: Report, code: str) -> Diagnostic:
     [
         ("E305", DENSE, "core.synapse_memory_bits=40000 chip.cores=3", "weight-bits"),
         ("E305", DENSE, "core.neurons=8 chip.cores=4", "target loihi1"),
-        ("E301", CONVOLUTION, "core.input_axons=8", "target loihi2"),
+        ("E301", CONVOLUTION, "core.input_axons=8", "target loihi1"),
         ("E302", DENSE, "core.neurons=2 core.output_axons=2", "target loihi1"),
         ("E303", CONVOLUTION, "core.synapse_memory_bits=8000", "weight-bits"),
-        ("E320", CONVOLUTION, "chip.synapses=5000", "target loihi2"),
+        ("E320", CONVOLUTION, "chip.synapses=5000", "target loihi1"),
     ],
 )
 def test_an_applied_hint_lowers_the_judged_figure(
