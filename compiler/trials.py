@@ -237,22 +237,17 @@ def _longer_window(figure: Figure, before: int, present: Trial) -> int | None:
 
 
 def _fewer_bits(figure: Figure, before: int, trials: _Trials) -> int | None:
-    """The most weight bits below those there are that keep the limit, or else that lower the figure most."""
+    """The most weight bits below those there are that keep the limit, or else the fewest, if they lower the figure."""
     target = trials.present.target
     limit, choices = figure.limit(target), target.synapses.weight_bits
     widest = max(layer.weight_bits for layer in trials.present.placement.layers)
     widths = [b for b in range(widest - 1, _FEWEST_BITS - 1, -1) if choices is None or b in choices.values]
-    best, lowest = None, before
-    # Where the fewest bits gain nothing, weights are not what decides, and widths between need not be placed.
-    if not widths or figure.measured(trials.coarser(widest - widths[-1])) >= before:
+    if not widths:
         return None
-    for bits in widths:
-        after = figure.measured(trials.coarser(widest - bits))
-        if after < lowest:
-            best, lowest = bits, after
-        if limit is not None and after <= limit:
-            break
-    return best
+    lowest = figure.measured(trials.coarser(widest - widths[-1]))
+    if limit is None or lowest > limit:
+        return widths[-1] if lowest < before else None
+    return next(bits for bits in widths if figure.measured(trials.coarser(widest - bits)) <= limit)
 
 
 def _coarser(program: Program, target: Target, bits: int) -> Program:
