@@ -228,7 +228,7 @@ def test_strict_takes_no_answer_from_assumptions(cli: Cli, bench: Path, target: 
 def test_targets_are_compared(cli: Cli, bench: Path, form: str) -> None:
     code, out, err = cli("check", bench / "net.onnx", "--target", "all", "--format", form)
     assert (code, err) == (0, "")
-    assert all(name in out for name in ("loihi1", "loihi2", "lava", "programmable"))
+    assert all(name in out for name in ("loihi1", "loihi2", "speck2f", "spinnaker2", "lava", "programmable"))
 
 
 def test_no_target_of_several_fits(cli: Cli, bench: Path, tmp_path: Path) -> None:
