@@ -71,7 +71,7 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
     choices = Choices(f"options {settings.seed} {number}")
     calibrated = drawn.relu or choices.chance(0.3)
     return CompileOptions(
-        target=choices.pick(("lava", "loihi1", "loihi2", STOCK_TARGET)),
+        target=choices.pick(("lava", "loihi1", "loihi2", "speck2f", "spinnaker2", STOCK_TARGET)),
         timesteps=choices.pick((4, 1, 2, 3, 5, 8)),
         schedule=choices.pick(("pipelined", "exact", "exact")),
         calibration=Samples(drawn.samples.astype(np.float32), None) if calibrated else None,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from spikec import targets
 from spikec.compiler.checks import check_program
@@ -26,6 +28,7 @@ from spikec.runtime.program import (
     SparseSynapses,
     Synapses,
 )
+from spikec.runtime.program.entries import entries_of
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.targets import Target
 from spikec.targets.layer_cores import LayerCores
@@ -253,3 +256,45 @@ def test_biases_have_room_and_a_clock_of_their_own() -> None:
     small = replace(_cores(), bias_memory=replace(_cores().bias_memory, values=(1,) * 9))
     tight = replace(SPECK, layer_cores=small)
     assert next(d.code for d in check_program(biased, tight, place(biased, tight))) == "E326"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_every_synapse_is_a_weight_of_the_kernel_that_was_found(data: st.DataObject) -> None:
+    """Some padding puts what each neuron reads, in cells of the pool, into the kernel; a cell has one weight."""
+    draw = data.draw
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride, padding, dilation = (
+        draw(st.sampled_from((1, 2, 4))),
+        draw(st.integers(0, 2)),
+        draw(st.sampled_from((1, 1, 2))),
+    )
+    pool = draw(st.sampled_from((1, 2, 4))) if dilation == 1 else 1
+    source = (2, pool * draw(st.integers(4, 7)), pool * draw(st.integers(4, 7)))
+    weight = np.arange(1, 6 * kernel[0] * kernel[1] + 1).reshape(3, 2, *kernel)
+    geometry = ConvGeometry((stride * pool,) * 2, (padding * pool,) * 4, (dilation, dilation))
+    synapses = ConvSynapses(np.kron(weight, np.ones((pool, pool), dtype=np.int64)), geometry)
+    rows, columns = geometry.output_size(source[1:], (kernel[0] * pool, kernel[1] * pool))
+    assume(rows > 0 and columns > 0)
+    program = _program(source, ((3, rows, columns), synapses))
+    (layer,) = core_layers(program, _cores())
+    assume(not layer.misfits)
+    entries = entries_of(program, program.projections[0])
+    reads = np.unravel_index(entries.source, source)[1:]
+    neurons = np.unravel_index(entries.target, (3, rows, columns))[1:]
+    own = layer.pools[0]
+    for axis, length in enumerate((rows, columns)):
+        step = stride * pool // own
+        taps = reads[axis] // own - neurons[axis] * step
+        assert any(
+            (source[axis + 1] // own + 2 * before - layer.kernel) // step + 1 == length
+            and -before <= taps.min()
+            and taps.max() + before < layer.kernel
+            for before in range(8)
+        )
+    cell = (entries.source // (source[1] * source[2]) * source[1] + reads[0] // own * own) * source[2] + reads[
+        1
+    ] // own * own
+    pairs, first, which = np.unique(entries.target * 10**6 + cell, return_index=True, return_inverse=True)
+    assert (entries.weight == entries.weight[first][which]).all()
+    assert len(entries.weight) == len(pairs) * own**2
