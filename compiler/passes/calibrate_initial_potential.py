@@ -8,9 +8,12 @@ its residual; moving v0 by
 closes the gap if the residual stays: the signed, iterated form of layer-wise membrane potential calibration. The
 printed eq. 13 (Xiong et al. 2025) takes an absolute value and a running index, has no fixed point at zero error and
 is not used. Layers are calibrated in order on the real integer dynamics, each on the spikes of those before it,
-starting from theta/2; v0 stays within -theta..theta and on the integer grid. Gated populations, whose counts have no
-timing error, keep their potentials. The result is kept only if the spiking network comes closer to the ANN on a
-held-out part of the calibration data. The ANN is the network that is compiled, or the context's aim.
+starting from theta/2; v0 stays within -theta..theta and on the integer grid. The count of a gated population has no
+timing error: at T = L it is the ANN's, and its potential stays. At another T it is that of T levels, whose mean misses
+that of L, so its potential moves too, by up to theta from where it starts. Under the exact schedule the populations
+without a gate stay within 0..theta, where their counts are exact as well. The result is kept only if the spiking
+network comes closer to the ANN on a held-out part of the calibration data. The ANN is the network that is compiled, or
+the context's aim.
 """
 
 from __future__ import annotations
@@ -24,13 +27,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.encoding import encode
-from ...runtime.program import INPUT, Population, Program
+from ...runtime.program import INPUT, IntArray, Population, Program
 from ...runtime.samples import Samples
 from ...runtime.simulator.batches import batch_for_memory
 from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
 from ..ir.network import Network, evaluate
+from .calibrated_gates import with_least_gates, with_room_to_rise
 from .calibration_aim import names_in_aim, with_same_populations
 from .contract import Compilation, Context, Outcome, float_network, program_level, spiking_level
 
@@ -57,7 +61,8 @@ class CalibrateInitialPotential:
         """Set every population's initial potential; unchanged without calibration data or without gain."""
         program, spiking = program_level(state), spiking_level(state)
         calibration = context.calibration
-        if program.schedule == "exact":
+        moved = tuple(p.name for p in spiking.firing if not p.hold or p.levels not in (None, context.timesteps))
+        if program.schedule == "exact" and all(p.levels in (None, context.timesteps) for p in spiking.firing):
             return Outcome(state, {"kept": False, "reason": "counts are exact, so there is nothing to correct"})
         if calibration is None or len(calibration) < _FEWEST_SAMPLES:
             return Outcome(state, {"kept": False, "reason": "no calibration data (8 samples at least)"})
@@ -69,7 +74,7 @@ class CalibrateInitialPotential:
         candidates = {
             "as compiled": program,
             **({} if state.measured else {"half threshold": start}),
-            "calibrated": self._calibrate(start, aim.mean_rates(spiking, fitted), fitted),
+            "calibrated": self._calibrate(start, aim.mean_rates(spiking, fitted), fitted, moved, context),
         }
         wanted = aim.log_probabilities(held_out)
         distances = {n: float(f"{distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
@@ -86,24 +91,34 @@ class CalibrateInitialPotential:
             return Outcome(state, effect)
         return Outcome(replace(state, program=candidates[best]), effect)
 
-    def _calibrate(self, program: Program, rates: dict[str, npt.NDArray[np.float64]], samples: Samples) -> Program:
+    def _calibrate(
+        self,
+        given: Program,
+        rates: dict[str, npt.NDArray[np.float64]],
+        samples: Samples,
+        moved: tuple[str, ...],
+        context: Context,
+    ) -> Program:
         from ...runtime.simulator import PopulationSimulator, encoded_input, joined
 
+        gated = tuple(p.name for p in given.firing if p.gated and p.name in moved)
+        program = with_room_to_rise(given, gated, context.target) if gated else given
         encoded, _ = encode(program.input, samples.inputs)
         sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
         last_reader = {p.source: p.target for p in program.projections}
         for population in program.firing:
             simulator = PopulationSimulator(program, population)
             chunks = _chunked_input(program, population, simulator, sent, len(encoded))
-            if population.name in rates and not population.gated:
+            if population.name in rates and population.name in moved:
                 wanted = _averaged(rates[population.name], self.granularity)
+                bounds = _bounds(program, population)
                 for _ in range(self.iterations):
-                    population = self._moved(program, population, simulator, chunks, wanted)
+                    population = self._moved(program, population, simulator, chunks, wanted, bounds)
             program = _with_population(program, population)
             sent[population.name] = joined([simulator.fire(c(), population.initial_potential) for c in chunks])
             for source in [s for s, target in last_reader.items() if target == population.name]:
                 sent.pop(source, None)
-        return program
+        return with_least_gates(program, context.target) if gated else program
 
     def _moved(
         self,
@@ -112,6 +127,7 @@ class CalibrateInitialPotential:
         simulator: PopulationSimulator,
         chunks: list[Callable[[], LayerInput]],
         wanted: npt.NDArray[np.float64],
+        bounds: tuple[IntArray, IntArray],
     ) -> Population:
         assert population.threshold is not None
         spikes, samples = np.zeros(population.shape), 0
@@ -121,8 +137,18 @@ class CalibrateInitialPotential:
             samples += received.samples
         rate = _averaged(spikes / samples / program.timesteps, self.granularity)
         change = np.rint(program.timesteps * (wanted - rate) * population.threshold).astype(np.int64)
-        moved = np.clip(population.initial_potential + change, -population.threshold, population.threshold)
+        moved = np.clip(population.initial_potential + change, *bounds)
         return replace(population, initial_potential=moved)
+
+
+def _bounds(program: Program, population: Population) -> tuple[IntArray, IntArray]:
+    """Least and largest initial potential that a calibration may give."""
+    threshold = population.threshold
+    assert threshold is not None, "read-outs are not calibrated"
+    if population.gated:
+        return population.initial_potential - threshold, population.initial_potential + threshold
+    counts_are_exact = program.schedule == "exact" and program.timesteps > 1
+    return (np.zeros_like(threshold) if counts_are_exact else -threshold), threshold
 
 
 def _from_half_threshold(program: Program) -> Program:

@@ -143,8 +143,13 @@ def test_printed_potentials_follow_the_spikes_of_the_layer_before(model: Path, s
         np.testing.assert_array_equal(population.initial_potential, start)
 
 
-def test_counts_of_the_exact_schedule_are_those_of_the_sums(model: Path, samples: Samples) -> None:
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_counts_of_the_exact_schedule_are_those_of_the_sums(
+    model: Path, samples: Samples, calibrated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """N = clip(floor((v0 + T b + sum of inputs) / theta), 0, T) in both layers, which timing alone makes wrong."""
+    distances = iter((3.0, 2.0, 1.0) if calibrated else (1.0, 2.0, 3.0))
+    monkeypatch.setattr(calibrate_initial_potential, "distance", lambda *_: next(distances))
     wrong: dict[str, list[int]] = {}
     for method in ("exact", "qc-ann"):
         built = build_program(model, METHODS[method].options(CompileOptions(timesteps=_T, calibration=samples)))
