@@ -17,6 +17,12 @@ from .options import CompileOptions
 from .passes.contract import program_level, spiking_level
 from .pipeline import Pipeline
 
+LARGEST_THRESHOLD = 2.0
+"""theta_max of every layer under MSAT, in the values that its constants are in: the median of its published ResNet-20.
+
+A ReLU network has no scale of its own in its layers; see ``methods.adaptive_threshold``, which chooses among several.
+"""
+
 
 def options_for_neuron(options: CompileOptions) -> CompileOptions:
     """Return what the passes have to do: potentials calibrated for plain neurons are wrong for any other."""
@@ -46,14 +52,12 @@ def with_neuron(program: Program, spiking: SpikingNetwork, options: CompileOptio
 def with_adaptive_thresholds(
     program: Program, spiking: SpikingNetwork, parameters: MsatParameters | None = None
 ) -> Program:
-    """``program`` from v0 = 0 under ``msat``, each layer's largest threshold in values of the float network.
+    """``program`` from v0 = 0 under ``msat``, each layer's largest threshold ``LARGEST_THRESHOLD``.
 
     Confidences are those of ``parameters``, 1 where it has none.
     """
     given = parameters or MsatParameters()
-    layers = tuple(
-        MsatLayer(p.name, float(np.max(p.spike_value)), given.layer(p.name).confidence) for p in spiking.firing
-    )
+    layers = tuple(MsatLayer(p.name, LARGEST_THRESHOLD, given.layer(p.name).confidence) for p in spiking.firing)
     firing = tuple(replace(p, initial_potential=np.zeros_like(p.initial_potential)) for p in program.firing)
     model: NeuronModel = msat(replace(given, layers=layers))
     return replace(program, populations=(*firing, *program.readouts), neuron=model)

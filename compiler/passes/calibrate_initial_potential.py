@@ -251,7 +251,7 @@ def distances(
     for readout in spiking.readouts:
         assert readout.integer_threshold is not None, "quantize-weights sets the read-out's scale"
         scale = float(readout.integer_threshold.flat[0])
-        scores.append(potentials[readout.name] / (scale * program.timesteps))
+        scores.append(potentials[readout.name] / (scale * program.timesteps * program.neuron.charge_units))
     return divergences(wanted, scores)
 
 

@@ -44,8 +44,9 @@ _EXTRA_STATE = {
 class MsatLayer:
     """What MSAT knows of the population ``name``.
 
-    ``threshold_value`` > 0 is its largest threshold in values of the float network, in which the equations are
-    written; ``confidence`` (0..1) the probability that a spike before step ``CONFIDENCE_STEPS`` is sent.
+    ``threshold_value`` > 0 is its largest threshold theta_max in the values that the equations are written in, those
+    of a float network whose layer is scaled so; ``confidence`` (0..1) the probability that a spike before step
+    ``CONFIDENCE_STEPS`` is sent.
     """
 
     name: str
@@ -91,6 +92,11 @@ class NeuronModel:
     def extra_state(self) -> tuple[str, ...]:
         """What each neuron keeps beyond the plain integrate-and-fire neuron, one text each."""
         return _EXTRA_STATE.get(self.name, ())
+
+    @property
+    def charge_units(self) -> int:
+        """Parts of a weight unit in which potentials are held: 256 under ``msat``, else 1."""
+        return LARGEST_PAYLOAD if self.name == MSAT else 1
 
     @property
     def msat(self) -> MsatParameters:
