@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
+if TYPE_CHECKING:
+    from ..zoo import Cost
+
 
 @command()
 @click.argument("zoo", metavar="NAME|FILE.toml")
@@ -21,6 +26,7 @@ from ..libraries import require_libraries
 @option("--data", "folder", type=click.Path(path_type=Path), help="Folder of the data set's files.")
 @option("--download", is_flag=True, help="Let torchvision fetch the data set, into --data or the cache folder.")
 @option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
+@option("--costs", "told_costs", is_flag=True, help="Train nothing: tell epochs and seconds of what the folder holds.")
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of all networks.")
 @json_option
 @verbosity_options
@@ -31,6 +37,7 @@ def zoo(
     folder: Path | None,
     download: bool,
     device: str,
+    told_costs: bool,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -40,9 +47,12 @@ def zoo(
     """
     require_libraries("torch", "onnx")
     from ..datasets.library import load_dataset
-    from ..zoo import load_zoo, train_zoo
+    from ..zoo import costs, load_zoo, train_zoo
 
     listed = load_zoo(zoo)
+    if told_costs:
+        _tell_costs(costs(listed, output), as_json)
+        return
     data = load_dataset(listed.dataset, folder, download=download)
     names = () if only is None else tuple(name.strip() for name in only.split(","))
     found = []
@@ -55,6 +65,16 @@ def zoo(
     if as_json:
         rows = [{"seed": t.seed, "network": t.name, "folder": str(t.folder), "was_there": t.was_there} for t in found]
         tell_json({"networks": rows})
+
+
+def _tell_costs(found: tuple[Cost, ...], as_json: bool) -> None:
+    if as_json:
+        tell_json({"networks": [asdict(each) for each in found]})
+        return
+    tell(f"{'network':<20} {'seeds':>5} {'epochs':>7} {'seconds':>8}")
+    for each in found:
+        seconds = "-" if each.seconds is None else f"{each.seconds:.0f}"
+        tell(f"{each.name:<20} {each.seeds:>5} {each.epochs:>7.0f} {seconds:>8}")
 
 
 def _whole_numbers(text: str | None) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .costs import Cost, costs
 from .listing import Entry, Zoo, load_zoo, shipped_zoos
 from .training import train_zoo
 
-__all__ = ["Entry", "Zoo", "load_zoo", "shipped_zoos", "train_zoo"]
+__all__ = ["Cost", "Entry", "Zoo", "costs", "load_zoo", "shipped_zoos", "train_zoo"]

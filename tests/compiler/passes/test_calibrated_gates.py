@@ -109,6 +109,20 @@ def test_mean_rates_come_closer_to_the_ann(model: Path, samples: Samples, monkey
     assert missed[1] < 0.6 * missed[0]
 
 
+@pytest.mark.parametrize("timesteps", [1, 2])
+def test_counts_stay_exact_wherever_a_potential_is_moved(model: Path, samples: Samples, timesteps: int) -> None:
+    """Within 0..theta without a gate, where the window has an order; by as much as the gate leaves room with one."""
+    program = _built(model, samples, timesteps, calibrate=False).program
+    for population in program.firing:
+        threshold = population.threshold
+        assert threshold is not None
+        middle = population.initial_potential if population.gated else 0
+        least = -threshold if population.gated or timesteps == 1 else 0 * threshold
+        low, high = calibrate_initial_potential._bounds(program, population)
+        np.testing.assert_array_equal(low, middle + least)
+        np.testing.assert_array_equal(high, middle + threshold)
+
+
 def test_room_above_a_start_holds_it_back_by_as_much_more(model: Path, samples: Samples) -> None:
     built = _built(model, samples, 2, calibrate=False)
     roomy = with_room_to_rise(built.program, ("g",), built.context.target)

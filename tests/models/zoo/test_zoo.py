@@ -143,3 +143,30 @@ def test_what_is_asked_for_must_be_in_the_zoo(
     assert run(command) == 2
     assert "has the unknown option 'epochs_deployed'" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_costs_are_those_of_a_network_and_its_starts(
+    zoo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two seeds, of which one lacks the seconds of a start; networks that are not there have no line."""
+    spent = {"relu": [("relu", 1, 2.0)], "qcfs": [("qc", 1, 3.0), ("qc", 2, 4.0)], "weights": []}
+    for seed in (0, 3):
+        done: list[dict[str, object]] = []
+        for name, epochs in spent.items():
+            own = tmp_path / "runs" / f"seed-{seed}" / name
+            own.mkdir(parents=True)
+            done = [*done, {"round": name, "epochs": len(epochs)}] if epochs else done[:1]
+            (own / "train.json").write_text(json.dumps({"rounds": done}))
+            lines = [json.dumps({"round": r, "epoch": e, "seconds": s * (1 + seed)}) for r, e, s in epochs]
+            if epochs:
+                (own / "seconds.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    command = ["zoo", str(zoo_file), "-o", str(tmp_path / "runs"), "--costs"]
+    assert run([*command, "--json"]) == 0
+    found = {each["name"]: each for each in json.loads(capsys.readouterr().out)["networks"]}
+    assert list(found) == ["relu", "qcfs", "weights"]
+    assert found["relu"] == {"name": "relu", "seeds": 2, "epochs": 1, "seconds": (2 + 8) / 2}
+    assert found["qcfs"] == {"name": "qcfs", "seeds": 2, "epochs": 3, "seconds": (9 + 36) / 2}
+    assert found["weights"] == {"name": "weights", "seeds": 2, "epochs": 1, "seconds": (2 + 8) / 2}
+    (tmp_path / "runs" / "seed-3" / "relu" / "seconds.jsonl").unlink()
+    assert run(command) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["relu", "2", "1", "-"]
