@@ -18,7 +18,7 @@ from ..networks.layers import INPUT, Layer
 from ..networks.spiking import IntegrateAndFire
 
 Gradient = Literal["mended", "printed", "straight-through"]
-Start = Literal["balanced", "printed"]
+InitialPotential = Literal["balanced", "printed"]
 
 LEARNING_RATE: dict[Gradient, float] = {"mended": 0.05, "printed": 0.05, "straight-through": 1e-3}
 LARGEST_LEARNING_RATE = 100.0
@@ -38,7 +38,7 @@ class WeightCalibration:
     ``learning_rate`` None is 0.05 for LWC's two gradients (SGD) and 1e-3 for straight-through (Adam). The paper's
     1e-4 (CIFAR-10) goes with a loss whose normalisation it does not tell. For this one, a mean over positions, 0.05
     lowered the held-out error most among 1e-4 .. 0.05 on Fashion-MNIST.
-    Without ``potentials`` every layer starts from the initial potential that the activation gives: with ``start``
+    Without ``potentials`` every layer starts from the initial potential that the activation gives: with ``initial``
     "balanced" as the compiler chooses it (``initial_share``), with "printed" v0 = s theta for its shift s, the paper's.
     """
 
@@ -48,7 +48,7 @@ class WeightCalibration:
     batch_size: int = 128
     gradient: Gradient = "mended"
     potentials: bool = True
-    start: Start = "balanced"
+    initial: InitialPotential = "balanced"
     seed: int = 0
 
     @property

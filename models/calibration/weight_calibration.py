@@ -52,7 +52,7 @@ from ..networks.layers import INPUT, Layer, layers_of
 from ..networks.spiking import IntegrateAndFire, SpikingNetwork, fold_batch_norm, spiking_layers
 from ..training.evaluation import EVALUATION_BATCH, as_input
 from ..training.thresholds import set_thresholds
-from .layer_calibration import LARGEST_LEARNING_RATE, Gradient, LayerFit, Recorded, Start, WeightCalibration
+from .layer_calibration import LARGEST_LEARNING_RATE, Gradient, InitialPotential, LayerFit, Recorded, WeightCalibration
 
 __all__ = ["Gradient", "WeightCalibration", "calibrate_weights"]
 
@@ -69,7 +69,7 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
     ``checkpoint`` has a quantise-and-clip activation or, for the gradient straight-through, any: without levels it
     comes back with the activation round and L = T. ``images`` (N, C, H, W) uint8, or floats in 0..1, are training
     images that chose nothing (the paper: 1024); every fifth is held out, N >= 5. The record's ``weight_calibration``
-    holds timesteps, gradient, potentials, ``initial`` (the option ``start``), ``start`` (SHA-256 of the given network's
+    holds timesteps, gradient, potentials, ``initial``, ``start`` (SHA-256 of the given network's
     ONNX file), ``kept``, the ``divergences`` (mean KL from the ANN's class probabilities to the spiking network's, in
     nats, before and after) and per layer the held-out ``errors`` before and after. Where it is not kept, the weights
     are the given ones. Runs on the CPU.
@@ -91,7 +91,7 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
         "timesteps": options.timesteps,
         "gradient": options.gradient,
         "potentials": options.potentials,
-        "initial": options.start,
+        "initial": options.initial,
         "start": hashlib.sha256(onnx_of(checkpoint)).hexdigest(),
         "kept": kept,
         "divergences": [before, after],
@@ -122,9 +122,13 @@ def _refuse_impossible(checkpoint: Checkpoint, images: Tensor, options: WeightCa
             "networks with max pooling are not run over their spikes in training, and so not calibrated",
             "choose a network with average pooling; the compiler calibrates initial potentials of both",
         ),
-        (options.start in get_args(Start), f"there is no start '{options.start}'", "choose balanced or printed"),
         (
-            options.start == "balanced" or not options.potentials,
+            options.initial in get_args(InitialPotential),
+            f"there is no initial potential '{options.initial}'",
+            "choose balanced or printed",
+        ),
+        (
+            options.initial == "balanced" or not options.potentials,
             "potentials that are calibrated do not start as printed",
             "give --no-potentials as well",
         ),
@@ -204,7 +208,7 @@ def _spiking_network(checkpoint: Checkpoint, options: WeightCalibration) -> Spik
     for module in spiking.modules():
         if isinstance(module, IntegrateAndFire):
             module.printed = options.gradient == "printed"
-            if options.start == "printed":
+            if options.initial == "printed":
                 module.initial = torch.tensor(module.shift)
     return spiking
 

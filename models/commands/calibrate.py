@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..calibration.calibrated_network import Calibrated
 
 GRADIENTS = ("mended", "printed", "straight-through")
-STARTS = ("balanced", "printed")
+INITIAL_POTENTIALS = ("balanced", "printed")
 LIMIT = 1024
 
 
@@ -41,8 +41,8 @@ LIMIT = 1024
 )
 @option("--potentials/--no-potentials", default=True, help="Calibrate initial potentials before the weights.")
 @option(
-    "--start",
-    type=click.Choice(STARTS),
+    "--initial",
+    type=click.Choice(INITIAL_POTENTIALS),
     default="balanced",
     show_default=True,
     help="Of the potentials where they are not calibrated: balanced over T steps, or printed, v0 = 0 for eq. 8.",

@@ -203,14 +203,14 @@ def test_the_printed_start_is_that_of_the_shift(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(weight_calibration, "_divergence", seen)
     for activation, share in (("floor", 0.0), ("round", 0.5)):
-        options = replace(OPTIONS, potentials=False, start="printed", epochs=1)
+        options = replace(OPTIONS, potentials=False, initial="printed", epochs=1)
         record = calibrate_weights(checkpoint(CONVNET, activation), IMAGES, options).training
         assert training_kind(activation, record).kind == "lwc-paper"
         layers = [m for network in judged for m in network.modules() if isinstance(m, IntegrateAndFire)]
         assert {float(layer.initial) for layer in layers} == {share}
         judged.clear()
     with pytest.raises(UnusableInput, match="E705 potentials that are calibrated do not start as printed"):
-        calibrate_weights(checkpoint(CONVNET, "floor"), IMAGES, replace(OPTIONS, start="printed"))
+        calibrate_weights(checkpoint(CONVNET, "floor"), IMAGES, replace(OPTIONS, initial="printed"))
 
 
 def test_float_images_are_taken_as_they_are() -> None:
