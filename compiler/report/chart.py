@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from ...targets.records import dataclass
 from .placed import AccuracyPoint
+from .summary import percent
 
 WIDTH, HEIGHT = 400, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 112, 12, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 112, 12, 36
 _LABEL = 14
 """Least distance between the names at the ends of two lines."""
 _LONGEST_NAME = 15
@@ -108,7 +109,7 @@ def _y(accuracy: float, low: float, high: float) -> int:
 
 def _y_ticks(low: float, high: float) -> tuple[tuple[int, str], ...]:
     values = [low + (high - low) * n / _TICKS for n in range(_TICKS + 1)]
-    return tuple((_y(value, low, high), f"{100 * value:.1f}") for value in values)
+    return tuple((_y(value, low, high), percent(value)) for value in values)
 
 
 def _thinned(places: dict[int, int]) -> tuple[tuple[int, str], ...]:

@@ -175,7 +175,7 @@ def ledger_note(rows: tuple[LedgerRow, ...]) -> str:
     return (
         f"Measured on {samples:,} calibration samples, to which thresholds and potentials were fitted: it shows where "
         f"accuracy goes, and is no test accuracy. Agreement and correlation are of classes and scores with the ANN's. "
-        f"{changes}"
+        f"{changes} Other T take other programs: 'spikec evaluate --json' measures, 'report --accuracy' shows them."
     )
 
 
