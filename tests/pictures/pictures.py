@@ -26,7 +26,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 RECORD = DOCS / "pictures.json"
 COMMAND = "bash .ci/pictures"
 _CALIBRATION_IMAGES = 128
-_REPORT_PIXELS = (1200, 1330)
+_REPORT_PIXELS = (1200, 1664)
 
 
 @dataclass(frozen=True, slots=True)
