@@ -167,6 +167,27 @@ def test_reports_in_every_format(cli: Cli, bench: Path, tmp_path: Path) -> None:
     assert (tmp_path / "report.txt").read_text() == printed["text"][1]
 
 
+def test_a_report_shows_accuracies_that_were_measured_on_its_model(
+    cli: Cli, refused: Callable[..., list[str]], bench: Path, tmp_path: Path, model: Callable[..., bytes]
+) -> None:
+    data = ("--data", bench / "data.npz", "--calibration", bench / "data.npz", "--json")
+    for name, arguments in (("evaluate", ("--timesteps", "1,2")), ("tradeoff", ("--timesteps", "2", "--points", "2"))):
+        code, out, _ = cli(name, bench / "net.onnx", *arguments, *data)
+        assert code == 0
+        (tmp_path / f"{name}.json").write_text(out)
+    given = ("--accuracy", tmp_path / "evaluate.json", "--accuracy", tmp_path / "tradeoff.json")
+    code, page, _ = cli("report", bench / "artefact", "--format", "html", *given)
+    assert code == 0
+    assert page.count('<svg class="chart"') == 1, "its one layer needs no gate, which makes one point"
+    text = cli("report", bench / "artefact", *given)[1]
+    assert all(words in text for words in ("Accuracy against T", "qc-ann", "pipelined"))
+    (tmp_path / "other.onnx").write_bytes(model(classes=4))
+    assert cli("compile", tmp_path / "other.onnx", "-o", tmp_path / "out")[0] == 0
+    (line,) = refused("report", tmp_path / "out", *given)
+    assert line.startswith("error E638: ")
+    assert "no figure in it was measured on the report's model" in line
+
+
 @pytest.mark.parametrize(
     "damage", ["", "{", "[]", "[" * 100_000, '{"schema": "spikec-report/9"}', '{"schema": "spikec-report/1"}', "\udcff"]
 )
