@@ -20,6 +20,7 @@ _NARROW_LANE = 14
 _MOST_WIDE_LANES = 6
 _BOX = (24, 20)
 _SMALL_BOX = (10, 10)
+_THOUSANDS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,13 @@ def _cost_cells(amount: float | None, total: float, priced: bool) -> tuple[Cell,
     if amount is None:
         return Cell(NOTHING), Cell(NOTHING)
     share = amount / total if total else 0.0
-    return Cell(in_units(amount, "J") if priced else f"{amount:,.0f}"), Cell(percent(share), share=share)
+    return Cell(in_units(amount, "J") if priced else _shortly(amount)), Cell(percent(share), share=share)
+
+
+def _shortly(count: float) -> str:
+    """A count in thousands, millions or billions; the table of energy has all digits."""
+    scale, mark = next((each for each in _THOUSANDS if count >= each[0]), (1, ""))
+    return f"{count / scale:.1f} {mark}" if mark else f"{count:,.0f}"
 
 
 def _note(report: Report, priced: bool) -> str:

@@ -64,7 +64,8 @@ def test_costs_stand_beside_the_graph() -> None:
     assert [cell.text for cell in priced.rows[1][-2:]] == ["3 uJ", "75.0 %"]
     counted = graph_table(replace(report(), cost=replace(COST, rows=rows, estimate=None)), with_keys=False)
     assert [column.title for column in counted.columns][-2:] == ["events", "share"]
-    assert [cell.text for cell in counted.rows[2][-2:]] == ["51,785", "100.0 %"]
+    assert [cell.text for cell in counted.rows[2][-2:]] == ["51.8 k", "100.0 %"]
+    assert [cell.text for cell in counted.rows[1][-2:]] == ["0", "0.0 %"]
     assert "share" not in [column.title for column in graph_table(report(), with_keys=False).columns]
 
 
