@@ -2,9 +2,10 @@
 
     max over w entries = base + relu(rest - base),   base and rest being maxima over parts of the window
 
-first along one axis, then along the other. A comparison is computed only at the places that a later one reads. Halves
-of a window are disjoint, w - 1 comparisons per place, or, where windows overlap and that takes fewer, powers of two:
-max over w = max over P at the first and at the last place where P entries fit, so that neighbours share comparisons.
+first along one axis, then along the other. A comparison is computed only at the places that a later one reads. A single
+window is folded: its halves are compared place by place. Halves of others are disjoint, w - 1 comparisons per place, or,
+where windows overlap and that takes fewer, powers of two: max over w = max over P at the first and at the last place where
+P entries fit, so that neighbours share comparisons.
 
 Places are coordinates on the map, so those of padding are negative or beyond its size; there every value is zero. Where
 zero could win, the map is first continued by entries that its windows have anyway.
@@ -152,6 +153,8 @@ class _Planner:
         if width == 1:
             return form
         halving = _Halving(self, axis, across)
+        if target.count == 1 and self._lies_on_the_map(axis, target):
+            return halving.folded(form, width, target)
         base = self._closed_base(axis, target)
         if base is None:
             self.is_open = True
@@ -160,6 +163,10 @@ class _Planner:
             self.is_open = True
             return halving.doubled(form, width, target)
         return halving.halved(form, width, target, base or 0)
+
+    def _lies_on_the_map(self, axis: int, window: Axis) -> bool:
+        end = window.start + self.pool.dilation[axis] * (self.pool.kernel[axis] - 1)
+        return window.start >= 0 and end < self.size[axis]
 
     def _closed_base(self, axis: int, target: Axis) -> int | None:
         """Entry of the windows that lies off the map for the windows in front of the first and behind the last."""
@@ -191,6 +198,20 @@ class _Halving:
         if in_left:
             return self._compared(first, second, target, range(left, width))
         return self._compared(second, first, target, range(left))
+
+    def folded(self, form: Form, width: int, window: Axis) -> Form:
+        """Largest of ``width`` entries of a single window without padding: one half against the other, place by place.
+
+        As many comparisons as ``halved`` makes, in one population for each time that the window is folded.
+        """
+        dilation = self.planner.pool.dilation[self.axis]
+        while width > 1:
+            left = (width + 1) // 2
+            # The middle of an odd width has no partner, and stays what it is.
+            places = Axis(window.start, dilation, width - left)
+            form = self._compared(form, self._shifted(form, left * dilation), places, range(left, left + 1))
+            width = left
+        return form
 
     def doubled(self, form: Form, width: int, target: Axis) -> Form:
         """The same by powers of two, whose comparisons are shared."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,6 +58,18 @@ def test_expansion_is_the_maximum_and_stays_a_convolution(
         return
     if not pool.covers_map(size):
         return
+    require_the_maximum(pool, size)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("width", range(1, 10))
+def test_a_single_window_is_the_maximum(width: int, dilation: int) -> None:
+    for place in range(3):
+        size = (4, (width - 1) * dilation + 1 + place)
+        require_the_maximum(MaxPool((4, width), (1, size[1]), dilation=(1, dilation)), size)
+
+
+def require_the_maximum(pool: MaxPool, size: tuple[int, int]) -> None:
     original = network(pool, size, padded_behind=True)
     context = Context(load("lava"), 4)
     outcome = ExpandMaxima().run(Compilation(original), context)
@@ -99,3 +113,11 @@ def test_taps_read_beyond_the_map_as_zero() -> None:
     values = np.arange(12.0).reshape(1, 1, 3, 4)
     wanted = [[-2 * 6, -2 * 7, 0], [4 - 0, 5 - 0, 6]]
     assert taps.evaluate((values,))[0, 0].tolist() == wanted
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 2), (7, 7), (5, 1), (1, 4097), (112, 96)])
+def test_a_single_window_is_folded(rows: int, columns: int) -> None:
+    plan = planned(MaxPool((rows, columns), (1, 1)), (rows, columns))
+    assert len(plan.comparisons) == sum(math.ceil(math.log2(width)) for width in (rows, columns))
+    assert plan.places == rows * columns - 1
+    assert not plan.is_open
