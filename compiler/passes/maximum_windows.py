@@ -3,9 +3,9 @@
     max over w entries = base + relu(rest - base),   base and rest being maxima over parts of the window
 
 first along one axis, then along the other. A comparison is computed only at the places that a later one reads. A single
-window is folded: its halves are compared place by place. Halves of others are disjoint, w - 1 comparisons per place, or,
-where windows overlap and that takes fewer, powers of two: max over w = max over P at the first and at the last place where
-P entries fit, so that neighbours share comparisons.
+window is folded: its halves are compared place by place. Halves of others are disjoint, w - 1 comparisons per place;
+or, where windows overlap and that takes fewer, powers of two are compared: max over w = max over P at the first and at
+the last place where P entries fit, so that neighbours share comparisons.
 
 Places are coordinates on the map, so those of padding are negative or beyond its size; there every value is zero. Where
 zero could win, the map is first continued by entries that its windows have anyway.
