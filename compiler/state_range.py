@@ -34,8 +34,11 @@ def with_better_state_range(
     calibration = context.calibration
     if calibration is None or len(calibration) < _FEWEST_SAMPLES or context.neuron != IF:
         return pipeline
-    # Exact counts and scores are proven ones.
-    if context.schedule == "exact" or not _is_starved(pipeline):
+    # Exact counts and scores are proven ones; and Lava's own neurons saturate at other values than the program does.
+    own_processes = context.target.neuron.lava_processes
+    if context.schedule == "exact" or (own_processes is not None and own_processes.value):
+        return pipeline
+    if not _is_starved(pipeline):
         return pipeline
     used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
     potentials = _potentials(pipeline, calibration.between(0, used))

@@ -16,6 +16,7 @@ from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.compiler.schedule import scheduled
 from spikec.runtime.agreement import compare
 from spikec.runtime.encoding import encode
+from spikec.runtime.lava.stock.limits import find_stock_problems
 from spikec.runtime.program import Program
 from spikec.runtime.program.window_range import window_range
 from spikec.runtime.reference.network import run_reference, synaptic_input
@@ -150,3 +151,12 @@ def test_a_gated_population_stays_proven() -> None:
             bounds = window_range(program, program.population(population.name))
             assert int(bounds.highest.max()) <= program.state_maximum
             assert int(bounds.lowest.min()) >= program.state_minimum
+
+
+def test_lavas_own_neurons_keep_the_proven_range() -> None:
+    """They saturate at other values than the program does."""
+    pipeline = compiled(images(), "lava-stock")
+    (effect,) = [r.effect for r in pipeline.records if r.name == "calibrate-state-range"]
+    assert effect["layers"] == 0
+    assert bits_of(pipeline) < 7
+    assert not {d.code for d in find_stock_problems(program_of(pipeline))} & {"E347"}
