@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from ..ir.operators import Clip, Floor, Offset, Operator, Relu, Round
 from .contract import Context
 from .elementwise_runs import elementwise_runs, nonlinear, reader_counts
 from .encode_input import input_range
-from .value_ranges import Range, value_ranges
+
+if TYPE_CHECKING:
+    from .value_ranges import Range
 
 _SAMPLES = 64
 _FAR = 1000.0
@@ -112,6 +115,9 @@ def _unreached(node: Node, reached: Range, *, is_alone: bool) -> UnreachedBound 
 
 
 def _reached(network: Network, clips: list[Node], context: Context) -> dict[str, Range]:
+    # Loaded where a bound is doubtful, which few networks have.
+    from .value_ranges import Range, value_ranges
+
     if context.calibration is None:
         return value_ranges(network, Range(*input_range(network.integers, context)))
     names = frozenset(node.inputs[0] for node in clips)

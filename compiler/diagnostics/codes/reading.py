@@ -82,7 +82,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E008",
         "input size unknown",
-        "The input has no shape, no batch axis, or symbolic or oversized dimensions besides the batch.",
+        "The input has no shape, no batch axis, symbolic dimensions besides the batch, or more than 2^21 values per "
+        "sample.",
         "Neurons and synapses are counted and placed when compiling, so the size must be known.",
         "E008 input image has no fixed size per sample: (3, height, width)",
         "Fix the size by --input-shape, as in --input-shape 3x32x32, or have the model written with a fixed size.",
