@@ -34,6 +34,8 @@ from .timing import append_seconds
 __all__ = ["CHECKPOINT_NAME", "split_training_set", "train"]
 
 MOMENTUM = 0.9
+BATCHES_BETWEEN_LOOKS = 32
+"""Losses are read so rarely because reading one waits for a GPU, which then has nothing to do until the next batch."""
 
 
 def train(
@@ -182,7 +184,8 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
     order = torch.from_numpy(random.permutation(len(images)))
     batches = torch.split(order, task.options.batch_size)
     objective.network.train(objective.updates_statistics)
-    total = 0.0
+    unread: list[Tensor] = []
+    losses: list[float] = []
     with (
         progress_bar(f"{current.name} epoch {epoch + 1}/{current.epochs}") as progress,
         torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []),
@@ -200,12 +203,19 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             keep_thresholds_positive(objective.network)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise _diverged(current, epoch, number)
-            total += value * len(chosen)
+            unread.append(loss.detach())
+            if len(unread) == BATCHES_BETWEEN_LOOKS or number + 1 == len(batches):
+                losses += torch.stack(unread).tolist()
+                unread.clear()
+                _require_finite(losses, current, epoch)
             progress(number + 1, len(batches))
-    return total / len(images)
+    return math.fsum(loss * len(chosen) for loss, chosen in zip(losses, batches, strict=True)) / len(images)
+
+
+def _require_finite(losses: list[float], current: Round, epoch: int) -> None:
+    for batch, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise _diverged(current, epoch, batch)
 
 
 def _diverged(current: Round, epoch: int, batch: int) -> UnusableInput:
