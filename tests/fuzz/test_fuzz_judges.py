@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx.helper
 import onnx.numpy_helper
 import pytest
+
+from spikec.compiler.compilation import Built, build_program
+from spikec.compiler.ir.operators import QuantizeClip
+from spikec.compiler.options import CompileOptions
 
 from . import network_trial
 from .choices import Array
@@ -103,3 +109,31 @@ def test_an_order_is_right_if_either_judge_has_it(monkeypatch: pytest.MonkeyPatc
     assert try_network(number, settings).kind == "agrees in order"
     monkeypatch.setattr(network_trial, "by_evaluator", reversed_scores)
     assert "another order" in try_network(number, settings).finding
+
+
+CANCELLING = 7018, NetworkSettings(seed=2616)
+"""A network whose result is a sum near zero of terms near one half, so that their last digit is its sixth."""
+
+
+def test_a_sum_that_cancels_is_judged_by_what_it_reads() -> None:
+    assert try_network(*CANCELLING).finding == ""
+
+
+def test_an_activation_that_is_recognised_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_trial, "build_program", built_with_wrong_thresholds)
+    assert "recognised activations" in try_network(*CANCELLING).finding
+
+
+def built_with_wrong_thresholds(path: Path, options: CompileOptions) -> Built:
+    built = build_program(path, options)
+    stages = built.pipeline.stages
+    stage = stages["recognise-activations"]
+    nodes = tuple(
+        replace(n, operator=replace(n.operator, threshold=n.operator.threshold * 1.001))
+        if isinstance(n.operator, QuantizeClip)
+        else n
+        for n in stage.network.nodes
+    )
+    wrong = replace(stage, network=stage.network.with_nodes(nodes))
+    pipeline = replace(built.pipeline, stages={**stages, "recognise-activations": wrong})
+    return replace(built, pipeline=pipeline)
