@@ -30,7 +30,7 @@ METHOD_NAMES = (
     *("calibration-bias", "calibration-potential", "calibration-weights"),
     *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     *("qcfs", "srp", "cos"),
-    *("noise", "local-noise", "hybrid", "deploy", "deploy-untaught", "deploy-unrounded", "exact"),
+    *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "exact"),
 )
 DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"

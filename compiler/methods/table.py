@@ -40,6 +40,7 @@ METHODS: dict[str, Method] = {
     "local-noise": trained.LOCAL_NOISE,
     "hybrid": trained.HYBRID,
     "deploy": trained.DEPLOY,
+    "deploy-from-relu": trained.DEPLOY_FROM_RELU,
     "deploy-untaught": trained.DEPLOY_UNTAUGHT,
     "deploy-unrounded": trained.DEPLOY_UNROUNDED,
     "exact": exact_schedule.EXACT,

@@ -19,6 +19,7 @@ DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
 PRECISIONS = ("float32", "bfloat16")
+TEACHERS = ("quantised", "relu")
 THRESHOLD_RULES = ("mmse", "percentile")
 SHORTCUTS = ("projection", "identity")
 POOLINGS = ("average", "max")
@@ -173,6 +174,14 @@ def _round_option(command: Callable[..., Any], name: str, kind: type, default: f
     section=_SPIKES,
     help="By what the logits are divided before they are compared.",
 )
+@option(
+    "--teacher",
+    type=click.Choice(TEACHERS),
+    default="quantised",
+    show_default=True,
+    section=_SPIKES,
+    help="Which ANN that is: the most accurate quantised one, or that of the ReLU round.",
+)
 @option("--batch-size", type=int, default=128, show_default=True, section=_STEPS, help="Samples in one step.")
 @option(
     "--precision",
@@ -181,6 +190,14 @@ def _round_option(command: Callable[..., Any], name: str, kind: type, default: f
     show_default=True,
     section=_STEPS,
     help="Type of the convolutions while training; bfloat16 is faster on many machines.",
+)
+@option(
+    "--gradient-norm",
+    type=float,
+    default=0.0,
+    show_default=True,
+    section=_STEPS,
+    help="Longest gradient of a batch, longer ones are shortened; 0: any length.",
 )
 @option(
     "--weight-decay",

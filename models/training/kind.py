@@ -38,8 +38,10 @@ def _deployment_kind(options: dict[str, Any]) -> str:
     """Name what was left out: the teacher, the rounding, or with the teacher the quantise-and-clip round."""
     untaught = bool(options.get("distillation") == 0)
     unrounded = _count(options, "weight_bits") >= _NEARLY_FLOAT
-    if untaught and options.get("epochs_qc") == 0:
+    if options.get("epochs_qc") == 0 and untaught:
         return "hybrid"
+    if options.get("epochs_qc") == 0 and options.get("teacher") == "relu":
+        return "deploy-from-relu"
     return "deploy" + "-untaught" * untaught + "-unrounded" * unrounded
 
 

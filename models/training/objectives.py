@@ -269,7 +269,7 @@ def objective_of(
         if current.name == "noise":
             return Noise(build(NoisyActivation(current.activation)), spiking(options.noise_timesteps, None), options)
         if current.name == "deploy":
-            network = build(current.activation)
+            network = build(Activation("relu") if options.teacher == "relu" else current.activation)
             network.load_state_dict(teacher)
             return Deploy(spiking(options.deploy_timesteps, options.weight_bits), network, options)
         twin = None if current.name == "relu" else build(Activation("relu"))

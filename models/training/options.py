@@ -18,6 +18,8 @@ TrainedActivation = Literal["relu", "clip", "ratenorm", "floor", "round"]
 ACTIVATIONS: tuple[TrainedActivation, ...] = ("relu", "clip", "ratenorm", "floor", "round")
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+Teacher = Literal["quantised", "relu"]
+TEACHERS: tuple[Teacher, ...] = ("quantised", "relu")
 RoundName = Literal["relu", "qc", "ratenorm", "noise", "deploy"]
 
 
@@ -42,8 +44,12 @@ class TrainingOptions:
     ``rate_norm``). ``noise`` other than "none" adds a round with the residual errors at ``noise_timesteps`` in the
     activations (see ``noise``); with ``epochs_qc`` 0 it follows the ReLU round. ``deploy_timesteps`` T > 0 adds a last
     round, in which the spiking network itself is trained over T steps with weights of ``weight_bits``: cross
-    entropy + ``distillation`` * temperature^2 * KL(ANN, spiking network) of logits / ``temperature``. Both rounds
+    entropy + ``distillation`` * temperature^2 * KL(ANN, spiking network) of logits / ``temperature``. The ANN is the
+    most accurate quantised one of the rounds before, or with ``teacher`` "relu" that of the ReLU round. Both rounds
     choose the best epoch by the spiking network's accuracy at their T.
+
+    ``gradient_norm`` g > 0 shortens the gradient of a batch to g where it is longer: spikes over few steps have
+    gradients that now and then throw a threshold so far that its layer never spikes again.
 
     ``precision`` "bfloat16" trains with convolutions and linear layers in bfloat16, about twice as fast where the
     machine has them; weights, activation levels, potentials and whatever judges an epoch stay float32.
@@ -74,6 +80,8 @@ class TrainingOptions:
     weight_bits: int = 8
     distillation: float = 1.0
     temperature: float = 2.0
+    teacher: Teacher = "quantised"
+    gradient_norm: float = 0.0
     held_out: float = 0.1
     seed: int = 0
 
@@ -114,6 +122,7 @@ class TrainingOptions:
             "threshold rule": (self.threshold_rule, tuple(RULES)),
             "noise": (self.noise, NOISES),
             "precision": (self.precision, PRECISIONS),
+            "teacher": (self.teacher, TEACHERS),
         }
         found += [_choice(what, given, offered) for what, (given, offered) in choices.items() if given not in offered]
         rates = (getattr(self, f"learning_rate_{name}") for name in ("relu", "qc", "noise", "deploy"))
@@ -153,6 +162,7 @@ class TrainingOptions:
             "deploy_timesteps": (self.deploy_timesteps, 0),
             "weight_bits": (self.weight_bits, 2),
             "distillation": (self.distillation, 0),
+            "gradient_norm": (self.gradient_norm, 0),
         }
 
     def held_out_images(self, data: DataSet) -> int:

@@ -37,6 +37,8 @@ def _reasons(options: TrainingOptions, data: DataSet, start: Checkpoint) -> Iter
     if done != [current.name for current in rounds[: len(done)]]:
         asked = ", ".join(current.name for current in rounds)
         yield f"the checkpoint's rounds ({', '.join(map(str, done))}) do not begin those asked for ({asked})"
+    elif options.teacher == "relu" and len(done) > 1:
+        yield "the checkpoint no longer has the ReLU network that the options name as teacher"
     elif len(done) == len(rounds):
         yield "the checkpoint has finished all rounds that the options ask for"
     elif rounds[len(done) - 1].activation != start.activation:

@@ -23,7 +23,7 @@ from ..networks.activation import ThresholdLayer, keep_thresholds_positive
 from .augmentation import augment
 from .evaluation import accuracy, as_input
 from .objectives import Objective, objective_of
-from .options import Round, TrainingOptions
+from .options import Round, RoundName, Teacher, TrainingOptions
 from .progress_file import Progress, load_progress, refuse_unfinished, save_progress
 from .rate_norm import RateNormClip
 from .results import CHECKPOINT_NAME, round_record, write_results
@@ -34,6 +34,8 @@ from .timing import append_seconds
 __all__ = ["CHECKPOINT_NAME", "split_training_set", "train"]
 
 MOMENTUM = 0.9
+ANNS_THAT_TEACH: dict[Teacher, tuple[RoundName, ...]] = {"quantised": ("qc", "noise"), "relu": ("relu",)}
+"""Rounds whose networks teach the last round; the most accurate of them does."""
 BATCHES_BETWEEN_LOOKS = 32
 """Losses are read so rarely because reading one waits for a GPU, which then has nothing to do until the next batch."""
 
@@ -98,9 +100,9 @@ def _first_round(task: Task, start: Checkpoint | None) -> Progress:
 
 
 def _next_round(task: Task, progress: Progress) -> Progress:
-    """Start the round after that of ``progress``; the most accurate quantised ANN so far teaches the last one."""
+    """Start the round after that of ``progress``; an ANN of the rounds so far teaches the last one."""
     ended = task.rounds[progress.round]
-    if ended.name in ("qc", "noise"):
+    if ended.name in ANNS_THAT_TEACH[task.options.teacher]:
         ann = Checkpoint(task.spec, ended.activation, progress.best_weights, {}).build().to(task.device)
         measured = accuracy(ann, *task.held_out)
         if measured >= progress.teacher_accuracy:
@@ -184,6 +186,7 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
     order = torch.from_numpy(random.permutation(len(images)))
     batches = torch.split(order, task.options.batch_size)
     objective.network.train(objective.updates_statistics)
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     unread: list[Tensor] = []
     losses: list[float] = []
     with (
@@ -201,6 +204,8 @@ def _epoch(task: Task, objective: Objective, optimiser: torch.optim.SGD, index: 
                 loss = objective.loss(as_input(batch), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if task.options.gradient_norm:
+                nn.utils.clip_grad_norm_(trained, task.options.gradient_norm)
             optimiser.step()
             keep_thresholds_positive(objective.network)
             unread.append(loss.detach())

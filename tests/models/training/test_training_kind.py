@@ -22,6 +22,9 @@ _DEPLOYED = {"deploy_timesteps": 2, "distillation": 1.0, "weight_bits": 8, "epoc
         ({"weight_bits": 4}, "deploy"),
         ({"distillation": 0.0, "epochs_qc": 0, "weight_bits": 17}, "hybrid"),
         ({"epochs_qc": 0}, "deploy"),
+        ({"epochs_qc": 0, "teacher": "relu"}, "deploy-from-relu"),
+        ({"epochs_qc": 0, "teacher": "relu", "distillation": 0.0}, "hybrid"),
+        ({"teacher": "relu"}, "deploy"),
     ],
 )
 def test_what_the_deployment_round_leaves_out_is_in_its_name(options: dict[str, Any], kind: str) -> None:

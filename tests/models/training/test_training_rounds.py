@@ -20,7 +20,7 @@ from spikec.models.networks.spiking import SpikingNetwork
 from spikec.models.training import training
 from spikec.models.training.evaluation import accuracy
 from spikec.models.training.objectives import Deploy, objective_of
-from spikec.models.training.options import TrainingOptions
+from spikec.models.training.options import Teacher, TrainingOptions
 from spikec.models.training.training import split_training_set
 from spikec.targets.diagnostic import UnusableInput
 
@@ -140,13 +140,15 @@ def test_training_the_spikes_gains_accuracy_at_its_timesteps(digits: DataSet, qc
     assert spiking_accuracy(result, images, labels, 8) > spiking_accuracy(qc, images, labels, 8) + 0.05
 
 
+@pytest.mark.parametrize("teacher", ["quantised", "relu"])
 def test_loss_of_the_last_round_is_cross_entropy_and_divergence_from_the_teacher(
-    digits: DataSet, qc: Checkpoint
+    digits: DataSet, qc: Checkpoint, relu: Checkpoint, teacher: Teacher
 ) -> None:
-    options = replace(QC, deploy_timesteps=2, distillation=0.7, temperature=3.0)
+    options = replace(QC, deploy_timesteps=2, distillation=0.7, temperature=3.0, teacher=teacher)
     spec = options.network_spec(digits)
     current = options.rounds()[-1]
-    objective = objective_of(current, options, spec, torch.device("cpu"), qc.weights)
+    teaching = {"quantised": qc, "relu": relu}[teacher]
+    objective = objective_of(current, options, spec, torch.device("cpu"), teaching.weights)
     assert isinstance(objective, Deploy)
     objective.network.load_state_dict(qc.weights)
     objective.initialise(torch.empty(0))
@@ -154,9 +156,9 @@ def test_loss_of_the_last_round_is_cross_entropy_and_divergence_from_the_teacher
     images, labels = torch.from_numpy(digits.test.images[:20]).float() / 255, digits.test.labels[:20]
     given = objective.loss(images, torch.from_numpy(labels))
     with torch.no_grad():
-        teacher = qc.build()(images).double().numpy()
+        wanted_logits = teaching.build()(images).double().numpy()
         spiking = objective.spiking(images).double().numpy()
-    p, q = (np.exp(z / 3) / np.exp(z / 3).sum(1, keepdims=True) for z in (teacher, spiking))
+    p, q = (np.exp(z / 3) / np.exp(z / 3).sum(1, keepdims=True) for z in (wanted_logits, spiking))
     cross = np.log(np.exp(spiking).sum(1)) - spiking[np.arange(20), labels]
     wanted = cross.mean() + 0.7 * 9 * (p * np.log(p / q)).sum(1).mean()
     assert float(given.detach()) == pytest.approx(wanted, rel=1e-4)  # float32
@@ -164,6 +166,30 @@ def test_loss_of_the_last_round_is_cross_entropy_and_divergence_from_the_teacher
     assert norms
     # Trained along, on the currents of the spiking network.
     assert all(norm.weight.requires_grad and norm.training for norm in norms)
+
+
+def test_a_relu_network_teaches_what_starts_from_it(digits: DataSet, relu: Checkpoint, tmp_path: Path) -> None:
+    options = replace(QC, epochs_qc=0, deploy_timesteps=1, epochs_deploy=1, teacher="relu")
+    whole = trained(options, digits, tmp_path / "whole").training["history"]
+    assert trained(options, digits, tmp_path / "onwards", relu).training["history"] == whole
+    other = trained(replace(options, teacher="quantised"), digits, tmp_path / "other", relu).training["history"]
+    assert other[-1]["loss"] != whole[-1]["loss"]
+
+
+def test_a_relu_teacher_is_missed_where_only_later_rounds_are_given(
+    digits: DataSet, qc: Checkpoint, tmp_path: Path
+) -> None:
+    options = replace(QC, deploy_timesteps=1, teacher="relu")
+    with pytest.raises(UnusableInput) as refusal:
+        training.train(options, digits, tmp_path, start=qc, device="cpu")
+    assert [d.code for d in refusal.value.diagnostics] == ["E710"]
+
+
+def test_long_gradients_are_shortened(digits: DataSet, relu: Checkpoint, tmp_path: Path) -> None:
+    options = replace(QC, epochs_qc=0, deploy_timesteps=1, epochs_deploy=1, learning_rate_deploy=1e8, weight_decay=0)
+    with pytest.raises(UnusableInput, match="diverged"):
+        trained(options, digits, tmp_path / "any length", relu)
+    trained(replace(options, gradient_norm=1e-12), digits, tmp_path / "short", relu)
 
 
 def test_a_network_trained_for_its_spikes_is_a_program_of_plain_neurons(
