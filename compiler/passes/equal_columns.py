@@ -13,6 +13,9 @@ from ...runtime.program import IntArray
 from ...targets.records import dataclass
 from ..ir.operators import FloatArray
 
+_ROUNDING = 2.0**-36
+"""Share of the summed variances of messages that the rounding of a sum of up to some thousands of them stays below."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EqualColumns:
@@ -27,14 +30,19 @@ class EqualColumns:
         return len(self.first) < len(self.group)
 
     def covariance(self, of_messages: FloatArray) -> FloatArray:
-        """Covariance (groups, groups) of the sums of messages (F, F), added up in the order of columns."""
+        """Covariance (groups, groups) of the sums of messages (F, F), added up in the order of columns.
+
+        A sum whose messages take turns is constant: its variance is zero, and not the rounding that is left of it.
+        """
         by_row = np.zeros((len(self.first), len(self.group)))
         for column, group in enumerate(self.group.tolist()):
             by_row[group] += of_messages[column]
         summed = np.zeros((len(self.first), len(self.first)))
         for column, group in enumerate(self.group.tolist()):
             summed[:, group] += by_row[:, column]
-        return summed
+        variances = np.bincount(self.group, np.diag(of_messages), len(self.first))
+        is_constant = np.diag(summed) <= _ROUNDING * variances
+        return np.where(is_constant[:, None] | is_constant, 0.0, summed)
 
 
 def equal_columns(weight: FloatArray) -> EqualColumns:

@@ -97,8 +97,34 @@ class _ByRuntime(OpRun):
         return (_run_by_runtime(proto, given)[0],)
 
 
-class ConvTranspose(_ByRuntime):
-    """The evaluator's own operator adds the bias of a group to other channels."""
+class ConvTranspose(OpRun):
+    """The evaluator's own operator adds the bias of a group to other channels; the runtime's takes no doubles."""
+
+    def _run(
+        self, data: Array, weight: Array, bias: Array | None = None, group: int | None = None, **others: Any
+    ) -> tuple[Array]:
+        axes, groups = data.ndim - 2, group or 1
+        strides, dilations = (others.get(name) or [1] * axes for name in ("strides", "dilations"))
+        extra = others.get("output_padding") or [0] * axes
+        outputs = weight.shape[1]
+        spans = [
+            (n - 1) * s + (k - 1) * d + 1 + e
+            for n, s, k, d, e in zip(data.shape[2:], strides, weight.shape[2:], dilations, extra, strict=True)
+        ]
+        order = (*range(2, data.ndim), 0, 1)
+        whole = np.zeros((len(data), outputs * groups, *spans), data.dtype)
+        for place in np.ndindex(*weight.shape[2:]):
+            begins = [p * d for p, d in zip(place, dilations, strict=True)]
+            reached = zip(begins, data.shape[2:], strides, strict=True)
+            where = (slice(None), slice(None), *(slice(b, b + (n - 1) * s + 1, s) for b, n, s in reached))
+            for g, of_group in enumerate(np.split(np.arange(data.shape[1]), groups)):
+                part = np.einsum("nc...,co->no...", data[:, of_group], weight[of_group].transpose(*order)[place])
+                whole[:, g * outputs : (g + 1) * outputs][where] += part
+        edges = _edges(_cut(data.shape[2:], spans, {**others, "strides": strides}))
+        inside = (slice(before, span - after) for (before, after), span in zip(edges, spans, strict=True))
+        kept = (slice(None), slice(None), *inside)
+        result = whole[kept]
+        return (result if bias is None else result + bias.reshape(-1, *(1,) * axes),)
 
 
 class Resize(_ByRuntime):
@@ -189,6 +215,18 @@ def _windows(
         return tuple(slice(b, b + span, d) for b, span, d in zip(begins, spans, dilations, strict=True))
 
     return starts, ((place, window_at(place)) for place in np.ndindex(*map(len, starts)))
+
+
+def _cut(sizes: tuple[int, ...], spans: list[int], attributes: dict[str, Any]) -> list[int]:
+    """What a transposed convolution cuts off its ``spans``, begins then ends."""
+    mode, wanted = attributes.get("auto_pad") or "NOTSET", attributes.get("output_shape")
+    if mode == "VALID" or (mode == "NOTSET" and wanted is None):
+        return attributes.get("pads") or [0] * 2 * len(sizes)
+    wanted = wanted or [n * s for n, s in zip(sizes, attributes["strides"], strict=True)]
+    cut = [max(span - length, 0) for span, length in zip(spans, wanted, strict=True)]
+    less = [total // 2 for total in cut]
+    more = [total - half for total, half in zip(cut, less, strict=True)]
+    return [*less, *more] if mode == "SAME_UPPER" else [*more, *less]
 
 
 def _edges(pads: list[int]) -> list[tuple[int, int]]:

@@ -30,7 +30,8 @@ def evaluated(nodes: list[onnx.NodeProto], samples: Array, opset: int = 17, **te
 
 
 def model(nodes: list[onnx.NodeProto], samples: Array, opset: int, **tensors: Array) -> bytes:
-    x, y = (onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", samples.shape), ("y", None)))
+    kind = onnx.helper.np_dtype_to_tensor_dtype(samples.dtype)
+    x, y = (onnx.helper.make_tensor_value_info(n, kind, s) for n, s in (("x", samples.shape), ("y", None)))
     constants = [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
     graph = onnx.helper.make_graph(nodes, "judged", [x], [y], constants)
     return bytes(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)]).SerializeToString())
@@ -137,3 +138,33 @@ def built_with_wrong_thresholds(path: Path, options: CompileOptions) -> Built:
     wrong = replace(stage, network=stage.network.with_nodes(nodes))
     pipeline = replace(built.pipeline, stages={**stages, "recognise-activations": wrong})
     return replace(built, pipeline=pipeline)
+
+
+TRANSPOSED: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "groups": {"group": 2},
+    "strides and pads": {"strides": [2, 3], "pads": [1, 0, 0, 2], "output_padding": [1, 1]},
+    "dilations": {"dilations": [2, 1], "pads": [0, 1, 1, 0]},
+    "same": {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    "a shape": {"strides": [2, 2], "output_shape": [6, 8]},
+}
+
+
+@pytest.mark.parametrize("attributes", TRANSPOSED.values(), ids=TRANSPOSED)
+def test_transposed_convolutions_are_those_of_the_runtime(attributes: dict[str, Any]) -> None:
+    random = np.random.default_rng(0)
+    samples = random.normal(size=(2, 4, 3, 4)).astype(np.float32)
+    weight, bias = (
+        random.normal(size=shape).astype(np.float32) for shape in ((4, 2, 3, 2), (2 * attributes.get("group", 1),))
+    )
+    nodes = [node("ConvTranspose", "x", "w", "b", **attributes)]
+    content = model(nodes, samples, 17, w=weight, b=bias)
+    expected, found = by_runtime(content, samples), by_evaluator(content, samples)
+    assert expected is not None
+    assert found is not None
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)  # float32
+    doubles = samples.astype(np.float64)
+    content = model(nodes, doubles, 17, w=weight.astype(np.float64), b=bias.astype(np.float64))
+    precise = by_evaluator(content, doubles)
+    assert precise is not None
+    np.testing.assert_allclose(precise, expected, rtol=0, atol=1e-5)

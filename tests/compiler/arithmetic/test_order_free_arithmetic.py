@@ -118,6 +118,17 @@ def test_mean_and_covariance_are_the_same_in_any_order_of_the_rows() -> None:
     assert (np.abs(covariance - expected) <= 1e-5 * spread_of[:, None] * spread_of).all()
 
 
+def test_a_variance_is_right_however_small_beside_the_mean() -> None:
+    """One row differs from the others in the last digit that is kept."""
+    for count in (2, 3, 1000):
+        seen = np.full((count, 2), 1.0)
+        seen[0] = 1 - 2.0**-18, 1 - 2.0**-17
+        covariance = arithmetic.mean_and_covariance(seen)[1]
+        share = (1 - 1 / count) / count
+        expected = np.outer([2.0**-18, 2.0**-17], [2.0**-18, 2.0**-17]) * share
+        np.testing.assert_allclose(covariance, expected, rtol=2.0**-45)  # some roundings of doubles
+
+
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
 def test_cholesky(size: int) -> None:
     random = np.random.default_rng(size)

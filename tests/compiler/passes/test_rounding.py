@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from spikec.compiler.arithmetic import mean_and_covariance
 from spikec.compiler.passes.drives import Drive
 from spikec.compiler.passes.equal_columns import equal_columns
 from spikec.compiler.passes.fan_in_moments import Block
@@ -79,6 +81,21 @@ def test_equal_columns_stay_equal_and_are_rounded_as_one() -> None:
         equal.covariance(block.covariance), of_sums[np.ix_(groups[equal.first], groups[equal.first])]
     )
     assert (free.square_error <= kept.square_error).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_columns_whose_messages_take_turns_are_rounded_to_nearest(seed: int) -> None:
+    """What a neuron receives through them is constant, and no error has anything to cancel."""
+    random = np.random.default_rng(seed)
+    half = random.random((50, _FAN_IN // 2)).astype(np.float32)
+    average, covariance = mean_and_covariance(np.concatenate([half, 1 - half], axis=1))
+    block = Block(slice(0, _CHANNELS), ((0, 0, _FAN_IN),), average, covariance)
+    groups = np.tile(random.integers(0, 3, _FAN_IN // 2), 2)
+    weight = random.normal(size=(_CHANNELS, 3))[:, groups]
+    thresholds = np.floor(_LARGEST / np.abs(weight).max(axis=1))[None], None
+    kept = round_against([block], [_drive(weight)], (0,), thresholds, (1, _LARGEST), keep_equal=True)
+    steps = kept.drives[0].weight[:, 0] * kept.threshold[:, None]
+    np.testing.assert_allclose(steps, np.rint(weight * kept.threshold[:, None]), rtol=0, atol=1e-9)
 
 
 def test_which_fan_ins_have_equal_columns() -> None:
