@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...targets.diagnostic import Diagnostic
+from ...targets.diagnostic import Diagnostic, UnusableInput
+from ...targets.suggestion import known_names
 from ..frontend.model import Model
 from ..ir.network import Network
 from ..ir.operators import QuantizeClip, Relu
@@ -58,6 +59,23 @@ def aim_for(method: Method, model: Model, models: Sequence[Model]) -> Model | No
     if not method.aims_at_start or model.training is None:
         return None
     return next((m for m in models if m.onnx_digest == model.training.start), None)
+
+
+def require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:
+    """Raise ``UnusableInput`` for ``names`` that are no methods (E633) or apply to none of ``models`` (E637)."""
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise UnusableInput(
+            Diagnostic("E633", f"there is no method '{name}'", hint=known_names(name, METHODS)) for name in unknown
+        )
+    reasons = {name: applies_to_none(METHODS[name], models, models, options) for name in names}
+    found = [
+        Diagnostic("E637", f"the method '{name}' does not apply: {reason[0]}", hint=reason[1])
+        for name, reason in reasons.items()
+        if reason is not None
+    ]
+    if found:
+        raise UnusableInput(found)
 
 
 def _none_compared(method: Method, models: Sequence[Model], options: CompileOptions) -> tuple[str, str] | None:

@@ -12,24 +12,20 @@ from typing import Any
 import numpy as np
 
 from ...runtime.encoding import encode
-from ...runtime.program import Program
 from ...runtime.program.neuron_range import stays_in_range
-from ...runtime.program.rules import problems
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
-from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
+from ...targets.diagnostic import Diagnostic, refuse
 from ...targets.records import dataclass
-from ...targets.suggestion import known_names
 from ..analysis.ledger import predictions_of
-from ..compilation import build_from, usable_target
+from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, read_model
-from ..methods.method import Method
 from ..methods.table import METHODS
 from ..options import CompileOptions
-from ..passes.calibrate_initial_potential import CalibrateInitialPotential
-from .applicability import aim_for, applies_to_none, compared_methods, inapplicable, is_compared
+from .applicability import aim_for, compared_methods, inapplicable, is_compared, require_applicable
+from .conversion import convert
 from .journal import Figures, Journal, digest_of
 from .paired import Difference, Right, packed, paired_difference, sampling_error, unpacked
 from .resolution import unrounded
@@ -147,8 +143,7 @@ def evaluate_models(
     ]
     found = [model for _, model in read]
     names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
-    _require_known(names)
-    _require_applicable(names, found, options)
+    require_applicable(names, found, options)
     if against is not None and against not in names:
         hint = f"name it with the methods, or choose from {', '.join(names)}"
         raise refuse("E617", f"no row can be compared with '{against}', which is not measured", hint=hint)
@@ -165,25 +160,6 @@ def evaluate_models(
     rows = with_differences(measured, against)
     ann = {kind: fmean(s.ann_accuracy for s in members) for kind, members in by_kind(subjects).items()}
     return Evaluation(ann, len(data), rows, (*remarks, *_overflows(rows)), against)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Converted:
-    """An integer program, and the initial potentials that a calibration left, as ``Measurement`` tells them."""
-
-    program: Program
-    potentials: str | None
-
-
-def convert(read: Model, method: Method, target: Target, options: CompileOptions) -> Converted:
-    """Return the integer program of a network by ``method``, which must apply; raises as ``compile_model``."""
-    built = build_from(read, target, method.options(options))
-    program = method.finish(built)
-    faults = tuple(problems(program))
-    if faults:
-        raise UnusableInput(faults)
-    effects = {record.name: record.effect for record in built.pipeline.records}
-    return Converted(program, effects.get(CalibrateInitialPotential.name, {}).get("chosen"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -334,21 +310,3 @@ def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
         if not row.in_range:
             message = f"potentials of '{row.method}' on networks '{row.training}' can overflow at T = {row.timesteps}"
             yield Diagnostic("W643", message, hint="choose a target with a wider state, or fewer time steps")
-
-
-def _require_known(names: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in METHODS]
-    if unknown:
-        raise UnusableInput(
-            Diagnostic("E633", f"there is no method '{name}'", hint=known_names(name, METHODS)) for name in unknown
-        )
-
-
-def _require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:
-    found = []
-    for name in names:
-        reason = applies_to_none(METHODS[name], models, models, options)
-        if reason is not None:
-            found.append(Diagnostic("E637", f"the method '{name}' does not apply: {reason[0]}", hint=reason[1]))
-    if found:
-        raise UnusableInput(found)

@@ -17,7 +17,8 @@ import pytest
 from spikec.__main__ import run
 from spikec.compiler.analysis.ledger import predictions_of
 from spikec.compiler.compilation import build_from, usable_target
-from spikec.compiler.evaluation.evaluation import ALL, Converted, Evaluation, convert, evaluate_models
+from spikec.compiler.evaluation.conversion import Converted, convert
+from spikec.compiler.evaluation.evaluation import ALL, Evaluation, evaluate_models
 from spikec.compiler.evaluation.forms import evaluation_text
 from spikec.compiler.evaluation.resolution import unrounded
 from spikec.compiler.evaluation.subjects import Subject, trained_for
@@ -302,9 +303,10 @@ def test_a_row_says_whether_its_potentials_can_overflow(
 
 def _with_large_potentials(*given: Any) -> Converted:
     """What a method could do after the passes have proven their own program."""
-    program = convert(*given).program
-    raised = replace(program.populations[0], initial_potential=np.array([program.state_maximum]))
-    return Converted(replace(program, populations=(raised, *program.populations[1:])), None)
+    converted = convert(*given)
+    first, *others = converted.program.populations
+    raised = replace(first, initial_potential=np.array([converted.program.state_maximum]))
+    return replace(converted, program=replace(converted.program, populations=(raised, *others)))
 
 
 def test_a_way_of_training_is_compared_on_networks_trained_so() -> None:
