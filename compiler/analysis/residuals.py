@@ -82,7 +82,7 @@ def measure_activity(program: Program, encoded: IntArray, progress: Progress | N
     spikes = {p.name: np.zeros(p.shape, dtype=np.int64) for p in firing}
     outside = {p.name: np.zeros(3, dtype=np.int64) for p in firing}
     done = 0
-    for counts in _counts_by_batch(program, encoded):
+    for counts in counts_by_batch(program, encoded):
         for population in firing:
             spikes[population.name] += counts[population.name].sum(axis=0, dtype=np.int64)
             outside[population.name] += _neurons_outside(program, population, counts)
@@ -100,13 +100,18 @@ def residual_potentials(program: Program, population: Population, counts: dict[s
     over the window. Where a potential saturated it is the charge that the identity leaves, what was cut off included.
     """
     assert population.threshold is not None, "a read-out sends no spikes"
-    drive = population.initial_potential + program.timesteps * population.bias
-    # The gate of a gated population comes one step after its input; what comes later closes any other one.
-    last = program.timesteps + (1 if population.gated else 0)
-    drive = drive + sum(v for step, v in program.potential_of_pulses(population.name).items() if step <= last)
-    for projection in program.incoming(population.name):
-        drive = drive + _received(projection, counts[projection.source], population)
-    return np.asarray(drive - population.threshold * counts[population.name].astype(np.int64))
+    sent = counts[population.name].astype(np.int64)
+    return np.asarray(_charge(program, population, counts) - population.threshold * sent)
+
+
+def timeless_counts(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:
+    """q (N, *shape), 0..T: the spikes of a firing population if only the sum of what it receives mattered.
+
+    That is the quantise-and-clip activation of T levels in the program's own integers. ``counts`` (N, *shape) of every
+    source; of ``INPUT`` the values that were sent, summed over the window.
+    """
+    assert population.threshold is not None, "a read-out sends no spikes"
+    return np.clip(_charge(program, population, counts) // population.threshold, 0, program.timesteps)
 
 
 def _neurons_outside(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:
@@ -118,7 +123,11 @@ def _neurons_outside(program: Program, population: Population, counts: dict[str,
     return np.array([np.count_nonzero(case) for case in cases], dtype=np.int64)
 
 
-def _counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, IntArray]]:
+def counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, IntArray]]:
+    """Spikes per neuron (n, *shape) of every firing population, and what ``INPUT`` sent in the window, batch by batch.
+
+    A masked spike is not sent. Raises ``UnusableInput`` (E506) for samples that are not the program's.
+    """
     simulator = Simulator(program)
     batch = min(batch_for_memory(program), _LARGEST_BATCH)
     for start in range(0, len(encoded), batch):
@@ -130,6 +139,17 @@ def _counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, 
             train = trains.pop(population.name)
             counts[population.name] = train.sum(axis=1, dtype=np.int64).reshape(-1, *population.shape)
         yield counts
+
+
+def _charge(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:
+    """What a window brings to each neuron (N, *shape), its initial potential included and no spike taken off."""
+    charge = population.initial_potential + program.timesteps * population.bias
+    # The gate of a gated population comes one step after its input; what comes later closes any other one.
+    last = program.timesteps + (1 if population.gated else 0)
+    charge = charge + sum(v for step, v in program.potential_of_pulses(population.name).items() if step <= last)
+    for projection in program.incoming(population.name):
+        charge = charge + _received(projection, counts[projection.source], population)
+    return np.asarray(charge)
 
 
 def _received(projection: Projection, counts: IntArray, target: Population) -> IntArray:
