@@ -13,7 +13,7 @@ import pytest
 from spikec.compiler.compilation import Built, build_program
 from spikec.compiler.methods import adaptive_threshold
 from spikec.compiler.methods.adaptive_threshold import MSAT
-from spikec.compiler.methods.spike_confidence import measure_confidence
+from spikec.compiler.methods.spike_confidence import measure_confidence, measure_confidence_curves
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.encoding import encode
 from spikec.runtime.samples import Samples
@@ -64,7 +64,7 @@ def test_the_largest_threshold_is_chosen_by_what_comes_closest(
         return [each.threshold_value for each in layers], [each.confidence for each in layers]
 
     measured = measure_confidence(built, MSAT.finish(built), samples)
-    assert 0 < measured["h"].confidence < 1
+    assert 0 < measured["h"] < 1
     values, confidences = told(iter((3.0, 4.0, 1.0, 2.0, 1.0, 2.0)))
     assert (values, confidences) == ([4.0, 4.0], [1.0, 1.0])
     values, confidences = told(iter((3.0, 1.0, 4.0, 2.0, 2.0, 1.0)))
@@ -81,10 +81,15 @@ def test_confidence_counts_neurons_that_should_not_have_fired(tmp_path: Path, sa
     drives = {"g": first, "h": np.maximum(first, 0) @ tensors["w2"].T + tensors["b2"]}
     trains = simulate(built.program, encode(built.program.input, samples.inputs)[0], record=True).spike_trains
     assert trains is not None
-    found = measure_confidence(built, built.program, samples)
+    curves = measure_confidence_curves(built, built.program, samples)
+    assert {name: curve.confidence(16) for name, curve in curves.items()} == measure_confidence(
+        built, built.program, samples
+    )
     for name, drive in drives.items():
-        # MSAT's first sixteen steps do not depend on those after them.
-        fired, active = trains[name][:, :16].any(axis=1), drive > 0
-        assert found[name].confidence == pytest.approx((fired & active).sum() / fired.sum())
-        assert found[name].share == pytest.approx((fired & ~active).sum() / (~active).sum())
-    assert found["h"].share > 0
+        active = drive > 0
+        assert curves[name].inactive_share == pytest.approx(np.mean(~active))
+        for step in (4, 16, 20):
+            fired = trains[name][:, :step].any(axis=1)
+            assert curves[name].confidence(step) == pytest.approx((fired & active).sum() / fired.sum())
+            assert curves[name].share(step) == pytest.approx((fired & ~active).sum() / (~active).sum())
+    assert 0 < curves["h"].share(4) < curves["h"].share(20)
