@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...targets.terminal.listing import COMPILING, LOOKING_UP, METHODS, RUNNING, Listed
 
-_COMPILE, _MEASURE, _PROFILE, _PASSES, _EXPORT = (
-    f"{__name__}.{name}" for name in ("compile", "measure", "profile", "passes", "export")
+_COMPILE, _MEASURE, _BY_LAYER, _PROFILE, _PASSES, _EXPORT = (
+    f"{__name__}.{name}" for name in ("compile", "measure", "by_layer", "profile", "passes", "export")
 )
 _EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
@@ -17,6 +17,9 @@ COMMANDS = (
     Listed("profile", RUNNING, "Measure spikes and operations of each layer.", _PROFILE, "profile"),
     Listed("evaluate", METHODS, "Compare what conversion methods are worth on data.", _MEASURE, "evaluate"),
     Listed("tradeoff", METHODS, "Measure accuracy against latency, gate by gate.", _MEASURE, "tradeoff"),
+    Listed("rmpe", METHODS, "Tell the residual potentials that methods leave, by layer.", _BY_LAYER, "rmpe"),
+    Listed("unevenness", METHODS, "Tell how spike counts err, in four kinds by layer.", _BY_LAYER, "unevenness"),
+    Listed("confidence", METHODS, "Tell which early spikes are right, by layer.", _BY_LAYER, "confidence"),
     Listed("explain", LOOKING_UP, "Say what a diagnostic code means and how to fix it.", _EXPLAIN, "explain"),
     Listed("passes", LOOKING_UP, "List the compiler's passes with their equations.", _PASSES, "passes"),
 )

@@ -36,7 +36,7 @@ DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"
 
 _DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Labelled test data.")
-_TARGET = option(
+TARGET = option(
     "--target",
     default="lava",
     show_default=True,
@@ -44,15 +44,15 @@ _TARGET = option(
     shell_complete=name_or_file(target_names),
     help="Name, or path of a chip description.",
 )
-_LIMIT = option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
-_CALIBRATION = "Training inputs; never the test data."
+LIMIT = option("--limit", type=click.IntRange(min=1), help="Use this many samples, evenly spaced.")
+CALIBRATION = "Training inputs; never the test data."
 
 
 @command()
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path())
 @_DATA
-@option("--calibration", metavar="FILE.npz", type=click.Path(), help=_CALIBRATION)
-@_TARGET
+@option("--calibration", metavar="FILE.npz", type=click.Path(), help=CALIBRATION)
+@TARGET
 @option("--timesteps", default="1,2,4,8", show_default=True, help="Time steps, separated by commas.")
 @option(
     "--methods",
@@ -64,7 +64,7 @@ _CALIBRATION = "Training inputs; never the test data."
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
 @INPUT_SHAPE
 @OUTPUT
-@_LIMIT
+@LIMIT
 @option(
     "--journal",
     metavar="FILE.jsonl",
@@ -107,8 +107,8 @@ def evaluate(
 
     if plot is not None:
         require_matplotlib()
-    samples = _samples(models[0], input_shape, output, data, limit, readers)
-    known = None if calibration is None else _samples(models[0], input_shape, output, calibration, None, readers)
+    samples = samples_for(models[0], input_shape, output, data, limit, readers)
+    known = None if calibration is None else samples_for(models[0], input_shape, output, calibration, None, readers)
     with progress_bar("evaluating") as progress:
         result = evaluate_models(
             models,
@@ -133,12 +133,12 @@ def evaluate(
 @command()
 @click.argument("model", metavar="MODEL", type=click.Path())
 @_DATA
-@option("--calibration", required=True, metavar="FILE.npz", type=click.Path(), help=_CALIBRATION)
-@_TARGET
+@option("--calibration", required=True, metavar="FILE.npz", type=click.Path(), help=CALIBRATION)
+@TARGET
 @option("--timesteps", type=int, default=4, show_default=True, help="Time steps T per sample.")
 @INPUT_SHAPE
 @option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
-@_LIMIT
+@LIMIT
 @option("-o", "--output", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against latency.")
 @json_option
 @verbosity_options
@@ -165,7 +165,7 @@ def tradeoff(
 
     if output is not None:
         require_matplotlib()
-    samples = _samples(model, input_shape, None, data, limit, readers)
+    samples = samples_for(model, input_shape, None, data, limit, readers)
     options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps, input_shape=input_shape)
     with progress_bar("measuring") as progress:
         result = measure_tradeoff(model, samples, options, points, readers=readers, progress=progress)
@@ -174,7 +174,7 @@ def tradeoff(
     tell_json(asdict(result)) if as_json else tell(*_tradeoff_lines(result))
 
 
-def _samples(
+def samples_for(
     model: str,
     input_shape: tuple[int, ...] | None,
     output: tuple[str, ...] | None,
@@ -182,6 +182,7 @@ def _samples(
     limit: int | None,
     readers: Mapping[str, ModelReader] | None,
 ) -> Samples:
+    """Samples of the file ``data`` for ``model``, at most ``limit``, evenly spaced; errors as of their readers."""
     import numpy as np
 
     from ...runtime.samples import load_samples

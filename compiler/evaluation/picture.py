@@ -1,17 +1,19 @@
-"""One diagram as an SVG picture."""
+"""Diagrams as an SVG picture."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...targets.diagnostic import UnusableInput, refuse
 from ...targets.libraries import broken_library, install_command
+from ...targets.records import dataclass
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def require_matplotlib() -> None:
@@ -26,19 +28,36 @@ def require_matplotlib() -> None:
         raise UnusableInput(broken_library("matplotlib", error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """A picture of ``rows`` x ``columns`` diagrams, ``inches`` wide and high; ``draw`` gets it and their axes."""
+
+    rows: int
+    columns: int
+    inches: tuple[float, float]
+    draw: Callable[[Figure, Sequence[Axes]], None]
+    """Axes come row by row."""
+
+
 def svg_picture(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
     """Return what ``draw`` puts on empty axes, ``inches`` wide and high: the same drawing gives the same bytes.
 
     Raises ``UnusableInput`` (E636) where matplotlib is not installed.
     """
-    require_matplotlib()
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    return svg_panels(Panels(1, 1, inches, lambda _, axes: draw(axes[0])))
 
-    # The salt names the picture's parts, which are otherwise named at random; a date would differ too.
-    with rc_context({"svg.hashsalt": "spikec", "svg.fonttype": "none"}):
-        figure = Figure(figsize=inches, layout="constrained")
-        draw(figure.subplots())
+
+def svg_panels(panels: Panels) -> bytes:
+    """Return the picture; as ``svg_picture``."""
+    require_matplotlib()
+    from matplotlib import figure as figures
+    from matplotlib import rc_context
+
+    # The salt names the picture's parts, which are otherwise named at random; a date would differ too. A dollar in the
+    # name of a layer is no formula.
+    with rc_context({"svg.hashsalt": "spikec", "svg.fonttype": "none", "text.parse_math": False}):
+        figure = figures.Figure(figsize=panels.inches, layout="constrained")
+        panels.draw(figure, figure.subplots(panels.rows, panels.columns, squeeze=False).ravel().tolist())
         picture = io.BytesIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return picture.getvalue()

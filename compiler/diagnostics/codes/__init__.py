@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..code import Code
 from . import (
+    by_layer,
     inputs,
     lava_processes,
     layer_cores,
@@ -27,6 +28,7 @@ FAMILIES = (
     resources,
     lava_processes,
     layer_cores,
+    by_layer,
     running,
     inputs,
     machine,

@@ -11,6 +11,8 @@ import pytest
 from click.shell_completion import BashComplete
 
 from spikec.__main__ import spikec as command_line
+from spikec.compiler.analysis.unevenness import Given
+from spikec.compiler.commands.by_layer import GIVEN
 from spikec.compiler.commands.compile_options import GRANULARITIES, MAXIMA_NAMES, SCHEDULE_NAMES, THRESHOLD_METHODS
 from spikec.compiler.commands.measure import ALL, DEFAULT_NAMES, METHOD_NAMES
 from spikec.compiler.commands.passes import PASS_NAMES
@@ -36,6 +38,7 @@ def test_names_are_those_of_the_compiler() -> None:
     assert tuple(BACKENDS) == BACKEND_NAMES
     assert tuple(kind().name for kind in PASSES) == PASS_NAMES
     assert get_args(Granularity) == GRANULARITIES
+    assert get_args(Given) == GIVEN
     assert get_args(ThresholdMethod) == THRESHOLD_METHODS
 
 

@@ -1,0 +1,181 @@
+"""What methods do to each layer of a network: figures of every firing population of every integer program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ...runtime.encoding import encode
+from ...runtime.program.neuron_models import IF
+from ...runtime.progress import Report as Progress
+from ...runtime.samples import Samples, checked_samples
+from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
+from ...targets.facts import NEURON_MODELS
+from ...targets.records import dataclass
+from ..analysis.residuals import Residuals, measure_residuals
+from ..analysis.unevenness import COUNTING, Given, Unevenness, measure_unevenness
+from ..compilation import usable_target
+from ..frontend.model import Model, ModelReader, read_model
+from ..methods.spike_confidence import Confidence, measure_confidence_curves
+from ..methods.table import METHODS
+from ..options import CompileOptions
+from .applicability import aim_for, compared_methods, inapplicable, is_compared, require_applicable
+from .conversion import Converted, convert
+from .evaluation import ALL
+
+Figures = TypeVar("Figures", bound=Residuals | Unevenness | Confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodLayers(Generic[Figures]):
+    """``layers`` of the network in the file ``model``, of a kind of ``training``, converted by ``method``.
+
+    ``neurons`` has the size of every layer that fires, in the program's order; ``layers`` those that were measured.
+    """
+
+    method: str
+    model: str
+    training: str
+    neurons: dict[str, int]
+    layers: Mapping[str, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class ByLayer(Generic[Figures]):
+    """Programs of T = ``timesteps`` for ``target``, measured on ``samples``.
+
+    ``remarks`` tell of methods that were left out, and of calibrations that were not kept.
+    """
+
+    timesteps: int
+    samples: int
+    target: str
+    rows: tuple[MethodLayers[Figures], ...]
+    remarks: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure(Generic[Figures]):
+    """``of`` tells something of each layer of a program, whose neurons are of one of the models ``neurons``."""
+
+    of: Callable[[Converted, Samples], Mapping[str, Figures]]
+    neurons: tuple[str, ...] = NEURON_MODELS
+
+
+def _confidence(converted: Converted, data: Samples) -> Mapping[str, Confidence]:
+    return measure_confidence_curves(converted.built, converted.program, data)
+
+
+RMPE: Measure[Residuals] = Measure(lambda converted, data: measure_residuals(converted.program, data), (IF,))
+"""Final potentials outside [0, threshold) and the wrong counts among them, see ``analysis.residuals``."""
+
+CONFIDENCE: Measure[Confidence] = Measure(_confidence)
+"""Which spikes come from neurons that are active in the ANN, see ``methods.spike_confidence``."""
+
+
+def unevenness_given(given: Given) -> Measure[Unevenness]:
+    """Kinds of wrong counts, see ``analysis.unevenness``."""
+
+    def measure(converted: Converted, data: Samples) -> Mapping[str, Unevenness]:
+        encoded, _ = encode(converted.program.input, data.inputs)
+        return measure_unevenness(converted.program, encoded, given)
+
+    return Measure(measure, COUNTING)
+
+
+def measure_by_layer(
+    models: Sequence[str | Path],
+    data: Samples,
+    options: CompileOptions,
+    methods: Sequence[str] | str,
+    measure: Measure[Figures],
+    *,
+    readers: Mapping[str, ModelReader] | None = None,
+    progress: Progress | None = None,
+) -> ByLayer[Figures]:
+    """Measure on ``data``, whose labels play no part, the program of every network by every method that applies to it.
+
+    ``methods`` are names, or ``ALL`` that apply and have one of the neurons that ``measure`` knows.
+    ``progress(done, total)`` counts programs. Raises ``UnusableInput`` with E603 for data that do not fit a network,
+    E633 for a method that is not known, E637 for one that applies to no network or has other neurons, E360 for a
+    network without a layer that fires.
+    """
+    target = usable_target(options)
+    read = {
+        str(m): read_model(m, output=options.output, input_shape=options.input_shape, readers=readers) for m in models
+    }
+    found = tuple(read.values())
+    for model in found:
+        checked_samples(data.inputs, None, model.network.input_shape, integers=model.network.integers)
+    names, remarks = _chosen(found, options, methods, measure.neurons)
+    work = tuple(_work(names, read, options, every=methods == ALL))
+    rows, kept = [], list[Diagnostic]()
+    for done, (name, file) in enumerate(work, 1):
+        aim = aim_for(METHODS[name], read[file], found)
+        aimed = options if aim is None else replace(options, aim=aim.network)
+        converted = convert(read[file], METHODS[name], target, aimed)
+        _require_firing(file, converted)
+        kept += _remark_on_potentials(name, file, converted)
+        rows.append(_row(name, file, converted, measure.of(converted, data)))
+        if progress is not None:
+            progress(done, len(work))
+    return ByLayer(options.timesteps, len(data), target.name, tuple(rows), (*remarks, *kept))
+
+
+def _chosen(
+    models: Sequence[Model], options: CompileOptions, methods: Sequence[str] | str, neurons: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+    """Names of the methods to measure, and a remark for each that is left out where all were asked for."""
+    every = methods == ALL
+    names, remarks = compared_methods(models, options) if every else (tuple(methods), ())
+    require_applicable(names, models, options)
+    others = {name: METHODS[name].options(options).neuron for name in names}
+    others = {name: neuron for name, neuron in others.items() if neuron not in neurons}
+    reasons = {
+        name: f"what is measured says nothing of a neuron of the model '{each}'" for name, each in others.items()
+    }
+    hint = f"measure methods with the neurons {', '.join(neurons)}"
+    if others and not every:
+        raise UnusableInput(
+            Diagnostic("E637", f"the method '{name}' does not apply: {reason}", hint=hint)
+            for name, reason in reasons.items()
+        )
+    left_out = (
+        Diagnostic("W637", f"the method '{name}' is left out: {reason}", hint=hint) for name, reason in reasons.items()
+    )
+    return tuple(name for name in names if name not in others), (*remarks, *left_out)
+
+
+def _work(
+    names: Sequence[str], read: Mapping[str, Model], options: CompileOptions, *, every: bool
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a method and the file of a network that it applies to."""
+    for name in names:
+        for file, model in read.items():
+            method = METHODS[name]
+            applies = inapplicable(method, model, tuple(read.values()), options) is None
+            if applies and (is_compared(method, model) or not every):
+                yield name, file
+
+
+def _row(name: str, file: str, converted: Converted, layers: Mapping[str, Figures]) -> MethodLayers[Figures]:
+    training = converted.built.model.training
+    neurons = {p.name: p.neurons for p in converted.program.firing}
+    return MethodLayers(name, file, "" if training is None else training.kind, neurons, layers)
+
+
+def _remark_on_potentials(method: str, file: str, converted: Converted) -> Iterator[Diagnostic]:
+    """Say where a method that calibrates initial potentials left others: its row is then not of that method."""
+    pipelined = converted.program.schedule == "pipelined"
+    if pipelined and converted.uncalibrated is not None:
+        message = f"'{method}' did not keep calibrated initial potentials: {converted.uncalibrated}"
+        hint = "give --calibration FILE.npz with a few hundred training inputs"
+        yield Diagnostic("W360", message, Place(file=file), hint=hint)
+
+
+def _require_firing(file: str, converted: Converted) -> None:
+    if not converted.program.firing:
+        hint = "give a network with an activation"
+        raise refuse("E360", "no layer of the network fires, so there is nothing to measure", file=file, hint=hint)
