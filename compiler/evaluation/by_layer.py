@@ -97,6 +97,7 @@ def measure_by_layer(
 ) -> ByLayer[Figures]:
     """Measure on ``data``, whose labels play no part, the program of every network by every method that applies to it.
 
+    A network that was trained for some T by one of the methods is measured by that one alone.
     ``methods`` are names, or ``ALL`` that apply and have one of the neurons that ``measure`` knows.
     ``progress(done, total)`` counts programs. Raises ``UnusableInput`` with E603 for data that do not fit a network,
     E633 for a method that is not known, E637 for one that applies to no network or has other neurons, E360 for a
@@ -151,13 +152,24 @@ def _chosen(
 def _work(
     names: Sequence[str], read: Mapping[str, Model], options: CompileOptions, *, every: bool
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a method and the file of a network that it applies to."""
+    """Pairs of a method and the file of a network that it applies to.
+
+    A network that was trained for some T by one of the methods is a result of that method, and of no other.
+    """
     for name in names:
         for file, model in read.items():
             method = METHODS[name]
             applies = inapplicable(method, model, tuple(read.values()), options) is None
-            if applies and (is_compared(method, model) or not every):
+            owners = _trained_by(model, names)
+            if applies and (is_compared(method, model) or not every) and (not owners or name in owners):
                 yield name, file
+
+
+def _trained_by(model: Model, names: Sequence[str]) -> tuple[str, ...]:
+    training = model.training
+    if training is None or training.timesteps == 0:
+        return ()
+    return tuple(name for name in names if METHODS[name].trained == training.kind)
 
 
 def _row(name: str, file: str, converted: Converted, layers: Mapping[str, Figures]) -> MethodLayers[Figures]:
@@ -171,7 +183,7 @@ def _remark_on_potentials(method: str, file: str, converted: Converted) -> Itera
     pipelined = converted.program.schedule == "pipelined"
     if pipelined and converted.uncalibrated is not None:
         message = f"'{method}' did not keep calibrated initial potentials: {converted.uncalibrated}"
-        hint = "give --calibration FILE.npz with a few hundred training inputs"
+        hint = "give --calibration FILE.npz with a few hundred training inputs, or leave the method out at this T"
         yield Diagnostic("W360", message, Place(file=file), hint=hint)
 
 

@@ -52,7 +52,7 @@ def _chosen(built: Built) -> Program:
 
     best = nearest(_with_layers(built.program, largest=largest) for largest in LARGEST_THRESHOLDS)
     last = best.firing[-1].name
-    confidence = measure_confidence(built, best, samples)[last]
+    confidence = measure_confidence(built, best, samples).get(last, 1.0)
     return nearest((best, _with_layers(best, confidence={last: confidence})))
 
 

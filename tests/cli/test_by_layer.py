@@ -132,6 +132,20 @@ def test_networks_of_one_method_are_told_apart(
     assert rows == ["qc-ann (round)", f"qc-ann ({files[1]})", f"qc-ann ({files[2]})", "qcfs"]
 
 
+def test_a_network_trained_for_some_steps_is_of_its_method_alone(
+    json_of: JsonOf, bench: Path, model: Callable[..., bytes], tmp_path: Path
+) -> None:
+    calibrated = tmp_path / "lwc.onnx"
+    calibrated.write_bytes(with_training_record(model(), TrainingRecord("lwc", 4, 0)))
+    rest = (bench / "net.onnx", calibrated, "--data", bench / "data.npz", "--json", "--methods")
+
+    def pairs(methods: str) -> list[tuple[str, str]]:
+        return [(row["method"], Path(row["model"]).name) for row in json_of("rmpe", *rest, methods)["rows"]]
+
+    assert pairs("qc-ann,lwc") == [("qc-ann", "net.onnx"), ("lwc", "lwc.onnx")]
+    assert pairs("qc-ann") == [("qc-ann", "net.onnx"), ("qc-ann", "lwc.onnx")]
+
+
 def test_methods_with_other_neurons_are_refused(refused: Refused, bench: Path) -> None:
     rest = (bench / "net.onnx", "--data", bench / "data.npz", "--methods")
     lines = refused("rmpe", *rest, "qc-ann,srp,cos")

@@ -21,6 +21,7 @@ from spikec.models.commands.demo import load_shipped_samples
 from spikec.models.shipped import shipped_model
 
 from .browser import screenshot
+from .by_layer import MEASURED
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORD = DOCS / "pictures.json"
@@ -94,6 +95,7 @@ PICTURES = (
     Picture("report.png", lambda: report_page().encode(), lambda: screenshot(report_page(), *_REPORT_PIXELS)),
     _plot("tradeoff.svg", _draw_tradeoff, tradeoff_plot.INCHES),
     *(_plot(f"methods/{name}.svg", partial(_draw_methods, name=name), forms.INCHES) for name in EVALUATIONS),
+    *(Picture(f"methods/{each.name}.svg", each.shows, each.draw) for each in MEASURED if each.drawn),
 )
 
 

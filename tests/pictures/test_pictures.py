@@ -6,6 +6,7 @@ import pytest
 
 from spikec.compiler.evaluation.forms import evaluation_markdown
 
+from .by_layer import MEASURED, METHODS, Measured
 from .pictures import COMMAND, DOCS, EVALUATIONS, PICTURES, Picture, calls_of, digest, evaluation_of, recorded
 
 
@@ -24,6 +25,12 @@ def test_every_picture_is_drawn_by_the_command() -> None:
 @pytest.mark.parametrize("name", EVALUATIONS)
 def test_tables_beside_the_pictures_show_the_same_data(name: str) -> None:
     assert (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8") == evaluation_markdown(evaluation_of(name))
+
+
+@pytest.mark.parametrize("measured", MEASURED, ids=lambda measured: measured.name)
+def test_tables_by_layer_are_those_of_the_documents(measured: Measured) -> None:
+    table = "".join(f"    {line}\n" for line in measured.text(measured.result()).split("\n"))
+    assert table in (METHODS / "by-layer.md").read_text(encoding="utf-8")
 
 
 def test_what_a_plot_shows_is_all_that_it_draws() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikec.compiler.compilation import build_program
+from spikec.compiler.methods.adaptive_threshold import MSAT
 from spikec.compiler.methods.spike_confidence import Confidence, confidence_of, measure_confidence_curves
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.samples import Samples
@@ -50,12 +51,15 @@ def test_where_none_fired_there_is_nothing_to_doubt() -> None:
     assert added == Confidence(4, 6, (2, 3), (1, 2))
 
 
+_POOL = "MaxPool <kernel_shape = [2, 2], strides = [2, 2]>"
+
+
 def _pooled(path: Path) -> Path:
-    """A maximum of what an activation gives: neurons of the program that are no activation of the network."""
+    """Maxima of what activations give: neurons of the program that are no activations of the network, the last ones."""
     text = (
-        '<ir_version: 8, opset_import: ["" : 17]> net (float[N,1,6,6] x) => (float[N,2] y) {'
-        "c = Conv (x, w1) r = Relu (c) m = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r)"
-        " d = Conv (m, w2) s = Relu (d) f = Flatten (s) y = Gemm <transB = 1> (f, w3) }"
+        '<ir_version: 8, opset_import: ["" : 17]> net (float[N,1,10,10] x) => (float[N,2] y) {'
+        f"c = Conv (x, w1) r = Relu (c) m = {_POOL} (r) d = Conv (m, w2) s = Relu (d) n = MaxPool"
+        " <kernel_shape = [3, 3]> (s) f = Flatten (n) y = Gemm <transB = 1> (f, w3) }"
     )
     model = onnx.parser.parse_model(text)
     random = np.random.default_rng(3)
@@ -73,7 +77,7 @@ def _pooled(path: Path) -> Path:
 @pytest.mark.parametrize("batch", [32, 3])
 def test_neurons_of_a_maximum_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr("spikec.compiler.methods.spike_confidence._BATCH", batch)
-    samples = Samples(np.random.default_rng(1).integers(0, 256, size=(8, 1, 6, 6)).astype(np.uint8), None)
+    samples = Samples(np.random.default_rng(1).integers(0, 256, size=(8, 1, 10, 10)).astype(np.uint8), None)
     built = build_program(_pooled(tmp_path / "net.onnx"), CompileOptions(timesteps=4, calibration=samples))
     calls: list[tuple[int, int]] = []
     found = measure_confidence_curves(built, built.program, samples, lambda done, total: calls.append((done, total)))
@@ -82,3 +86,12 @@ def test_neurons_of_a_maximum_are_left_out(tmp_path: Path, monkeypatch: pytest.M
         each.active + each.inactive == 8 * built.program.population(name).neurons for name, each in found.items()
     )
     assert calls == ([(8, 8)] if batch == 32 else [(3, 8), (6, 8), (8, 8)])
+
+
+def test_a_last_layer_of_maxima_keeps_its_spikes(tmp_path: Path) -> None:
+    samples = Samples(np.random.default_rng(1).integers(0, 256, size=(8, 1, 10, 10)).astype(np.uint8), None)
+    options = MSAT.options(CompileOptions(timesteps=4, calibration=samples))
+    program = MSAT.finish(build_program(_pooled(tmp_path / "net.onnx"), options))
+    last = program.firing[-1].name
+    assert last not in ("c", "d")
+    assert program.neuron.msat.layer(last).confidence == 1
