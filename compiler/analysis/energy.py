@@ -46,6 +46,25 @@ class EnergyRatio:
     macs_per_sample: int
 
 
+@dataclass(frozen=True, slots=True)
+class LayerOperations:
+    """``spikes`` of one layer, over all samples, and the ``operations`` that they cause in the layers behind it.
+
+    The input has no spikes, and a multiply-accumulate for every synapse at one step.
+    """
+
+    spikes: int
+    operations: int
+
+
+def operations_by_layer(program: Program, activity: Activity) -> dict[str, LayerOperations]:
+    """Operations of ``INPUT`` and of every firing population of ``program`` with the spikes of ``activity``."""
+    reached = fan_outs(program)
+    caused = synaptic_operations(activity, reached)
+    layers = {name: LayerOperations(int(spikes.sum()), caused[name]) for name, spikes in activity.spikes.items()}
+    return {INPUT: LayerOperations(0, activity.samples * int(reached[INPUT].sum())), **layers}
+
+
 def energy_ratio(macs: int, program: Program, activity: Activity) -> EnergyRatio:
     """Eq. 18 for ``program`` with the spikes of ``activity``, against an ANN of ``macs`` multiply-accumulates.
 

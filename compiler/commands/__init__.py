@@ -20,6 +20,7 @@ COMMANDS = (
     Listed("rmpe", METHODS, "Tell the residual potentials that methods leave, by layer.", _BY_LAYER, "rmpe"),
     Listed("unevenness", METHODS, "Tell how spike counts err, in four kinds by layer.", _BY_LAYER, "unevenness"),
     Listed("confidence", METHODS, "Tell which early spikes are right, by layer.", _BY_LAYER, "confidence"),
+    Listed("energy", METHODS, "Tell operations and energy against the ANN, by method.", _BY_LAYER, "energy"),
     Listed("explain", LOOKING_UP, "Say what a diagnostic code means and how to fix it.", _EXPLAIN, "explain"),
     Listed("passes", LOOKING_UP, "List the compiler's passes with their equations.", _PASSES, "passes"),
 )

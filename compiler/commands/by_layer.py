@@ -1,4 +1,4 @@
-"""``spikec rmpe``, ``unevenness`` and ``confidence``: what methods do to each layer of a network, on data."""
+"""``spikec rmpe``, ``unevenness``, ``confidence`` and ``energy``: what methods do to the layers of a network."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def rmpe(readers: Readers, **chosen: Any) -> None:
     These are figures 4 and 5 of Xiong et al. 2025; beside them stands how many counts are wrong.
     """
     from ..evaluation.by_layer import RMPE
-    from ..evaluation.layer_forms import rmpe_text
+    from ..evaluation.layer_forms import layers_document, rmpe_text
     from ..evaluation.layer_plots import rmpe_panels
 
-    _run(_Choices(**chosen), readers, RMPE, rmpe_text, rmpe_panels)
+    _run(_Choices(**chosen), readers, RMPE, rmpe_text, rmpe_panels, layers_document)
 
 
 @command()
@@ -104,11 +104,11 @@ def unevenness(readers: Readers, ann: Given, **chosen: Any) -> None:
     The four kinds are those of Hao et al. 2023 (SRP); the ANN is the network quantised to T levels.
     """
     from ..evaluation.by_layer import unevenness_given
-    from ..evaluation.layer_forms import unevenness_text
+    from ..evaluation.layer_forms import unevenness_document, unevenness_text
     from ..evaluation.layer_plots import unevenness_panels
 
-    text = partial(unevenness_text, given=ann)
-    _run(_Choices(**chosen), readers, unevenness_given(ann), text, unevenness_panels, ann=ann)
+    text, document = partial(unevenness_text, given=ann), partial(unevenness_document, given=ann)
+    _run(_Choices(**chosen), readers, unevenness_given(ann), text, unevenness_panels, document)
 
 
 @command()
@@ -120,10 +120,24 @@ def confidence(readers: Readers, **chosen: Any) -> None:
     (MSAT), measured on --data.
     """
     from ..evaluation.by_layer import CONFIDENCE
-    from ..evaluation.layer_forms import confidence_text
+    from ..evaluation.layer_forms import confidence_text, layers_document
     from ..evaluation.layer_plots import confidence_panels
 
-    _run(_Choices(**chosen), readers, CONFIDENCE, confidence_text, confidence_panels)
+    _run(_Choices(**chosen), readers, CONFIDENCE, confidence_text, confidence_panels, layers_document)
+
+
+@command()
+@_choices
+def energy(readers: Readers, **chosen: Any) -> None:
+    """Tell spikes and operations by layer and method, and the energy against the ANN by eq. 18 of Xiong et al. 2025.
+
+    Its figures are of 45 nm CMOS and of no chip; 'spikec profile' estimates what a compiled network takes of a chip.
+    """
+    from ..evaluation.by_layer import OPERATIONS
+    from ..evaluation.layer_forms import energy_document, energy_text
+    from ..evaluation.layer_plots import energy_panels
+
+    _run(_Choices(**chosen), readers, OPERATIONS, energy_text, energy_panels, energy_document)
 
 
 def _run(
@@ -132,12 +146,11 @@ def _run(
     measure: Measure[Figures],
     text: Callable[[ByLayer[Figures]], str],
     panels: Callable[[ByLayer[Figures]], Panels],
-    **told: str,
+    document: Callable[[ByLayer[Figures]], dict[str, Any]],
 ) -> None:
-    """Measure, and give the result in the forms that were asked for; ``told`` goes into the document too."""
+    """Measure, and give the result in the forms that were asked for."""
     from ...runtime.program.artefact import write_file
     from ..evaluation.by_layer import measure_by_layer
-    from ..evaluation.layer_forms import layers_document
     from ..evaluation.picture import require_matplotlib, svg_panels
     from ..options import CompileOptions
 
@@ -165,4 +178,4 @@ def _run(
     tell_findings(result.remarks)
     if choices.plot is not None:
         write_file(choices.plot, svg_panels(panels(result)))
-    tell_json({**layers_document(result), **told}) if choices.as_json else tell(*text(result).split("\n"))
+    tell_json(document(result)) if choices.as_json else tell(*text(result).split("\n"))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ...runtime.encoding import encode
+from ...runtime.program import INPUT
 from ...runtime.program.neuron_models import IF
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples, checked_samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ...targets.facts import NEURON_MODELS
 from ...targets.records import dataclass
-from ..analysis.residuals import Residuals, measure_residuals
+from ..analysis.energy import LayerOperations, network_macs, operations_by_layer
+from ..analysis.residuals import Residuals, measure_activity, measure_residuals
 from ..analysis.unevenness import COUNTING, Given, Unevenness, measure_unevenness
 from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, read_model
@@ -25,14 +28,15 @@ from .applicability import aim_for, compared_methods, inapplicable, is_compared,
 from .conversion import Converted, convert
 from .evaluation import ALL
 
-Figures = TypeVar("Figures", bound=Residuals | Unevenness | Confidence)
+Figures = TypeVar("Figures", bound=Residuals | Unevenness | Confidence | LayerOperations)
 
 
 @dataclass(frozen=True, slots=True)
 class MethodLayers(Generic[Figures]):
     """``layers`` of the network in the file ``model``, of a kind of ``training``, converted by ``method``.
 
-    ``neurons`` has the size of every layer that fires, in the program's order; ``layers`` those that were measured.
+    ``neurons`` has the size of the input and of every layer that fires, in the program's order; ``layers`` those that
+    were measured. ``macs`` are the multiply-accumulates of the network as given, per sample.
     """
 
     method: str
@@ -40,6 +44,7 @@ class MethodLayers(Generic[Figures]):
     training: str
     neurons: dict[str, int]
     layers: Mapping[str, Figures]
+    macs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,15 @@ RMPE: Measure[Residuals] = Measure(lambda converted, data: measure_residuals(con
 
 CONFIDENCE: Measure[Confidence] = Measure(_confidence)
 """Which spikes come from neurons that are active in the ANN, see ``methods.spike_confidence``."""
+
+
+def _operations(converted: Converted, data: Samples) -> Mapping[str, LayerOperations]:
+    encoded, _ = encode(converted.program.input, data.inputs)
+    return operations_by_layer(converted.program, measure_activity(converted.program, encoded))
+
+
+OPERATIONS: Measure[LayerOperations] = Measure(_operations, (IF,))
+"""Spikes and the operations that they cause, which eq. 18 counts, see ``analysis.energy``."""
 
 
 def unevenness_given(given: Given) -> Measure[Unevenness]:
@@ -173,9 +187,10 @@ def _trained_by(model: Model, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _row(name: str, file: str, converted: Converted, layers: Mapping[str, Figures]) -> MethodLayers[Figures]:
-    training = converted.built.model.training
-    neurons = {p.name: p.neurons for p in converted.program.firing}
-    return MethodLayers(name, file, "" if training is None else training.kind, neurons, layers)
+    read, program = converted.built.model, converted.program
+    neurons = {INPUT: math.prod(program.input.shape), **{p.name: p.neurons for p in program.firing}}
+    kind = "" if read.training is None else read.training.kind
+    return MethodLayers(name, file, kind, neurons, layers, network_macs(read.network))
 
 
 def _remark_on_potentials(method: str, file: str, converted: Converted) -> Iterator[Diagnostic]:

@@ -9,6 +9,8 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from ...runtime.program import INPUT
+from ..analysis.energy import EnergyRatio, LayerOperations, ratio_of_operations
 from ..analysis.residuals import Residuals
 from ..analysis.unevenness import Given, Unevenness
 from ..methods.spike_confidence import Confidence
@@ -83,6 +85,57 @@ def layers_document(result: ByLayer[Figures]) -> dict[str, Any]:
     return {"timesteps": result.timesteps, "samples": result.samples, "target": result.target, "rows": rows}
 
 
+def unevenness_document(result: ByLayer[Unevenness], given: Given) -> dict[str, Any]:
+    """``layers_document`` with what the ANN's layers were given."""
+    return {**layers_document(result), "ann": given}
+
+
+def energy_document(result: ByLayer[LayerOperations]) -> dict[str, Any]:
+    """``layers_document`` with the energy of every row."""
+    document = layers_document(result)
+    energies = (asdict(energy_of(result, row)) for row in result.rows)
+    rows = [{**told, "energy": energy} for told, energy in zip(document["rows"], energies, strict=True)]
+    return {**document, "rows": rows}
+
+
+def energy_text(result: ByLayer[LayerOperations]) -> str:
+    """Table of one row per method and layer, and one of the energy by method."""
+    layers: list[tuple[str, ...]] = [("method", "layer", "neurons", "rate", "operations")]
+    ratios: list[tuple[str, ...]] = [("method", "rate", "accumulates", "first layer", "ANN", "once", "every step")]
+    for name, row in named(result):
+        for layer, each in row.layers.items():
+            rate = "-" if layer == INPUT else f"{_rate(result, row, layer):.4f}"
+            layers.append((name, layer, _neurons(row, layer), rate, f"{each.operations / result.samples:.1f}"))
+        energy = energy_of(result, row)
+        ratios.append(
+            (
+                *(name, f"{_rate(result, row):.4f}", f"{energy.synaptic_operations_per_sample:.1f}"),
+                *(str(energy.first_layer_macs), str(energy.macs_per_sample)),
+                *(_percent(energy.first_layer_once), _percent(energy.first_layer_every_step)),
+            )
+        )
+    notes = (
+        "rate: spikes per neuron and step; operations of a sample, the input's at one step;",
+        "once, every step: energy in % of the ANN's, the first layer computed once or at each of T steps; by eq. 18 of",
+        "Xiong et al. 2025 from 45 nm CMOS (Horowitz 2014: 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate),",
+        "not from any chip; bias additions, neuron updates and memory are ignored",
+    )
+    return "\n".join(
+        (_heading("operations", result, shares=False), *_columns(layers), *_columns(ratios, left=1), *notes)
+    )
+
+
+def energy_of(result: ByLayer[LayerOperations], row: MethodLayers[LayerOperations]) -> EnergyRatio:
+    """Eq. 18 for the program of ``row``, against its network as given."""
+    accumulates = sum(each.operations for layer, each in row.layers.items() if layer != INPUT)
+    return ratio_of_operations(
+        row.macs,
+        first_layer=row.layers[INPUT].operations // result.samples,
+        accumulates=accumulates / result.samples,
+        timesteps=result.timesteps,
+    )
+
+
 def shown_steps(timesteps: int) -> tuple[int, ...]:
     """Powers of two up to T, and T."""
     return tuple(sorted({*(1 << bit for bit in range(timesteps.bit_length())), timesteps}))
@@ -117,12 +170,20 @@ def residuals_of_all(row: MethodLayers[Residuals]) -> Residuals:
     )
 
 
-def _heading(title: str, result: ByLayer[Figures]) -> str:
-    return f"{title} on {result.target}: T = {result.timesteps}, {result.samples} samples, shares in %"
+def _heading(title: str, result: ByLayer[Figures], *, shares: bool = True) -> str:
+    units = ", shares in %" if shares else ""
+    return f"{title} on {result.target}: T = {result.timesteps}, {result.samples} samples{units}"
 
 
 def _neurons(row: MethodLayers[Figures], layer: str) -> str:
-    return str(row.neurons.get(layer) or sum(row.neurons.values()))
+    return str(row.neurons[layer] if layer in row.neurons else sum(row.neurons[name] for name in row.layers))
+
+
+def _rate(result: ByLayer[LayerOperations], row: MethodLayers[LayerOperations], layer: str | None = None) -> float:
+    """Spikes per neuron and step of ``layer``, or of all that fire."""
+    layers = [name for name in row.layers if name != INPUT] if layer is None else [layer]
+    chances = result.samples * result.timesteps * sum(row.neurons[name] for name in layers)
+    return sum(row.layers[name].spikes for name in layers) / chances
 
 
 def _shares(residuals: Residuals) -> tuple[str, ...]:
@@ -138,9 +199,9 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]], left: int = _LEFT) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(c.ljust(w) if i < _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...targets.terminal.printable import printable
+from ..analysis.energy import LayerOperations
 from ..analysis.residuals import Residuals
 from ..analysis.unevenness import Unevenness
 from ..methods.spike_confidence import Confidence
 from .by_layer import ByLayer, Figures
-from .layer_forms import named, shown_confidence
+from .layer_forms import energy_of, named, shown_confidence
 from .picture import Panels
 
 if TYPE_CHECKING:
@@ -50,6 +51,28 @@ def confidence_panels(result: ByLayer[Confidence]) -> Panels:
     """Confidence, and the share of inactive neurons that fired, by step: a row per method, a line per layer."""
     rows = len(result.rows)
     return Panels(rows, 2, (_WIDTH, 1.2 + 1.9 * rows), lambda figure, axes: _draw_confidence(figure, axes, result))
+
+
+def energy_panels(result: ByLayer[LayerOperations]) -> Panels:
+    """Energy in % of the ANN's by eq. 18, two bars for each method."""
+    inches = (_WIDTH, 1.4 + 0.45 * len(result.rows))
+    return Panels(1, 1, inches, lambda figure, axes: _draw_energy(figure, axes[0], result))
+
+
+def _draw_energy(figure: Figure, panel: Axes, result: ByLayer[LayerOperations]) -> None:
+    rows = tuple(named(result))
+    energies = [energy_of(result, row) for _, row in rows]
+    for shift, label, colour, ratios in (
+        (-0.2, "first layer once", "tab:blue", [each.first_layer_once for each in energies]),
+        (0.2, "first layer at every step", "tab:orange", [each.first_layer_every_step for each in energies]),
+    ):
+        known = [(place + shift, 100 * ratio) for place, ratio in enumerate(ratios) if ratio is not None]
+        panel.barh([place for place, _ in known], [share for _, share in known], 0.38, color=colour, label=label)
+    panel.set_yticks(list(range(len(rows))), [_shown(name) for name, _ in rows], fontsize=_SMALL)
+    panel.invert_yaxis()
+    panel.set_xlabel("energy in % of the ANN's by eq. 18", fontsize=_SMALL)
+    panel.set_title(f"operations of T = {result.timesteps} steps", fontsize=_TITLE)
+    _legend(figure)
 
 
 def _draw_rmpe(figure: Figure, axes: Sequence[Axes], result: ByLayer[Residuals]) -> None:

@@ -24,11 +24,14 @@ JsonOf = Callable[..., dict[str, Any]]
 Refused = Callable[..., list[str]]
 Golden = Callable[[str, str], None]
 
-COMMANDS = ("rmpe", "unevenness", "confidence")
+COMMANDS = ("rmpe", "unevenness", "confidence", "energy")
+PLAIN = ("rmpe", "energy")
+"""Commands that know the plain neuron alone."""
 FIGURES = {
     "rmpe": {"naive", "over", "under"},
     "unevenness": {"cases", "from_zero", "more", "fewer", "to_zero"},
     "confidence": {"active", "inactive", "right", "wrong"},
+    "energy": {"spikes", "operations"},
 }
 
 
@@ -43,7 +46,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", [*COMMANDS, "unevenness --ann network"])
 def test_the_shipped_network(cli: Cli, golden: Golden, unlabelled: Path, command: str) -> None:
     name, *options = command.split()
-    methods = "qc-ann,exact" if name == "rmpe" else "qc-ann,srp,exact"
+    methods = "qc-ann,exact" if name in PLAIN else "qc-ann,srp,exact"
     code, out, err = cli(name, shipped_model(), "--data", unlabelled, "--methods", methods, *options)
     assert (code, err) == (0, "")
     golden("table.txt", out)
@@ -57,7 +60,9 @@ def test_a_document_has_every_layer_in_the_order_of_the_program(
     assert (found["timesteps"], found["samples"], found["target"]) == (4, 3, "lava")
     (row,) = found["rows"]
     assert (row["method"], row["model"], row["training"]) == ("qc-ann", str(shipped_model()), "")
+    expected = [("input", 28 * 28)] if command == "energy" else []
     assert [(each["layer"], each["neurons"]) for each in row["layers"]] == [
+        *expected,
         ("0_Conv", 16 * 28 * 28),
         ("3_Conv", 32 * 14 * 14),
         ("6_Conv", 32 * 14 * 14),
@@ -88,6 +93,19 @@ def test_the_last_step_of_confidence_is_every_neuron_that_fired(json_of: JsonOf,
     assert 0 < layer["right"][-1] <= layer["active"]
 
 
+def test_energy_is_that_of_the_profile(json_of: JsonOf, bench: Path) -> None:
+    """``profile`` counts the compiled artefact, from its file."""
+    data = ("--data", bench / "data.npz", "--json")
+    (row,) = json_of("energy", bench / "net.onnx", "--methods", "qc-ann", *data)["rows"]
+    profile = json_of("profile", bench / "artefact", "--model", bench / "net.onnx", *data)
+    assert row["energy"] == profile["energy"]
+    given, layer = row["layers"]
+    (told,) = profile["layers"].values()
+    assert layer["operations"] == 6 * told["synaptic_operations"]
+    assert layer["spikes"] == round(6 * 4 * layer["neurons"] * told["spikes_per_neuron_and_step"])
+    assert given == {"layer": "input", "neurons": 64, "spikes": 0, "operations": 6 * row["energy"]["first_layer_macs"]}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_picture(cli: Cli, bench: Path, tmp_path: Path, model: Callable[..., bytes], command: str) -> None:
     # Between dollars matplotlib would look for a formula.
@@ -114,8 +132,9 @@ def test_every_method_that_applies_and_has_the_neurons(cli: Cli, bench: Path) ->
         assert code == 0
         rows[command] = {row["method"] for row in json.loads(out)["rows"]}
         left_out = re.findall(r"W637: the method '([^']+)' is left out: what is measured says nothing of", err)
-        assert left_out == (["srp", "cos"] if command == "rmpe" else [])
+        assert left_out == (["srp", "cos"] if command in PLAIN else [])
     assert rows["unevenness"] == rows["confidence"] == rows["rmpe"] | {"srp", "cos"}
+    assert rows["energy"] == rows["rmpe"]
     assert {"qc-ann", "lmpc", "opi", "exact"} <= rows["rmpe"]
 
 
@@ -148,9 +167,10 @@ def test_a_network_trained_for_some_steps_is_of_its_method_alone(
 
 def test_methods_with_other_neurons_are_refused(refused: Refused, bench: Path) -> None:
     rest = (bench / "net.onnx", "--data", bench / "data.npz", "--methods")
-    lines = refused("rmpe", *rest, "qc-ann,srp,cos")
-    assert [line[:11] for line in lines] == ["error E637:"] * 2
-    assert "'srp'" in lines[0]
+    for command in PLAIN:
+        lines = refused(command, *rest, "qc-ann,srp,cos")
+        assert [line[:11] for line in lines] == ["error E637:"] * 2
+        assert "'srp'" in lines[0]
     assert "E633" in refused("confidence", *rest, "lpmc")[0]
 
 

@@ -1,4 +1,4 @@
-"""What ``spikec rmpe``, ``unevenness`` and ``confidence`` measured of the shipped network, as docs/methods keeps it."""
+"""What the commands that measure layer by layer told of the shipped network, as docs/methods keeps it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+from spikec.compiler.analysis.energy import LayerOperations
 from spikec.compiler.analysis.residuals import Residuals
 from spikec.compiler.analysis.unevenness import Unevenness
 from spikec.compiler.evaluation.by_layer import ByLayer, MethodLayers
-from spikec.compiler.evaluation.layer_forms import confidence_text, rmpe_text, unevenness_text
-from spikec.compiler.evaluation.layer_plots import confidence_panels, rmpe_panels, unevenness_panels
+from spikec.compiler.evaluation.layer_forms import confidence_text, energy_text, rmpe_text, unevenness_text
+from spikec.compiler.evaluation.layer_plots import confidence_panels, energy_panels, rmpe_panels, unevenness_panels
 from spikec.compiler.evaluation.picture import Panels, svg_panels
 from spikec.compiler.methods.spike_confidence import Confidence
 
@@ -60,7 +61,8 @@ class Measured:
             figures = {key: value for key, value in each.items() if key not in ("layer", "neurons")}
             layers[each["layer"]] = self.figures(**figures)
         neurons = {each["layer"]: each["neurons"] for each in row["layers"]}
-        return MethodLayers(row["method"], row["model"], row["training"], neurons, layers)
+        macs = row.get("energy", {}).get("macs_per_sample", 0)
+        return MethodLayers(row["method"], row["model"], row["training"], neurons, layers, macs)
 
 
 def _confidence(right: list[int], wrong: list[int], **counts: int) -> Confidence:
@@ -73,5 +75,6 @@ MEASURED = (
     Measured(
         "unevenness-network", Unevenness, partial(unevenness_text, given="network"), unevenness_panels, drawn=False
     ),
+    Measured("energy", LayerOperations, energy_text, energy_panels),
     Measured("confidence", _confidence, confidence_text, confidence_panels),
 )
