@@ -115,7 +115,7 @@ def measure_by_layer(
     ``methods`` are names, or ``ALL`` that apply and have one of the neurons that ``measure`` knows.
     ``progress(done, total)`` counts programs. Raises ``UnusableInput`` with E603 for data that do not fit a network,
     E633 for a method that is not known, E637 for one that applies to no network or has other neurons, E360 for a
-    network without a layer that fires.
+    network without a layer to measure.
     """
     target = usable_target(options)
     read = {
@@ -131,9 +131,10 @@ def measure_by_layer(
         aim = aim_for(METHODS[name], read[file], found)
         aimed = options if aim is None else replace(options, aim=aim.network)
         converted = convert(read[file], METHODS[name], target, aimed)
-        _require_firing(file, converted)
         kept += _remark_on_potentials(name, file, converted)
-        rows.append(_row(name, file, converted, measure.of(converted, data)))
+        layers = measure.of(converted, data)
+        _require_layers(file, layers)
+        rows.append(_row(name, file, converted, layers))
         if progress is not None:
             progress(done, len(work))
     return ByLayer(options.timesteps, len(data), target.name, tuple(rows), (*remarks, *kept))
@@ -202,7 +203,7 @@ def _remark_on_potentials(method: str, file: str, converted: Converted) -> Itera
         yield Diagnostic("W360", message, Place(file=file), hint=hint)
 
 
-def _require_firing(file: str, converted: Converted) -> None:
-    if not converted.program.firing:
-        hint = "give a network with an activation"
-        raise refuse("E360", "no layer of the network fires, so there is nothing to measure", file=file, hint=hint)
+def _require_layers(file: str, layers: Mapping[str, Figures]) -> None:
+    if not set(layers) - {INPUT}:
+        message = "no layer of the network fires for an activation, so there is nothing to measure"
+        raise refuse("E360", message, file=file, hint="give a network with an activation")

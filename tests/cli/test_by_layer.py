@@ -175,11 +175,11 @@ def test_methods_with_other_neurons_are_refused(refused: Refused, bench: Path) -
 
 
 def _dense(path: Path, nodes: str) -> Path:
-    """A network of four inputs and two outputs with the weights v (4, 6), w (6, 2) and m (4, 2)."""
+    """A network of four inputs and two outputs with the weights v (4, 6), w (6, 2), m and n (4, 2)."""
     text = f'<ir_version: 8, opset_import: ["" : 17]> net (float[N,4] x) => (float[N,2] y) {{ {nodes} }}'
     model = onnx.parser.parse_model(text)
     random = np.random.default_rng(5)
-    for name, shape in (("v", (4, 6)), ("w", (6, 2)), ("m", (4, 2))):
+    for name, shape in (("v", (4, 6)), ("w", (6, 2)), ("m", (4, 2)), ("n", (4, 2))):
         weight = random.normal(size=shape).astype(np.float32)
         model.graph.initializer.append(onnx.numpy_helper.from_array(weight, name))
     path.write_bytes(model.SerializeToString())
@@ -205,12 +205,19 @@ def test_what_msat_sends_is_no_number_of_spikes(cli: Cli, refused: Refused, tmp_
     assert shown == ["1", "2", "4", "8", "16", "20"]
 
 
-def test_a_network_that_never_fires_is_refused(refused: Refused, tmp_path: Path, four: Path) -> None:
+def test_a_network_without_a_layer_to_measure_is_refused(
+    cli: Cli, refused: Refused, tmp_path: Path, four: Path
+) -> None:
     model = _dense(tmp_path / "linear.onnx", "y = MatMul (x, m)")
     for command in COMMANDS:
         (line,) = refused(command, model, "--data", four, "--methods", "qc-ann")
         assert line.startswith("error E360")
         assert "linear.onnx" in line
+    # Neurons of a maximum fire, and stand for no activation of the network.
+    maxima = _dense(tmp_path / "maxima.onnx", "a = MatMul (x, m) b = MatMul (x, n) y = Max (a, b)")
+    rest = (maxima, "--data", four, "--calibration", four, "--methods", "qc-ann")
+    assert refused("confidence", *rest, "--plot", tmp_path / "none.svg")[0].startswith("error E360")
+    assert cli("unevenness", *rest, "--plot", tmp_path / "one.svg")[0] == 0
 
 
 def test_data_and_options_have_to_fit(refused: Refused, bench: Path, tmp_path: Path, four: Path) -> None:

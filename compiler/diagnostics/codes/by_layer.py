@@ -7,10 +7,11 @@ from ..code import Code
 CODES: tuple[Code, ...] = (
     Code(
         "E360",
-        "no layer that fires",
-        "The figures that were asked for are of layers that fire, and the network has none.",
-        "Without an activation a network is one linear map, whose read-out integrates the input itself.",
-        "error E360: no layer of the network fires, so there is nothing to measure  --> linear.onnx",
+        "no layer to measure",
+        "The figures that were asked for are of layers that fire for an activation, and the network has none.",
+        "Without an activation a network is one linear map, whose read-out integrates the input itself. Neurons that "
+        "compute a maximum fire, but have no activation in the ANN that spike confidence could compare them with.",
+        "error E360: no layer of the network fires for an activation, so there is nothing to measure  --> linear.onnx",
         "Give a network with an activation.",
     ),
     Code(
