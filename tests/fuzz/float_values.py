@@ -264,6 +264,23 @@ def by_evaluator(model: bytes, samples: Array) -> Array | None:
     return _side_by_side(results)
 
 
+def each_output_alone(model: bytes) -> Iterator[bytes]:
+    """The model with one of its outputs and the nodes that this one needs, output by output."""
+    proto = onnx.load_model_from_string(model)
+    nodes, outputs = list(proto.graph.node), list(proto.graph.output)
+    for output in outputs:
+        needed = {output.name}
+        kept: list[onnx.NodeProto] = []
+        for node in reversed(nodes):
+            if needed & set(node.output):
+                needed |= set(node.input)
+                kept.insert(0, node)
+        del proto.graph.node[:], proto.graph.output[:]
+        proto.graph.node.extend(kept)
+        proto.graph.output.append(output)
+        yield proto.SerializeToString()
+
+
 def differs(found: Array, expected: Array, tolerance: float) -> Any:
     """Largest difference as a share of the range of ``expected``, where it is above ``tolerance``; else 0."""
     if found.size != expected.size:

@@ -29,7 +29,7 @@ from spikec.runtime.simulator import kernels, loops, simulate
 from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
 from .choices import Array, Choices
-from .float_values import by_evaluator, by_runtime, differs
+from .float_values import by_evaluator, by_runtime, differs, each_output_alone
 from .integer_network import Stepped, quantised_counts, step_through
 from .networks import DrawnNetwork, NetworkSettings, drawn_network
 from .verdict import Verdict
@@ -115,15 +115,16 @@ def _is_proper(diagnostic: Diagnostic, drawn: DrawnNetwork) -> bool:
 
 def _gives_its_input(drawn: DrawnNetwork) -> bool:
     """Whether an output is the input, apart from a function of one number that keeps the order."""
-    samples = np.random.default_rng(0).normal(size=drawn.samples.shape).astype(drawn.samples.dtype)
-    found = by_runtime(drawn.model, samples)
-    found = by_evaluator(drawn.model, samples) if found is None else found
-    if found is None:
+    return any(_keeps_the_order(alone, drawn.samples) for alone in each_output_alone(drawn.model))
+
+
+def _keeps_the_order(model: bytes, samples: Array) -> bool:
+    drawn = np.random.default_rng(0).normal(size=samples.shape).astype(samples.dtype)
+    found = by_runtime(model, drawn)
+    found = by_evaluator(model, drawn) if found is None else found
+    if found is None or found.size != drawn.size:
         return False
-    rising = samples.ravel().argsort()
-    outputs, size = found.reshape(len(samples), -1), samples[0].size
-    parts = (outputs[:, k : k + size].ravel() for k in range(outputs.shape[1] - size + 1))
-    return any(bool(np.all(np.diff(part[rising]) >= 0)) for part in parts)
+    return bool(np.all(np.diff(found.ravel()[drawn.ravel().argsort()]) >= 0))
 
 
 def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:

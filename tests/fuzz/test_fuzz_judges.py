@@ -112,6 +112,11 @@ def test_an_order_is_right_if_either_judge_has_it(monkeypatch: pytest.MonkeyPatc
     assert "another order" in try_network(number, settings).finding
 
 
+@pytest.mark.parametrize(("seed", "number"), [(2617, 1466), (2618, 9910)])
+def test_an_output_that_is_the_input_is_known_beside_operators_that_neither_judge_has(seed: int, number: int) -> None:
+    assert try_network(number, NetworkSettings(seed=seed)).finding == ""
+
+
 CANCELLING = 7018, NetworkSettings(seed=2616)
 """A network whose result is a sum near zero of terms near one half, so that their last digit is its sixth."""
 
