@@ -13,7 +13,7 @@ from ..runtime.encoding import encode
 from ..runtime.freed_pages import keep_freed_pages
 from ..runtime.program import Program
 from ..runtime.program.digest import digest_of
-from ..runtime.program.neuron_models import PLAIN_IF
+from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.neuron_range import neuron_range
 from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
@@ -166,6 +166,7 @@ def build_from(
         frozenset(options.exact_layers or ()),
         options.neuron,
         _aim(options, read.network, readers),
+        options.levels,
     )
     pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options), found)
@@ -334,7 +335,7 @@ def _accuracy(built: Built, held_out: Samples | None) -> str:
 def _on_chip(built: Built, placement: Placement) -> OnChip | None:
     """None where nothing tells how often neurons spike."""
     calibration, program = built.context.calibration, built.program
-    if calibration is None or program.neuron != PLAIN_IF:
+    if calibration is None or program.neuron.name not in (IF, GRADED):
         return None
     encoded = encode(program.input, calibration.first(COST_SAMPLES).inputs)[0]
     return measure_on_chip(program, built.context.target, placement, encoded, network_macs(built.model.network))
@@ -344,7 +345,7 @@ def _numbers(pipeline: Pipeline) -> list[NumbersRow]:
     effects = {record.name: record.effect for record in pipeline.records}
     program = program_level(pipeline.state)
     proven = {n: (p["lowest"], p["highest"]) for n, p in effects["prove-no-overflow"]["layers"].items()}
-    other_neurons = program.neuron != PLAIN_IF
+    other_neurons = program.neuron.name not in (IF, GRADED)
     rows = []
     for name, quantised in effects["quantize-weights"]["layers"].items():
         low, high = neuron_range(program, program.population(name)) if other_neurons else proven[name]

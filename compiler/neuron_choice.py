@@ -1,7 +1,8 @@
 """The neuron model that a program is compiled for, and what the passes do for it.
 
 ``srp`` and ``cos`` keep the initial potentials that the network was trained with, v0 = theta/2 for QCFS. ``msat`` has
-thresholds at the largest activation and v0 = 0.
+thresholds at the largest activation and v0 = 0. ``graded`` neurons are quantisers, which the passes make them from the
+first population on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from ..runtime.program import Program
-from ..runtime.program.neuron_models import COS, IF, MSAT, SRP, MsatLayer, MsatParameters, NeuronModel, cos, msat, srp
+from ..runtime.program.neuron_models import (
+    COS,
+    GRADED,
+    IF,
+    MSAT,
+    SRP,
+    MsatLayer,
+    MsatParameters,
+    NeuronModel,
+    cos,
+    msat,
+    srp,
+)
 from .ir.spiking import SpikingNetwork
 from .options import CompileOptions
 from .passes.contract import program_level, spiking_level
@@ -35,7 +48,7 @@ def options_for_neuron(options: CompileOptions) -> CompileOptions:
 
 def with_chosen_neuron(pipeline: Pipeline, options: CompileOptions) -> Pipeline:
     """Give the program that the passes left the neuron model that ``options`` name."""
-    if options.neuron == IF:
+    if options.neuron in (IF, GRADED):
         return pipeline
     program = with_neuron(program_level(pipeline.state), spiking_level(pipeline.state), options)
     return replace(pipeline, state=replace(pipeline.state, program=program))

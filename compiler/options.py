@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.program.neuron_models import IF
+from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
@@ -14,10 +14,12 @@ from ..targets.facts import NEURON_MODELS
 from ..targets.records import dataclass
 from ..targets.suggestion import known_names
 from .ir.network import Network
+from .passes.contract import DEFAULT_LEVELS
 from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
+MOST_LEVELS = (1 << 16) - 1
 MAXIMA = ("exact", "average", "measured")
 SCHEDULES = ("pipelined", "exact", "mixed")
 
@@ -39,7 +41,8 @@ class CompileOptions:
     wrong counts on the calibration data that ``latency_budget`` (steps from the first input to the read-out) has room
     for. ``neuron`` is the model of the firing neurons (see ``runtime.neuron_models``): "srp" and "cos" take
     ``first_pass`` 1..4096 steps before the T that count; any but "if" runs pipelined and from potentials that are not
-    calibrated. ``input_shape`` fixes sizes per sample, without the batch, that the model file leaves open. ``pieces``
+    calibrated. "graded" neurons send everything in one step, T = 1, and give activations without levels ``levels``
+    1..65535. ``input_shape`` fixes sizes per sample, without the batch, that the model file leaves open. ``pieces``
     1..32 are the most populations that a function such as a sigmoid or a GELU is fitted by on calibration data.
     ``max_loss`` (0..100) is how many points of accuracy the program may lose on labelled calibration data without a
     warning. ``maxima`` "exact" computes max pooling by neurons of its own, "average" replaces it, with a warning, by
@@ -62,6 +65,7 @@ class CompileOptions:
     latency_budget: int | None = None
     neuron: str = IF
     first_pass: int = 4
+    levels: int = DEFAULT_LEVELS
     aim: Network | str | Path | None = None
     input_shape: tuple[int, ...] | None = None
     pieces: int = DEFAULT_PIECES
@@ -112,6 +116,16 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             options.neuron == IF or options.schedule == "pipelined",
             f"the neuron model '{options.neuron}' has no schedule '{options.schedule}'",
             "leave out --schedule or --neuron: the exact schedule needs plain neurons alone",
+        ),
+        (
+            options.neuron != GRADED or options.timesteps == 1,
+            f"graded neurons send everything in one step, and timesteps is {options.timesteps}",
+            "give --timesteps 1 with --neuron graded",
+        ),
+        (
+            1 <= options.levels <= MOST_LEVELS,
+            f"levels is {options.levels}",
+            f"give --levels from 1 to {MOST_LEVELS}",
         ),
         (
             1 <= options.first_pass <= MAXIMUM_TIMESTEPS,

@@ -10,6 +10,7 @@ import numpy as np
 from ..targets.records import dataclass
 from .execution import Execution
 from .program import Program
+from .program.neuron_models import GRADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Difference:
     """First place where a backend differs from the first one named.
 
     ``neuron`` counts in C order of the population's shape, ``step`` from 1 within the sample's window; ``values``
-    holds each backend's value there (0/1 for spikes, the potential for a read-out).
+    holds each backend's value there (0/1 for spikes, a payload, the potential for a read-out).
     """
 
     layer: str
@@ -68,7 +69,8 @@ def compare(program: Program, executions: Sequence[Execution]) -> Agreement:
     The first difference is the first by layer in the program's order, then by sample, step and neuron.
     """
     first, *others = executions
-    compared = {p.name: "potentials" if p.threshold is None else "spike trains" for p in program.populations}
+    sent = "payloads" if program.neuron.name == GRADED else "spike trains"
+    compared = {p.name: "potentials" if p.threshold is None else sent for p in program.populations}
     difference = next(
         (
             found

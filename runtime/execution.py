@@ -8,9 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..targets.records import dataclass
-from .program import IntArray
+from .program import IntArray, Program
+from .program.neuron_models import GRADED
 
-SpikeTrains = npt.NDArray[np.uint8]
+SpikeTrains = npt.NDArray[Any]
+
+
+def type_of_trains(program: Program) -> type[np.uint8] | type[np.int32]:
+    """Integers that hold what the neurons of ``program`` send: bytes for spikes."""
+    return np.int32 if program.neuron.name == GRADED else np.uint8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,9 +25,10 @@ class Execution:
 
     ``readouts``: per read-out (N, neurons) int64, in the program's order, the potential after the T steps in which
     each sample reaches it.
-    ``spike_counts``: total spikes per spiking population over all samples.
-    ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, neurons in C order, at the T steps
-    of each window in which the population fires; None if not recorded.
+    ``spike_counts``: total spikes, or messages with a payload, per spiking population over all samples.
+    ``spike_trains``: per spiking population (N, T, neurons) 0/1 in uint8, or the payloads of graded neurons in a type
+    that holds them, neurons in C order, at the T steps of each window in which the population fires; None if not
+    recorded.
     ``steps``: time steps a chip would have taken (``Program.steps``). ``seconds``: wall time of the run.
     """
 

@@ -87,7 +87,7 @@ class Flag:
         return self.status is Status.ASSUMED
 
 
-NEURON_MODELS = ("if", "srp", "cos", "msat")
+NEURON_MODELS = ("if", "srp", "cos", "msat", "graded")
 """Neuron models by name: plain integrate-and-fire, and those of ``spikec.runtime.neuron_models``."""
 
 

@@ -68,7 +68,8 @@ class Neuron:
     is false, a spike raises something else instead, and the state has to hold the sum of a window's input. With
     ``lava_processes`` neurons are LIF and ATRLIF processes of Lava's, which have rules of their own.
     ``event_driven`` neurons compare after every spike that comes in, and know no steps; ``clocked_bias`` is added by a
-    clock of the chip's own.
+    clock of the chip's own. ``payload_bits`` are those of the integer in a graded neuron's message, a sign included,
+    which only neurons with ``signed_payloads`` send.
     """
 
     state_bits: Number = required("bits", 2, WORD)
@@ -85,6 +86,8 @@ class Neuron:
     spike_lowers_state: Flag | None = field(default=None)
     lava_processes: Flag | None = field(default=None)
     pulsed_bias: Flag | None = field(default=None)
+    payload_bits: Number | None = limit("bits", 2, 32)
+    signed_payloads: Flag | None = field(default=None)
     bias_mantissa_maximum: Number | None = limit("state units", 0, 2**31)
     bias_exponent_maximum: Number | None = limit("bits", 0, 31)
 
@@ -224,6 +227,17 @@ class Target:
                         yield f"{entry.name}.{inner.name}", fact
             elif isinstance(value, FACTS):
                 yield entry.name, value
+
+    @property
+    def largest_payload(self) -> int:
+        """Largest payload of a graded neuron: that of 32 bits, sign included, where there is no limit."""
+        bits = 32 if self.neuron.payload_bits is None else self.neuron.payload_bits.value
+        return (1 << bits - 1) - 1
+
+    @property
+    def has_signed_payloads(self) -> bool:
+        """Whether graded neurons send integers below 0 too."""
+        return self.neuron.signed_payloads is not None and self.neuron.signed_payloads.value
 
     def has_neuron(self, model: str) -> bool:
         """Whether the target's neurons can be of the ``model`` of that name."""

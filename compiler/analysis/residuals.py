@@ -10,7 +10,8 @@ that the same input gives whatever its timing,
 
     v(T) < 0 and N > 0  <=>  N > q (over-fired),      v(T) >= theta and N < T  <=>  N < q (under-fired),
 
-so only these are errors of timing. At T = 1 there are none: N = q in every layer.
+so only these are errors of timing. At T = 1 there are none: N = q in every layer. So it is with graded neurons, where
+N is the payload and its bounds take the place of 0 and T.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses
-from ...runtime.program.neuron_models import PLAIN_IF
+from ...runtime.program.neuron_models import GRADED, IF
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
 from ...runtime.simulator import Simulator, batch_for_memory
@@ -52,7 +53,7 @@ class Residuals:
 class Activity:
     """What ``samples`` samples did to each firing population, by name.
 
-    ``spikes``: spikes per neuron, summed over the samples, in the population's shape.
+    ``spikes``: spikes, or messages with a payload, per neuron, summed over the samples, in the population's shape.
     """
 
     samples: int
@@ -70,9 +71,9 @@ def measure_activity(program: Program, encoded: IntArray, progress: Progress | N
     """Spikes and residuals on ``encoded`` samples (N, *input shape), N >= 1, a batch at a time.
 
     ``progress(done, total)`` counts samples. Raises ``UnusableInput``: E506 for samples that are not the program's,
-    E639 for a program of other neurons than plain integrate-and-fire, whose potentials follow another identity.
+    E639 for a program of other neurons than plain and graded ones, whose potentials follow another identity.
     """
-    if program.neuron != PLAIN_IF:
+    if program.neuron.name not in (IF, GRADED):
         raise refuse(
             "E639",
             f"residual potentials of the neuron model '{program.neuron.name}' say nothing about its counts",
@@ -84,7 +85,7 @@ def measure_activity(program: Program, encoded: IntArray, progress: Progress | N
     done = 0
     for counts in counts_by_batch(program, encoded):
         for population in firing:
-            spikes[population.name] += counts[population.name].sum(axis=0, dtype=np.int64)
+            spikes[population.name] += _spikes(program, counts[population.name])
             outside[population.name] += _neurons_outside(program, population, counts)
         done += len(counts[INPUT])
         if progress is not None:
@@ -93,11 +94,19 @@ def measure_activity(program: Program, encoded: IntArray, progress: Progress | N
     return Activity(done, spikes, residuals)
 
 
+def _spikes(program: Program, counts: IntArray) -> IntArray:
+    """Spikes, or messages with a payload, of each neuron over all samples."""
+    if program.neuron.name == GRADED:
+        counts = (counts != 0).astype(np.int64)
+    return np.asarray(counts.sum(axis=0, dtype=np.int64))
+
+
 def residual_potentials(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:
     """v(T) after the last reset (N, *shape), in weight units, of a firing population.
 
-    ``counts`` (N, *shape) of every source and of the population itself; of ``INPUT`` the values that were sent, summed
-    over the window. Where a potential saturated it is the charge that the identity leaves, what was cut off included.
+    ``counts`` (N, *shape), or payloads, of every source and of the population itself; of ``INPUT`` the values that were
+    sent, summed over the window. Where a potential saturated it is the charge that the identity leaves, what was cut
+    off included.
     """
     assert population.threshold is not None, "a read-out sends no spikes"
     sent = counts[population.name].astype(np.int64)
@@ -119,7 +128,8 @@ def _neurons_outside(program: Program, population: Population, counts: dict[str,
     sent = counts[population.name]
     residual = residual_potentials(program, population, counts)
     below, above = residual < 0, residual >= population.threshold
-    cases = (below | above, below & (sent > 0), above & (sent < program.timesteps))
+    fewest, most = (times * program.timesteps for times in population.payloads)
+    cases = (below | above, below & (sent > fewest), above & (sent < most))
     return np.array([np.count_nonzero(case) for case in cases], dtype=np.int64)
 
 

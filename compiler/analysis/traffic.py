@@ -80,13 +80,15 @@ def measure_traffic(
 ) -> Traffic:
     """Count on the first ``SAMPLES`` of ``encoded`` (N, *input shape), N >= 1.
 
-    ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain neurons. With
+    ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain or graded neurons. With
     ``arrange`` tiles lie on the mesh where their messages cost least; otherwise in the order of their cores.
     """
     neurons = sum(population.neurons for population in program.populations)
     samples = encoded[: min(SAMPLES, max(1, _TRAINS // (neurons * program.timesteps)))]
-    trains = Simulator(program).run(samples, record=True).spike_trains
-    assert trains is not None, "the trains were asked for"
+    sent = Simulator(program).run(samples, record=True).spike_trains
+    assert sent is not None, "the trains were asked for"
+    # A message is one whatever its payload.
+    trains = {name: (train != 0).view(np.uint8) for name, train in sent.items()}
     mesh = mesh_of(target)
     every = np.unique(np.concatenate(list(cores.values())))
     tiles = 0 if mesh is None else len(np.unique(mesh.tile_of(every)))

@@ -13,6 +13,7 @@ from .layer_cores import cores_of_layers, layers_of_cores, memory_of_layers
 from .neurons import (
     clocked_biases,
     event_driven_neurons,
+    graded_messages,
     lava_processes,
     neuron_model,
     neuron_state_range,
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     memory_of_layers,
     cores_of_layers,
     neuron_model,
+    graded_messages,
     neuron_state_range,
     lava_processes,
     event_driven_neurons,

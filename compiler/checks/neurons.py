@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...runtime.program import Program
-from ...runtime.program.neuron_models import PLAIN_IF
+from ...runtime.program.neuron_models import GRADED, IF
 from ...runtime.program.neuron_range import neuron_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
@@ -14,7 +14,7 @@ from ..mapping import Placement
 
 def neuron_model(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
     """E319: the target has neurons of the program's model."""
-    if target.has_neuron(program.neuron.name):
+    if target.has_neuron(program.neuron.name) or program.neuron.name == GRADED:
         return
     models = target.neuron.models
     yield Diagnostic(
@@ -25,9 +25,62 @@ def neuron_model(program: Program, target: Target, _: Placement) -> Iterator[Dia
     )
 
 
+def graded_messages(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
+    """E350, E351, W350: the chip's neurons send payloads, and as wide ones as each layer does."""
+    if program.neuron.name != GRADED:
+        return
+    limit, models = target.neuron.payload_bits, target.neuron.models
+    if models is not None and models.assumed and target.has_neuron(GRADED):
+        yield Diagnostic(
+            "W350",
+            "that the chip's neurons can divide by a threshold was not tried",
+            hint="take the program as a plan; 'spikec verify' shows what it computes, in simulators",
+            source=models.source,
+            assumed=True,
+        )
+    for population in program.firing:
+        low, high = population.payloads
+        if not target.has_neuron(GRADED):
+            yield Diagnostic(
+                "E350",
+                f"neurons of {target.title} send spikes without a payload, but the layer's would send {low}..{high}",
+                Place(layer=population.name),
+                measured=payload_bits(low, high),
+                limit=0,
+                unit="bits of payload",
+                hint="compile with plain neurons (leave --neuron out), or for a target with graded messages: lava, "
+                "loihi2, programmable",
+                source=None if models is None else models.source,
+            )
+        elif low < 0 and not target.has_signed_payloads:
+            yield Diagnostic(
+                "E351",
+                f"payloads {low}..{high} have a sign, and those of {target.title} have none",
+                Place(layer=population.name),
+                hint=f"compile for target {target.name!r}: pairs of layers then take the place of signs",
+            )
+        elif limit is not None and payload_bits(low, high) > limit.value:
+            yield Diagnostic(
+                "E351",
+                f"payloads {low}..{high} do not fit a graded message",
+                Place(layer=population.name),
+                measured=payload_bits(low, high),
+                limit=limit.value,
+                unit=limit.unit,
+                hint="train the layer with fewer levels, or give --levels where it has none of its own",
+                source=limit.source,
+                assumed=limit.assumed,
+            )
+
+
+def payload_bits(low: int, high: int) -> int:
+    """Bits of the narrowest integer, a sign included, that holds ``low`` and ``high``."""
+    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+
+
 def neuron_state_range(program: Program, _: Target, __: Placement) -> Iterator[Diagnostic]:
-    """E212: no potential of another neuron than the plain one, which a pass has proven, can leave the state."""
-    if program.neuron == PLAIN_IF:
+    """E212: no potential of another neuron than plain and graded ones, which a pass has proven, can leave the state."""
+    if program.neuron.name in (IF, GRADED):
         return
     for population in program.populations:
         low, high = neuron_range(program, population)
@@ -49,7 +102,7 @@ def neuron_state_range(program: Program, _: Target, __: Placement) -> Iterator[D
 def lava_processes(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
     """E341 to E348, E504, E505: Lava's own neurons and synapses compute the program."""
     flag = target.neuron.lava_processes
-    if flag is None or not flag.value or program.neuron != PLAIN_IF:
+    if flag is None or not flag.value or program.neuron.name != IF:
         return
     from ...runtime.lava.stock.limits import find_stock_problems
 

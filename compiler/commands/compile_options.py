@@ -181,6 +181,14 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Steps that measure (--neuron srp, cos).",
         ),
         option(
+            "--levels",
+            type=int,
+            default=15,
+            show_default=True,
+            section=_MODEL,
+            help="Levels of activations that have none of their own (--neuron graded).",
+        ),
+        option(
             "--maxima",
             default="exact",
             show_default=True,

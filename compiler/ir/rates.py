@@ -2,7 +2,8 @@
 
     r_i = q((sum_j W_ij theta_j r_j + b_i) / theta_i),   q(x) = clip(floor(x L + s) / L, 0, 1)
 
-in whichever unit the network's thresholds are; the limit of long windows, not a simulation of spikes.
+in whichever unit the network's thresholds are; the limit of long windows, not a simulation of spikes. Graded neurons
+have payloads in place of rates, in units of one level, so that L is 1 and the bounds are those of the payloads.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingN
 def evaluate_rates(
     spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False, count: int | None = None
 ) -> dict[str, AnyFloat]:
-    """Rates in 0..1 per population, and the read-out's potential per step, for ``samples`` (N, *sample_shape).
+    """Rates in 0..1, or payloads, per population, and the read-out's potential per step.
 
-    ``continuous`` leaves out the levels, q(x) = clip(x, 0, 1), which makes the result insensitive to rounding.
-    ``count`` is the number of slices that operands are multiplied in, see ``matmul``.
+    ``samples`` are (N, *sample_shape). ``continuous`` leaves out the levels, so that q only clips, which makes the
+    result insensitive to rounding. ``count`` is the number of slices that operands are multiplied in, see ``matmul``.
     """
     signal = spiking.input
     arranged = samples.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(samples), *signal.shape)
@@ -72,12 +73,14 @@ def largest_received(projection: Projection, messages: AnyFloat, target: Populat
 
 
 def _rate(population: Population, drive: AnyFloat, continuous: bool) -> AnyFloat:
-    return np.clip(drive, 0, 1) if continuous else quantised_rate(population, drive)
+    return np.clip(drive, *population.payloads) if continuous else quantised_rate(population, drive)
 
 
 def quantised_rate(population: Population, drive: AnyFloat) -> AnyFloat:
-    """Rates in 0..1 for ``drive`` in thresholds: q(drive)."""
-    if population.levels is None:
-        return np.clip(drive, 0, 1)
-    steps = np.floor(drive * population.levels + population.shift)
-    return np.asarray(np.clip(steps, 0, population.levels) / population.levels, dtype=drive.dtype)
+    """Rates in 0..1, or payloads, for ``drive`` in thresholds: q(drive)."""
+    least, largest = population.payloads
+    levels = population.levels_per_message
+    if levels is None:
+        return np.clip(drive, least, largest)
+    steps = np.floor(drive * levels + population.shift)
+    return np.asarray(np.clip(steps, least * levels, largest * levels) / levels, dtype=drive.dtype)

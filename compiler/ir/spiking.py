@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...runtime.program import IntArray
+from ...runtime.program import SPIKES, IntArray
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
 from .network import Origin
@@ -78,7 +78,9 @@ class Population:
     the population fires: T where it is gated, else 0. ``closed`` says that it must be silent in the T steps after its
     own, in which gated populations fire. ``reach`` (C,) is the largest potential that the state is to hold, where that
     is not the largest that there can be. One that ``takes_largest`` stands for the largest of what it
-    receives and not for the sum: its neurons fire where any source does, and its window is one step.
+    receives and not for the sum: its neurons fire where any source does, and its window is one step. ``payloads`` are
+    the least and the largest integer that a message carries: graded neurons send multiples of ``spike_value``, one
+    level of the activation, and others ``SPIKES``.
     """
 
     name: str
@@ -97,11 +99,18 @@ class Population:
     reach: FloatArray | None = None
     origins: tuple[Origin, ...] = ()
     takes_largest: bool = False
+    payloads: tuple[int, int] = SPIKES
+
+    @property
+    def levels_per_message(self) -> int | None:
+        """Levels of the activation that one spike at every step, or a payload of 1, is worth."""
+        least, largest = self.payloads
+        return None if self.levels is None else self.levels // (largest - least)
 
     def rates(self, values: AnyFloat) -> AnyFloat:
-        """Rates, at most 1, that ``values`` (N, *shape) of the activation stand for."""
+        """Rates, or payloads, up to the largest, that ``values`` (N, *shape) of the activation stand for."""
         spike_value = np.asarray(self.spike_value, dtype=values.dtype)
-        return np.asarray(np.minimum(values / spike_value, 1))
+        return np.asarray(np.minimum(values / spike_value, self.payloads[1]))
 
 
 @dataclass(frozen=True, slots=True)

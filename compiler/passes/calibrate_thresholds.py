@@ -1,8 +1,9 @@
 """Give every activation without levels (ReLU, clipped ReLU) the threshold that its neurons will have.
 
-``mse``: threshold = argmin over a grid V of  sum (V/T * clip(round(a T / V), 0, T) - a)^2  on calibration data, the
-grid being max(a) * i/100 (Li et al. 2021, the grid of SNN_Calibration's MMSE search). ``percentile``: the given
-percentile of all values of a, zeros included (Rueckauer et al. 2017, Robust Norm).
+``mse``: threshold = argmin over a grid V of  sum (V/L * clip(round(a L / V), 0, L) - a)^2  on calibration data, L being
+the T counts of a window, or the levels that graded neurons are to send, and the grid max(a) * i/100 (Li et al. 2021,
+the grid of SNN_Calibration's MMSE search). ``percentile``: the given percentile of all values of a, zeros included
+(Rueckauer et al. 2017, Robust Norm).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MANY_LEVELS = 31
 
 @dataclass(frozen=True)
 class CalibrateThresholds:
-    """relu(x) becomes V clip(floor(x T / V + 1/2) / T, 0, 1) with V from calibration data."""
+    """relu(x) becomes V clip(floor(x L / V + 1/2) / L, 0, 1) with V from calibration data, L = T for spikes."""
 
     method: str = "mse"
     percentile: float = 99.9
@@ -43,15 +44,15 @@ class CalibrateThresholds:
         """
         open_nodes = [n for n in state.network.nodes if _lacks_levels(n)]
         if context.calibration is not None:
-            open_nodes += [n for n in state.network.nodes if _loses_levels(n, context.timesteps)]
+            open_nodes += [n for n in state.network.nodes if _loses_levels(n, context.most_levels)]
         if not open_nodes:
             return Outcome(state, {"thresholds": {}})
         if context.calibration is None:
             thresholds = _thresholds_from_clips(open_nodes)
         else:
-            thresholds = self._from_data(state.network, open_nodes, context.calibration, context.timesteps)
+            thresholds = self._from_data(state.network, open_nodes, context.calibration, context.levels)
         nodes = tuple(
-            replace(n, operator=QuantizeClip(thresholds[n.name], context.timesteps, 0.5)) if n.name in thresholds else n
+            replace(n, operator=QuantizeClip(thresholds[n.name], context.levels, 0.5)) if n.name in thresholds else n
             for n in state.network.nodes
         )
         method = "clip" if context.calibration is None else self.method
@@ -59,7 +60,7 @@ class CalibrateThresholds:
         measured = {} if context.calibration is None else {n.name: n.operator for n in open_nodes}
         return Outcome(replace(state, network=state.network.with_nodes(nodes), measured=measured), effect)
 
-    def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int) -> dict[str, float]:
+    def _from_data(self, network: Network, nodes: list[Node], calibration: Samples, levels: int) -> dict[str, float]:
         values, largest = _sampled_activations(network, nodes, calibration)
         endless = [n for n in nodes if largest[n.name] == np.inf]
         if endless:
@@ -86,23 +87,21 @@ class CalibrateThresholds:
                 for n in dead
             )
         heard = [n for n in nodes if n.name not in known]
-        return known | {n.name: self._threshold(values[n.name], largest[n.name], timesteps) for n in heard}
+        return known | {n.name: self._threshold(values[n.name], largest[n.name], levels) for n in heard}
 
-    def _threshold(self, values: AnyFloat, largest: float, timesteps: int) -> float:
+    def _threshold(self, values: AnyFloat, largest: float, levels: int) -> float:
         if self.method == "mse":
-            return _smallest_error(values, largest, timesteps)
+            return _smallest_error(values, largest, levels)
         if self.percentile == 100:
             return largest
         at = float(np.percentile(values, self.percentile))
         return at if at > 0 else largest
 
-    def of_rectifiers(
-        self, network: Network, nodes: list[Node], calibration: Samples, timesteps: int
-    ) -> dict[str, float]:
+    def of_rectifiers(self, network: Network, nodes: list[Node], calibration: Samples, levels: int) -> dict[str, float]:
         """Threshold of each of ``nodes`` that is ever above zero on calibration data, and finite there."""
         values, largest = _sampled_activations(network, nodes, calibration)
         known = [n.name for n in nodes if 0 < largest[n.name] < np.inf]
-        return {name: self._threshold(values[name], largest[name], timesteps) for name in known}
+        return {name: self._threshold(values[name], largest[name], levels) for name in known}
 
 
 def _width(network: Network, silent: Node, largest: dict[str, float]) -> float:
@@ -121,10 +120,10 @@ def _lacks_levels(node: Node) -> bool:
     return isinstance(operator, Relu) or (isinstance(operator, QuantizeClip) and operator.levels is None)
 
 
-def _loses_levels(node: Node, timesteps: int) -> bool:
+def _loses_levels(node: Node, most: int) -> bool:
     """Whether a quantiser by bits has many more levels than steps: its range is what was seen, and no threshold."""
     levels = node.operator.levels if isinstance(node.operator, QuantizeClip) else None
-    return levels is not None and levels >= _MANY_LEVELS and levels >= 2 * timesteps
+    return levels is not None and levels >= _MANY_LEVELS and levels >= 2 * most
 
 
 def _thresholds_from_clips(nodes: list[Node]) -> dict[str, float]:
@@ -161,17 +160,17 @@ def _sampled_activations(
     return {name: np.concatenate(parts) for name, parts in kept.items()}, largest
 
 
-def _smallest_error(values: AnyFloat, largest: float, timesteps: int) -> float:
+def _smallest_error(values: AnyFloat, largest: float, levels: int) -> float:
     positive = values[values > 0].astype(np.float64)
     if not positive.size:
         # So sparse that the draw missed every activation: the one that is known decides.
         return largest
     candidates = largest * _GRID
-    errors = [_error(positive, v, timesteps) for v in candidates]
+    errors = [_error(positive, v, levels) for v in candidates]
     return float(candidates[int(np.argmin(errors))])
 
 
-def _error(values: AnyFloat, threshold: float, timesteps: int) -> float:
-    step = threshold / timesteps
-    quantised = np.minimum(np.rint(values / step), timesteps) * step
+def _error(values: AnyFloat, threshold: float, levels: int) -> float:
+    step = threshold / levels
+    quantised = np.minimum(np.rint(values / step), levels) * step
     return float(total(np.square(quantised - values)))

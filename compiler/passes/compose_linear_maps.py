@@ -8,7 +8,7 @@ pooling windows, padding of a cropped map) becomes a sparse map, or a matrix whe
 
 The initial potential follows from the activation's levels L and shift s: equal means of quantiser and neuron need
 v0 = theta/2 + (s - 1/2) theta T / L, kept within 0..theta/2. For L = T that is v0 = 0 for the floor (eq. 8) and
-theta/2 for QCFS.
+theta/2 for QCFS. Graded neurons are the quantiser itself, see ``graded_levels``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from ...runtime.program import SPIKES
 from ...runtime.program.geometry import ConvGeometry
+from ...runtime.program.neuron_models import GRADED
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir import network as level1
@@ -54,6 +56,7 @@ from ..ir.spiking import (
     SpikingNetwork,
 )
 from .contract import Compilation, Context, Outcome
+from .graded_levels import graded_parameters
 
 _Result = TypeVar("_Result")
 
@@ -89,7 +92,7 @@ class ComposeLinearMaps:
             if isinstance(node.operator, op.QuantizeClip):
                 drive = _drive(node, [values[name] for name in node.inputs])
                 name = _unused_name(drive.layer or node.name, node.name, populations)
-                populations.append(_population(name, node, drive, context.timesteps, origins.until(node.name)))
+                populations.append(_population(name, node, drive, context, origins.until(node.name)))
                 values[node.name] = _source(name, node.shape)
                 projections += _collected(partial(_projections, populations[-1], drive, taken), [], refused)
                 continue
@@ -189,26 +192,35 @@ class _Origins:
         return tuple(dict.fromkeys(origin for name in ordered for origin in self._nodes[name].origins))
 
 
-def _population(name: str, node: Node, drive: _Affine, timesteps: int, origins: tuple[Origin, ...]) -> Population:
+def _population(name: str, node: Node, drive: _Affine, context: Context, origins: tuple[Origin, ...]) -> Population:
     operator = node.operator
     assert isinstance(operator, op.QuantizeClip)
-    threshold: float = operator.threshold
-    levels: int = timesteps if operator.levels is None else operator.levels
-    initial = float(threshold / 2 + (operator.shift - 0.5) * threshold * timesteps / levels)
+    if context.neuron == GRADED:
+        threshold, initial, payloads = graded_parameters(operator)
+    else:
+        threshold, initial, payloads = operator.threshold, _initial_potential(operator, context.timesteps), SPIKES
     ones = (1,) * len(node.shape)
     return Population(
         name=name,
         shape=node.shape,
         threshold=np.full(ones, threshold),
-        initial_potential=np.full(ones, float(np.clip(initial, 0.0, threshold / 2))),
+        initial_potential=np.full(ones, initial),
         bias=per_channel_if_possible(drive.constant),
         spike_value=threshold,
         activation=node.name,
         levels=operator.levels,
         shift=operator.shift,
         takes_largest=isinstance(operator, AnySpike),
+        payloads=payloads,
         origins=origins,
     )
+
+
+def _initial_potential(operator: op.QuantizeClip, timesteps: int) -> float:
+    threshold = operator.threshold
+    levels = timesteps if operator.levels is None else operator.levels
+    initial = float(threshold / 2 + (operator.shift - 0.5) * threshold * timesteps / levels)
+    return float(np.clip(initial, 0.0, threshold / 2))
 
 
 def _readout(name: str, result: str, shape: op.Shape, scores: _Affine, origins: tuple[Origin, ...]) -> Population:

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import Any, Protocol
 
 from ...runtime.program import Program
-from ...runtime.program.neuron_models import IF
+from ...runtime.program.neuron_models import GRADED, IF
 from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
@@ -15,6 +15,9 @@ from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import FloatArray, Operator
 from ..ir.spiking import SpikingNetwork
+
+DEFAULT_LEVELS = 15
+"""Four bits of payload."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +47,21 @@ class Context:
     """Model of the firing neurons that the program will be given."""
     aim: Network | None = None
     """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
+    payload_levels: int = DEFAULT_LEVELS
+    """Levels that graded neurons give to an activation without any."""
     potentials: dict[str, FloatArray] | None = None
     """Largest potential of each channel (C,) on calibration data, in the units of its population; None: to be proven.
     """
+
+    @property
+    def levels(self) -> int:
+        """Levels that an activation without any is given: as a window counts, or as graded neurons are to send."""
+        return self.payload_levels if self.neuron == GRADED else self.timesteps
+
+    @property
+    def most_levels(self) -> int:
+        """Levels that a neuron can tell apart in a window."""
+        return self.target.largest_payload if self.neuron == GRADED else self.timesteps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.program import IntArray
+from ...runtime.program import SPIKES, IntArray
 from ...runtime.samples import Samples
 from ...targets.records import dataclass
 from ..arithmetic import mean
 from ..ir.network import Network, evaluate
-from ..ir.operators import FloatArray, Shape
+from ..ir.operators import AnyFloat, FloatArray, Shape
 from ..ir.spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 
 _CALIBRATION_SAMPLES = 64
@@ -39,17 +39,23 @@ class Drive:
 def mean_square_activity(
     network: Network, spiking: SpikingNetwork, calibration: Samples | None
 ) -> dict[str, FloatArray]:
-    """Per source channel: spike probability per step; for the input the mean square of its values."""
+    """Per source channel: spike probability per step, or mean square of payloads; for the input that of its values."""
     firing = spiking.firing
     if calibration is None:
-        rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE) for p in firing}
+        rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE * p.payloads[1] ** 2) for p in firing}
         low, high = spiking.input.integers or (0, 1)
         return {**rates, INPUT: np.full(spiking.input.shape[0], (high**3 - low**3) / (3 * (high - low)))}
     inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
     values = evaluate(network, inputs, frozenset(p.activation for p in firing))
-    activity = {p.name: _channel_mean(p.rates(values[p.activation])) for p in firing}
+    activity = {p.name: _channel_mean(_mean_squares(p, values[p.activation])) for p in firing}
     arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
     return {**activity, INPUT: _channel_mean(np.square(arranged))}
+
+
+def _mean_squares(population: Population, values: AnyFloat) -> AnyFloat:
+    """Expected square of a message for each rate, which is that of a spike itself."""
+    rates = population.rates(values)
+    return rates if population.payloads == SPIKES else np.square(rates)
 
 
 def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
@@ -63,8 +69,11 @@ def drives_of(
     """See each projection onto ``population``; ``activity`` is that of ``mean_square_activity``."""
     drives = []
     for projection in spiking.incoming(population.name):
-        squares, messages, window = activity[projection.source], (0, 1), (0, timesteps)
-        if projection.source == INPUT:
+        squares = activity[projection.source]
+        if projection.source != INPUT:
+            messages = spiking.population(projection.source).payloads
+            window = (messages[0] * timesteps, messages[1] * timesteps)
+        else:
             signal = spiking.input
             squares = squares / (signal.message_value * signal.message_value)
             messages, window = signal.message_range, signal.window_range(timesteps)

@@ -7,8 +7,8 @@ sum of activations) or lie closer (an average of them), as many neurons share th
 
     relu(d) = sum_j clip(d - j theta, 0, theta)
 
-Values without a common grid are compared in T levels of their range, as any ReLU is. In a window of one step a
-maximum of spikes is one neuron that fires where any source does.
+Values without a common grid are compared in T levels of their range, as any ReLU is, or in as many as graded neurons
+give to one. In a window of one step a maximum of spikes is one neuron that fires where any source does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.program.neuron_models import GRADED
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir.maxima import MaximumNeuron, MaxPool
@@ -59,7 +60,8 @@ class ExpandMaxima:
 
         ranges = value_ranges(network, _input_range(network, context))
         taken = {node.name for node in network.nodes}
-        expanded = {node.name: _expanded(network, node, ranges, context.timesteps, taken) for node in maxima}
+        joins = context.timesteps == 1 and context.neuron != GRADED
+        expanded = {node.name: _expanded(network, node, ranges, taken, joins_spikes=joins) for node in maxima}
         nodes = [
             new for node in network.nodes for new in (expanded[node.name].nodes if node.name in expanded else (node,))
         ]
@@ -79,13 +81,13 @@ class ExpandMaxima:
         measured: dict[str, float] = {}
         if context.calibration is not None:
             by = CalibrateThresholds(self.threshold_method, self.percentile)
-            measured = by.of_rectifiers(network, open_nodes, context.calibration, context.timesteps)
+            measured = by.of_rectifiers(network, open_nodes, context.calibration, context.levels)
         limits = {name: min(r.bound, measured.get(name, math.inf)) for name, r in rectifiers.items()}
         unbounded = [node for node in open_nodes if not math.isfinite(limits[node.name])]
         if unbounded:
             tell = _without_bounds if context.calibration is None else _never_larger
             raise UnusableInput(tell(node) for node in unbounded)
-        neurons = {name: MaximumNeuron(limit, context.timesteps, 0.5) for name, limit in limits.items()}
+        neurons = {name: MaximumNeuron(limit, context.levels, 0.5) for name, limit in limits.items()}
         return network.with_nodes(tuple(replace(n, operator=neurons.get(n.name, n.operator)) for n in network.nodes))
 
 
@@ -100,13 +102,15 @@ def _input_range(network: Network, context: Context) -> Range:
     return Range(*value_range(signal, context))
 
 
-def _expanded(network: Network, node: Node, ranges: dict[str, Range], timesteps: int, taken: set[str]) -> Expanded:
+def _expanded(
+    network: Network, node: Node, ranges: dict[str, Range], taken: set[str], *, joins_spikes: bool
+) -> Expanded:
     from .maximum_neurons import compared_values, compared_windows, spikes_joined
 
     sources = [None if value == INPUT else network.node(value).operator for value in node.inputs]
     firing = [source for source in sources if isinstance(source, QuantizeClip)]
     alike = len(firing) == len(sources) and len({(s.threshold, s.levels) for s in firing}) == 1
-    if timesteps == 1 and alike and len(node.shape) == 3:
+    if joins_spikes and alike and len(node.shape) == 3:
         return spikes_joined(node, firing[0])
     inputs = [ranges[value] for value in node.inputs]
     if isinstance(node.operator, MaxPool):

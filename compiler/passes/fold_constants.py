@@ -87,7 +87,7 @@ class _Folding:
         if population.threshold is None:
             return
         low, high = self._drive([p for p, _ in incoming], population)
-        mask = _constant_channels(low, high)
+        mask = _constant_channels(low, high, population)
         self.bounds[population.name] = self._rates(population, low, high, mask)
         if mask.any():
             self.constant[population.name] = mask
@@ -124,8 +124,8 @@ class _Folding:
     def _rates(self, population: Population, low: FloatArray, high: FloatArray, mask: Mask) -> Bounds:
         """Rates for drives from ``low`` to ``high``: one of a channel in ``mask``, else by levels and by counts."""
         least, most = quantised_rate(population, low), quantised_rate(population, high)
-        fewest = np.floor(np.clip(low, 0, 1) * self.timesteps + _SAME_DRIVE) / self.timesteps
-        highest = np.ceil(np.clip(high, 0, 1) * self.timesteps - _SAME_DRIVE) / self.timesteps
+        fewest = np.floor(np.clip(low, *population.payloads) * self.timesteps + _SAME_DRIVE) / self.timesteps
+        highest = np.ceil(np.clip(high, *population.payloads) * self.timesteps - _SAME_DRIVE) / self.timesteps
         is_constant = mask.reshape(-1, *(1,) * (low.ndim - 2))
         return (
             np.where(is_constant, least, np.minimum(least, fewest)),
@@ -160,8 +160,9 @@ def _received(projection: Projection, messages: FloatArray, target: Population, 
     return np.asarray(result + side * off.reshape(shape))
 
 
-def _constant_channels(low: FloatArray, high: FloatArray) -> Mask:
-    constant = (high <= 0) | (low >= 1) | (high - low <= _SAME_DRIVE)
+def _constant_channels(low: FloatArray, high: FloatArray, population: Population) -> Mask:
+    least, largest = population.payloads
+    constant = (high <= least) | (low >= largest) | (high - low <= _SAME_DRIVE)
     return np.asarray(constant[0].reshape(low.shape[1], -1).all(axis=1))
 
 

@@ -63,7 +63,7 @@ def _levels(node: Node) -> int:
 
 def _loses_levels(quantiser: Node, context: Context) -> bool:
     levels = quantiser.operator.levels if isinstance(quantiser.operator, QuantizeClip) else None
-    return levels is not None and levels > context.timesteps
+    return levels is not None and levels > context.most_levels
 
 
 def _without(network: Network, left_out: Node) -> Network:

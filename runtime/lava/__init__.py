@@ -21,7 +21,7 @@ from .availability import Availability, availability, require_lava
 from .deadline import default_deadline
 from .guard import run_guarded
 from .job import Recorded, collect, prepare_job
-from .limits import find_problems, require_plain_neurons
+from .limits import find_problems, require_own_neurons
 from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
 from .sections import Section, available_cores, choose_lanes, cut
 from .stock.limits import STOCK_TARGET, find_stock_problems, lava_form
@@ -62,7 +62,7 @@ def run_lava(
     other neurons than plain ones, E504 and E505 for programs that Lava would compute wrongly, E506 for samples that are
     not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for temporary files.
     """
-    require_plain_neurons(program)
+    require_own_neurons(program)
     require_lava()
     if problems := [*find_problems(program, stock=stock), *_sample_problems(program, samples)]:
         raise UnusableInput(problems)
@@ -100,7 +100,7 @@ def run_lava_alone(
     A program at T = 1 runs on LIF, any other on ATRLIF. Raises ``UnusableInput`` as ``run_lava`` does, and with every
     reason why Lava's own processes would compute something else: E341 to E348.
     """
-    require_plain_neurons(program)
+    require_own_neurons(program)
     form = lava_form(program)
     require_lava()
     if problems := _sample_problems(program, samples):
@@ -128,7 +128,7 @@ def run_lava_stock(
     Where it is not, a program for the target ``lava-stock`` is refused, and any other has spikec's IntegrateFire as its
     neurons, which the warning W341 says together with the reasons.
     """
-    require_plain_neurons(program)
+    require_own_neurons(program)
     reasons = [] if program.target == STOCK_TARGET else find_stock_problems(program)
     if not reasons:
         return run_lava_alone(program, samples, record=record, progress=progress)
@@ -168,7 +168,7 @@ def run_loihi2(
     Raises ``UnusableInput``: E501 or E508 where Lava or the chip was not found (and what was looked for), E509 for
     every process that Lava would silently run on the host instead, the recorder of the read-out among them.
     """
-    require_plain_neurons(program)
+    require_own_neurons(program)
     require_loihi2(program)
     raise refuse(
         "E509",
@@ -227,7 +227,7 @@ def build_process(program: Program, *, stock: bool = False, name: str | None = N
     refuse (E504, E505) what Lava's own models of Conv and Dense would compute wrongly.
     Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.
     """
-    require_plain_neurons(program)
+    require_own_neurons(program)
     require_lava()
     if problems := find_problems(program, stock=stock):
         raise UnusableInput(problems)

@@ -1,4 +1,4 @@
-"""Integrate-and-fire neurons of a fused section, for all lanes at once."""
+"""Integrate-and-fire or graded neurons of a fused section, for all lanes at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import IntArray, Population, Program
+from ..program.neuron_models import GRADED
 from ..program.synapses import summed_input_range
 from ..simulator.kernels import exact_float
 from .layout import Layout
@@ -47,7 +48,9 @@ class FusedNeurons:
         self._recorder = None if recording is None else Recorder(recording)
         self.potential: Floats = np.empty(shape, dtype=self.kind)
         self.potential[...] = self._initial
-        self.spikes = np.zeros(shape, dtype=bool)
+        self._payloads = population.payloads
+        self._is_graded = program.neuron.name == GRADED
+        self.spikes: npt.NDArray[Any] = np.zeros(shape, dtype=np.int32 if self._is_graded else bool)
 
     def begin(self, time_step: int) -> None:
         """Start ``time_step`` (from 1): the reset at a window's beginning, the bias, and pulses."""
@@ -63,7 +66,10 @@ class FusedNeurons:
         """End ``time_step``, all synaptic input being added to ``potential``: saturate, compare, subtract, record."""
         if self._may_saturate:
             np.clip(self.potential, *self._limits, out=self.potential)
-        if self._threshold is not None:
+        if self._threshold is not None and self._is_graded:
+            np.floor_divide(self.potential, self._threshold, out=self._subtracted)
+            self.spikes[...] = np.clip(self._subtracted, *self._payloads)
+        elif self._threshold is not None:
             np.greater_equal(self.potential, self._threshold, out=self.spikes)
             np.multiply(self.spikes, self._threshold, out=self._subtracted)
             self.potential -= self._subtracted

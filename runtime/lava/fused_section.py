@@ -43,7 +43,7 @@ class FusedSection:
         for projection in (p for projections in incoming.values() for p in projections):
             delays[projection.source] = max(delays.get(projection.source, 0), projection.delay)
         self._history = {
-            source: _History(source, (lanes, *self._layout.port_shape(source)), delay)
+            source: _History(message_type(program, source), (lanes, *self._layout.port_shape(source)), delay)
             for source, delay in delays.items()
         }
         self._scratch = Scratch()
@@ -88,8 +88,8 @@ class FusedSection:
 class _History:
     """The last messages of one source; silent ones are remembered as such and cost nothing."""
 
-    def __init__(self, source: str, shape: tuple[int, ...], delay: int) -> None:
-        self._sent: Messages = np.zeros((1 + delay, *shape), dtype=message_type(source))
+    def __init__(self, kind: npt.DTypeLike, shape: tuple[int, ...], delay: int) -> None:
+        self._sent: Messages = np.zeros((1 + delay, *shape), dtype=kind)
         self._spoke = [False] * (1 + delay)
 
     def keep(self, time_step: int, messages: Messages) -> None:

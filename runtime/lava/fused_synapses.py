@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..program import INPUT, ConvSynapses, IntArray, Program, Projection, Shape, SparseSynapses
+from ..program import SPIKES, ConvSynapses, IntArray, Program, Projection, Shape, SparseSynapses
 from ..program.folded_pooling import comes_in_runs
 from ..program.geometry import ConvGeometry
-from ..program.synapses import fan_in_weight, largest_message
+from ..program.synapses import fan_in_weight, largest_message, message_range
 from ..simulator.kernels import exact_float
 from ..simulator.sparse import SparseMatrix
 from .layout import Layout
@@ -206,6 +206,6 @@ def fuse_synapses(program: Program, projection: Projection, layout: Layout, lane
     return FusedDense(program, projection, layout)
 
 
-def message_type(source: str) -> type[np.int8] | type[np.int32]:
+def message_type(program: Program, source: str) -> type[np.int8] | type[np.int32]:
     """Integers in which the messages of ``source`` are kept: bytes for spikes."""
-    return np.int32 if source == INPUT else np.int8
+    return np.int8 if message_range(program, source) == SPIKES else np.int32

@@ -14,10 +14,12 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
 from ...targets.records import dataclass
-from ..program import INPUT, ConvSynapses, Population, Program, Projection, Pulse, SparseSynapses
+from ..program import INPUT, SPIKES, ConvSynapses, Population, Program, Projection, Pulse, SparseSynapses
+from ..program.neuron_models import GRADED
+from ..program.synapses import message_range
 from .encoding import Digit, encode_convolution, encode_digits, message_bits
+from .graded.process import GradedNeurons
 from .layout import Layout
-from .limits import message_bounds
 from .neurons.process import Delay, IntegrateFire
 from .recording import Recording
 
@@ -45,7 +47,10 @@ def connect_populations(
 
 
 class GraphBuilder:
-    """Makes the processes of a program one by one: ``IntegrateFire`` populations between Lava's own synapses."""
+    """Makes the processes of a program one by one: populations of our own between Lava's own synapses.
+
+    They are ``IntegrateFire``, or ``GradedNeurons`` with an ``IntegrateFire`` as the read-out.
+    """
 
     def __init__(self, program: Program, layout: Layout, entry: LavaPort) -> None:
         self._program = program
@@ -68,9 +73,30 @@ class GraphBuilder:
 
     def add_population(self, population: Population, recording: Recording | None) -> None:
         """Neurons that write what ``recording`` names."""
+        is_graded = self._program.neuron.name == GRADED and population.threshold is not None
+        process = (self._graded if is_graded else self._integrate_fire)(population, recording)
+        self.populations[population.name] = process
+        self.processes.append(process)
+
+    def _graded(self, population: Population, recording: Recording | None) -> LavaProcess:
+        name, threshold = population.name, population.threshold
+        assert threshold is not None, "a read-out is no graded neuron"
+        return GradedNeurons(
+            name=name,
+            shape=self._layout.port_shape(name),
+            threshold=self._layout.to_port(name, threshold),
+            initial_potential=self._layout.to_port(name, population.initial_potential),
+            bias=self._layout.to_port(name, population.bias),
+            payloads=population.payloads,
+            state_minimum=self._program.state_minimum,
+            state_maximum=self._program.state_maximum,
+            recording=recording,
+        )
+
+    def _integrate_fire(self, population: Population, recording: Recording | None) -> LavaProcess:
         program, name = self._program, population.name
         threshold = population.threshold
-        process = IntegrateFire(
+        return IntegrateFire(
             name=name,
             shape=self._layout.port_shape(name),
             threshold=None if threshold is None else self._layout.to_port(name, threshold),
@@ -82,14 +108,12 @@ class GraphBuilder:
             reset_offset=population.depth % program.window,
             recording=recording,
         )
-        self.populations[name] = process
-        self.processes.append(process)
 
     def add_projection(self, projection: Projection) -> None:
         """Synapses, and what delays them."""
         source = self._source_port(projection)
-        bounds = message_bounds(self._program, projection.source)
-        bits = message_bits(bounds) if projection.source == INPUT else 0
+        bounds = message_range(self._program, projection.source)
+        bits = 0 if projection.source != INPUT and bounds == SPIKES else message_bits(bounds)
         if isinstance(projection.synapses, ConvSynapses):
             conv = self._conv(projection, projection.synapses, bits)
             self._join_synapses(source, conv, projection.target)

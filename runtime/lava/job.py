@@ -6,9 +6,9 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ...targets.records import dataclass
+from ..execution import SpikeTrains
 from ..program import IntArray, Population, Program
 from .encoding import smallest_integers
 from .layout import Layout
@@ -105,7 +105,7 @@ class Recorded:
 
     readouts: dict[str, IntArray]
     spike_counts: dict[str, int]
-    spike_trains: dict[str, npt.NDArray[np.uint8]]
+    spike_trains: dict[str, SpikeTrains]
 
 
 def collect(job: Job) -> Recorded:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place, refuse
-from ..program import INPUT, ConvSynapses, Program, Projection, Pulse
-from ..program.neuron_models import PLAIN_IF
-from ..program.synapses import fan_in_weight, sum_by_target
+from ..program import ConvSynapses, Program, Projection, Pulse
+from ..program.neuron_models import GRADED, IF
+from ..program.synapses import fan_in_weight, message_range, sum_by_target
 from .encoding import ConvEncoding, encode_convolution, encode_digits
 
 FAST_INPUT_BITS = 32
@@ -20,27 +20,28 @@ STOCK_PARAMETER_LIMIT = 127
 """Lava's Conv model keeps kernel size, stride, padding, dilation and groups in int8."""
 
 
-def message_bounds(program: Program, source: str) -> tuple[int, int]:
-    """Smallest and largest message of ``source``, the zeros around the samples included."""
-    if source == INPUT:
-        low, high = program.input.message_range(program.timesteps)
-        return min(0, low), max(0, high)
-    return 0, 1
-
-
 def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
     """Bounds of what ``projection`` adds to any neuron in one step, in weight units."""
     synapses, targets = projection.synapses, program.population(projection.target).neurons
     total = sum_by_target(synapses, projection.effective_weight, targets)
     magnitude = fan_in_weight(program, projection)
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
-    low, high = message_bounds(program, projection.source)
+    low, high = message_range(program, projection.source)
     return int((excitation * low + inhibition * high).min()), int((excitation * high + inhibition * low).max())
 
 
 def require_plain_neurons(program: Program) -> None:
+    """Raise ``UnusableInput`` (E512) for another neuron model than that of plain neurons."""
+    _require(program, (IF,))
+
+
+def require_own_neurons(program: Program) -> None:
     """Raise ``UnusableInput`` (E512) for a neuron model that no Lava process of ours has."""
-    if program.neuron == PLAIN_IF:
+    _require(program, (IF, GRADED))
+
+
+def _require(program: Program, models: tuple[str, ...]) -> None:
+    if program.neuron.name in models:
         return
     state = "; ".join(program.neuron.extra_state)
     raise refuse(
@@ -70,7 +71,7 @@ def _range_problems(program: Program, projection: Projection, stock: bool) -> It
     if reach >= 1 << (bits - 1):
         yield _too_wide(projection.name, reach, bits)
         return
-    message = _reach(*message_bounds(program, projection.source))
+    message = _reach(*message_range(program, projection.source))
     partial = message
     if not isinstance(projection.synapses, ConvSynapses):
         partial = max(message, (message + 1) * _largest_digit_sum(program, projection))

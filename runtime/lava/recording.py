@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
+from ..execution import SpikeTrains
 from ..program import IntArray, Population, Program
+from ..program.neuron_models import GRADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,9 @@ class Recording:
 
     Sample n runs in lane n % ``lanes``, in the window n // ``lanes`` of ``window`` steps, and sends in the
     ``timesteps`` steps that follow the window's first ``fires_after``. ``trains``: per time step a row of bit-packed
-    spikes for each lane. ``counts``: spikes per window in all lanes, int64. ``potentials``: membrane potentials
-    (N, neurons) after the window's first ``timesteps`` steps, int64. None is not written. Neurons are in the order
-    of the Lava port.
+    spikes for each lane, or of int32 where what is sent is ``graded``. ``counts``: spikes per window in all lanes,
+    int64. ``potentials``: membrane potentials (N, neurons) after the window's first ``timesteps`` steps, int64. None is
+    not written. Neurons are in the order of the Lava port.
     """
 
     depth: int
@@ -29,6 +31,7 @@ class Recording:
     fires_after: int
     samples: int
     lanes: int = 1
+    graded: bool = False
     trains: Path | None = None
     counts: Path | None = None
     potentials: Path | None = None
@@ -46,6 +49,7 @@ class Recording:
             fires_after=program.fires_after(population.name),
             samples=samples,
             lanes=lanes,
+            graded=program.neuron.name == GRADED,
             trains=stem.with_suffix(".trains") if spiking and trains else None,
             counts=stem.with_suffix(".counts") if spiking else None,
             potentials=stem.with_suffix(".potentials") if not spiking else None,
@@ -67,8 +71,8 @@ class Recorder:
         self._potentials = _open(recording.potentials)
         self._spikes_in_window = 0
 
-    def record(self, time_step: int, spikes: npt.NDArray[np.bool_], potentials: npt.NDArray[Any]) -> None:
-        """Record a time step (from 1): ``spikes`` and ``potentials`` after the reset, of every lane in turn."""
+    def record(self, time_step: int, spikes: npt.NDArray[Any], potentials: npt.NDArray[Any]) -> None:
+        """Record a time step (from 1): ``spikes`` or payloads and ``potentials`` after it, of every lane in turn."""
         recording = self._recording
         window, step = divmod(time_step - 1 - recording.depth, recording.window)
         lanes = min(recording.lanes, recording.samples - window * recording.lanes)
@@ -82,9 +86,9 @@ class Recorder:
         if self._potentials is not None and step == recording.timesteps - 1:
             _write(self._potentials, potentials.reshape(recording.lanes, -1)[:lanes].astype(np.int64))
 
-    def _record_spikes(self, spikes: npt.NDArray[np.bool_], lanes: int) -> None:
+    def _record_spikes(self, spikes: npt.NDArray[Any], lanes: int) -> None:
         if self._trains is not None:
-            _write(self._trains, np.packbits(spikes, axis=1))
+            _write(self._trains, spikes if self._recording.graded else np.packbits(spikes, axis=1))
         if self._counts is not None:
             self._spikes_in_window += int(np.count_nonzero(spikes[:lanes]))
 
@@ -95,13 +99,15 @@ def _write(file: BinaryIO, values: npt.NDArray[Any]) -> None:
         remaining = remaining[file.write(remaining) :]
 
 
-def read_trains(recording: Recording, neurons: int) -> npt.NDArray[np.uint8]:
-    """Spikes (N, T, neurons) 0/1 from the bit-packed file."""
+def read_trains(recording: Recording, neurons: int) -> SpikeTrains:
+    """Spikes (N, T, neurons) 0/1, or payloads, from the file."""
     assert recording.trains is not None
-    packed = np.fromfile(recording.trains, dtype=np.uint8)
-    by_window = packed.reshape(-1, recording.timesteps, recording.lanes, -(-neurons // 8)).transpose(0, 2, 1, 3)
+    kind: npt.DTypeLike = np.int32 if recording.graded else np.uint8
+    stored: SpikeTrains = np.fromfile(recording.trains, dtype=kind)
+    width = neurons if recording.graded else -(-neurons // 8)
+    by_window = stored.reshape(-1, recording.timesteps, recording.lanes, width).transpose(0, 2, 1, 3)
     rows = by_window.reshape(-1, *by_window.shape[2:])[: recording.samples]
-    return np.unpackbits(rows, axis=2, count=neurons)
+    return rows if recording.graded else np.unpackbits(rows, axis=2, count=neurons)
 
 
 def read_counts(recording: Recording) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .program import (
     INPUT,
+    SPIKES,
     ConvSynapses,
     DenseSynapses,
     InputEncoding,
@@ -21,6 +22,7 @@ from .program import (
 
 __all__ = [
     "INPUT",
+    "SPIKES",
     "ConvSynapses",
     "DenseSynapses",
     "InputEncoding",

@@ -8,6 +8,7 @@ from typing import Any
 from .geometry import ConvGeometry
 from .neuron_models import PLAIN_IF, MsatLayer, MsatParameters, NeuronModel
 from .program import (
+    SPIKES,
     ConvSynapses,
     DenseSynapses,
     InputEncoding,
@@ -22,7 +23,7 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit", "outputs")
+_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit", "outputs", "payloads")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
@@ -30,7 +31,7 @@ _SCORES = ("score_unit", "outputs")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", *_SCORES, "input", *_PARTS)
 _OUTPUT = ("name", "readout", "score_unit")
 _INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers", "spread")
-_POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias")
+_POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias", "payloads")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
 _PULSE = ("name", "target", "step", "weight", "exponent", "axons")
 _GEOMETRY = ("stride", "padding", "dilation", "groups")
@@ -75,6 +76,8 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
                 "threshold": None if p.threshold is None else keep(f"{p.name}/threshold", p.threshold),
                 "initial_potential": keep(f"{p.name}/initial_potential", p.initial_potential),
                 "bias": keep(f"{p.name}/bias", p.bias),
+                # Left out for spikes, which all populations sent before there were payloads.
+                **({} if p.payloads == SPIKES else {"payloads": list(p.payloads)}),
             }
             for p in program.populations
         ],
@@ -181,6 +184,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
                 bias=tensors[p["bias"]],
                 depth=_integer(p["depth"]),
                 gated=_flag(p["gated"]),
+                payloads=_range(p["payloads"]) if "payloads" in p else SPIKES,
             )
             for p in _records(document["populations"], _POPULATION)
         ),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ...targets.facts import NEURON_MODELS
 from ...targets.records import dataclass
 
-IF, SRP, COS, MSAT = NEURON_MODELS
+IF, SRP, COS, MSAT, GRADED = NEURON_MODELS
 
 PAYLOAD_BITS = 8
 """Bits of an MSAT spike's payload, and of the fraction of the potentials that it is added to."""
@@ -37,6 +37,7 @@ _EXTRA_STATE = {
         f"{PAYLOAD_BITS} fractional bits of membrane potential and spikes with a payload of {PAYLOAD_BITS} bits",
         "a random number generator that drops spikes by confidence",
     ),
+    GRADED: ("a payload in each message, the quotient of the sum of its input by the threshold",),
 }
 
 
@@ -90,7 +91,7 @@ class NeuronModel:
 
     @property
     def extra_state(self) -> tuple[str, ...]:
-        """What each neuron keeps beyond the plain integrate-and-fire neuron, one text each."""
+        """What each neuron keeps or sends beyond the plain integrate-and-fire neuron, one text each."""
         return _EXTRA_STATE.get(self.name, ())
 
     @property
@@ -158,6 +159,18 @@ def msat(parameters: MsatParameters | None = None) -> NeuronModel:
     neuron). The read-out counts in 1/256 weight units too. Source: He et al., Neural Comput. Appl. 2024, and its code.
     """
     return NeuronModel(MSAT, parameters=parameters or MsatParameters())
+
+
+def graded() -> NeuronModel:
+    """One message with a payload in place of a window of spikes; T = 1.
+
+        u = saturate(v0 + I + b);   sent: n = clip(floor(u / theta), low, high), a message where n is not 0
+
+    with ``payloads`` (low, high) of the population. No state outlives the step. With v0 = s theta and theta one level
+    of a quantiser with L of them and the shift s, payloads 0..L are that quantiser; payloads below 0 those of one
+    with levels on either side of zero. 0..1 is the plain neuron at T = 1.
+    """
+    return NeuronModel(GRADED)
 
 
 def model_faults(model: NeuronModel, populations: tuple[str, ...]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .neuron_models import COS, MSAT, PLAIN_IF
+from .neuron_models import COS, GRADED, IF, MSAT
 from .program import Population, Program
 from .synapses import summed_input_range
 from .window_range import Interval, Numbers, after_spike_test, window_range
@@ -13,11 +13,7 @@ from .window_range import Interval, Numbers, after_spike_test, window_range
 def stays_in_range(program: Program) -> bool:
     """Whether no potential can leave the state's width at a step that counts, whatever the input."""
     for population in program.populations:
-        if program.neuron == PLAIN_IF:
-            reach = window_range(program, population)
-            low, high = reach.lowest, reach.highest
-        else:
-            low, high = neuron_range(program, population)
+        low, high = neuron_range(program, population)
         if np.min(low) < program.state_minimum or np.max(high) > program.state_maximum:
             return False
     return True
@@ -26,8 +22,12 @@ def stays_in_range(program: Program) -> bool:
 def neuron_range(program: Program, population: Population) -> Interval:
     """Least and largest potential before the spike test, in weight units; they broadcast to the population's shape.
 
-    For programs without gates and pulses. Saturation, which would prevent a potential beyond the state, is left out.
+    Neurons other than plain ones have neither gates nor pulses. Saturation, which would prevent a potential beyond
+    the state, is left out.
     """
+    if program.neuron.name in (IF, GRADED):
+        reach = window_range(program, population)
+        return reach.lowest, reach.highest
     low, high = summed_input_range(program, population)
     drive = low + population.bias, high + population.bias
     start, steps = population.initial_potential, program.timesteps

@@ -15,6 +15,9 @@ Shape = tuple[int, ...]
 INPUT = "input"
 """Name of the source of graded input in ``Projection.source``."""
 
+SPIKES = (0, 1)
+"""``Population.payloads`` of neurons that send spikes: nothing, or one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConvSynapses:
@@ -85,6 +88,8 @@ class Population:
     ``depth`` k places the window of sample n at steps n*P + k + 1 .. n*P + k + P, with P = ``Program.window``.
     Its sources' spikes arrive at the window's first T steps. A ``gated`` population is kept below threshold while it
     integrates them and fires in the T steps after that; any other fires as it integrates.
+    ``payloads`` are the least and the largest integer that a message carries, ``SPIKES`` for every neuron but those of
+    the model ``graded``, whose messages are the quotient of u and the threshold.
     """
 
     name: str
@@ -94,6 +99,7 @@ class Population:
     bias: IntArray
     depth: int
     gated: bool = False
+    payloads: tuple[int, int] = SPIKES
 
     @property
     def neurons(self) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 
 from ...targets.diagnostic import Diagnostic, Place
 from .coordinates import fault_of_coordinates
-from .neuron_models import COS, LARGEST_PAYLOAD, MSAT, PLAIN_IF, model_faults
+from .neuron_models import COS, GRADED, LARGEST_PAYLOAD, MSAT, PLAIN_IF, model_faults
 from .program import (
     INPUT,
+    SPIKES,
     ConvSynapses,
     DenseSynapses,
     IntArray,
@@ -44,6 +45,9 @@ EXACT = 2.0**53
 
 LARGEST_STEP = 2.0**100
 """Largest input step; its reciprocal is the least. Values of 32-bit floats in such steps are finite 64-bit floats."""
+
+LARGEST_MESSAGE = (1 << 31) - 1
+"""Largest magnitude of a message's payload: messages travel as 32-bit integers."""
 
 _WORD = 62
 """Bits of the largest state that a target may have; the rest of 64 bits is room for one sum."""
@@ -136,6 +140,15 @@ def _neuron_contradictions(program: Program) -> Iterator[tuple[str | None, str]]
         yield None, fault
     if program.neuron != PLAIN_IF and (program.schedule != "pipelined" or program.pulses):
         yield None, f"the neuron model '{program.neuron.name}' runs pipelined, without gates and pulses"
+    is_graded = program.neuron.name == GRADED
+    if is_graded and program.timesteps != 1:
+        yield None, f"graded neurons send everything in one step, but the program has {program.timesteps}"
+    for population in program.populations:
+        low, high = population.payloads
+        if population.payloads != SPIKES and (not is_graded or population.threshold is None):
+            yield population.name, f"payloads {low}..{high} are those of graded neurons alone"
+        if not -LARGEST_MESSAGE <= low <= 0 < high <= LARGEST_MESSAGE:
+            yield population.name, f"payloads {low}..{high} do not reach from 0 or below to 1 or above, in 32 bits"
 
 
 def _input_contradictions(program: Program) -> Iterator[tuple[str | None, str]]:

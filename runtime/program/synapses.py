@@ -9,12 +9,18 @@ import numpy as np
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses
 
 
-def largest_message(program: Program, projection: Projection) -> int:
-    """Largest magnitude that one source neuron sends in a step: 1 for spikes, the range for graded input."""
-    if projection.source != INPUT:
-        return 1
+def message_range(program: Program, source: str) -> tuple[int, int]:
+    """Least and largest message of ``source`` in a step, 0 among them: spikes, payloads, or graded input."""
+    if source != INPUT:
+        return program.population(source).payloads
     low, high = program.input.message_range(program.timesteps)
-    return max(abs(low), abs(high))
+    return min(low, 0), max(high, 0)
+
+
+def largest_message(program: Program, projection: Projection) -> int:
+    """Largest magnitude that one source neuron sends in a step: 1 for spikes, else the range of its integers."""
+    low, high = message_range(program, projection.source)
+    return max(-low, high)
 
 
 def sum_by_target(synapses: Synapses, weight: IntArray, targets: int) -> IntArray:
@@ -42,13 +48,13 @@ def summed_input_range(program: Program, population: Population) -> tuple[IntArr
 
     In weight units. Padding counts as input, so the bound holds at the edges of a map too.
     """
-    return _range_of_sum(program, population, program.input.message_range(program.timesteps), spikes=1)
+    return _range_of_sum(program, population, program.input.message_range(program.timesteps), steps=1)
 
 
 def window_input_range(program: Program, population: Population) -> tuple[IntArray, IntArray]:
     """Least and largest sum of the synaptic input of a window's T steps, as ``summed_input_range``."""
     graded = program.input.window_range(program.timesteps)
-    return _range_of_sum(program, population, graded, spikes=program.timesteps)
+    return _range_of_sum(program, population, graded, steps=program.timesteps)
 
 
 def input_range_of_steps(program: Program, population: Population) -> Iterator[tuple[IntArray, IntArray]]:
@@ -62,17 +68,21 @@ def input_range_of_steps(program: Program, population: Population) -> Iterator[t
         low, high = program.input.messages(ends, step, program.timesteps)
         graded = int(low), int(high)
         if graded not in known:
-            known[graded] = _range_of_sum(program, population, graded, spikes=1)
+            known[graded] = _range_of_sum(program, population, graded, steps=1)
         yield known[graded]
 
 
 def _range_of_sum(
-    program: Program, population: Population, graded: tuple[int, int], spikes: int
+    program: Program, population: Population, given: tuple[int, int], steps: int
 ) -> tuple[IntArray, IntArray]:
-    """Bounds of the input if input neurons send sums within ``graded`` and others up to ``spikes`` spikes."""
+    """Bounds of the input if input neurons send sums within ``given`` and others a message at each of ``steps``."""
     low = high = np.zeros((1,) * len(population.shape), dtype=np.int64)
     for projection in program.incoming(population.name):
-        least, most = _input_range(program, projection, graded if projection.source == INPUT else (0, spikes))
+        sent = given
+        if projection.source != INPUT:
+            low_payload, high_payload = program.population(projection.source).payloads
+            sent = steps * low_payload, steps * high_payload
+        least, most = _input_range(program, projection, sent)
         shared = isinstance(projection.synapses, ConvSynapses)
         shape = (-1, *(1,) * (len(population.shape) - 1)) if shared else population.shape
         low, high = low + least.reshape(shape), high + most.reshape(shape)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..execution import Execution
+from ..execution import Execution, SpikeTrains, type_of_trains
 from ..program import INPUT, DenseSynapses, IntArray, Population, Program, Projection, SparseSynapses
-from ..program.neuron_models import COS, IF, LARGEST_PAYLOAD, MSAT, SRP
+from ..program.neuron_models import COS, GRADED, IF, LARGEST_PAYLOAD, MSAT, SRP
 from ..simulator.kernels import pad_or_crop
-from .neurons import AdaptiveThresholdNeurons, SecondPassNeurons
+from .neurons import AdaptiveThresholdNeurons, GradedNeurons, SecondPassNeurons
 
 
 def run_reference(
@@ -33,7 +33,7 @@ def run_reference(
     return Execution(
         backend="reference",
         readouts=machine.readouts,
-        spike_counts={name: int(train.sum()) for name, train in machine.trains.items()},
+        spike_counts={name: int(np.count_nonzero(train)) for name, train in machine.trains.items()},
         spike_trains=machine.trains if record else None,
         steps=steps,
         seconds=time.perf_counter() - started,
@@ -49,8 +49,8 @@ class _Machine:
             p.name: deque([np.zeros(program.source_shape(p), dtype=np.int64)] * (1 + p.delay))
             for p in program.projections
         }
-        self.trains = {
-            p.name: np.zeros((len(samples), program.timesteps, p.neurons), dtype=np.uint8)
+        self.trains: dict[str, SpikeTrains] = {
+            p.name: np.zeros((len(samples), program.timesteps, p.neurons), dtype=type_of_trains(program))
             for p in program.populations
             if p.threshold is not None
         }
@@ -87,7 +87,8 @@ class _Machine:
         if not (0 <= sample < len(self.samples) and 0 <= step_of_train < self.program.timesteps):
             return sent
         if population.threshold is not None:
-            self.trains[population.name][sample, step_of_train] = (sent > 0).ravel()
+            kept = sent if self.program.neuron.name == GRADED else sent > 0
+            self.trains[population.name][sample, step_of_train] = kept.ravel()
         elif step_of_train == self.program.timesteps - 1:
             self.readouts[population.name][sample] = neurons.potential.ravel()
         return sent
@@ -118,11 +119,14 @@ class _PlainNeurons:
         return spikes
 
 
-NEURONS: dict[str, type[_PlainNeurons] | type[SecondPassNeurons] | type[AdaptiveThresholdNeurons]] = {
+_Neurons = _PlainNeurons | SecondPassNeurons | AdaptiveThresholdNeurons | GradedNeurons
+
+NEURONS: dict[str, Callable[[Program, Population], _Neurons]] = {
     IF: _PlainNeurons,
     SRP: SecondPassNeurons,
     COS: SecondPassNeurons,
     MSAT: AdaptiveThresholdNeurons,
+    GRADED: GradedNeurons,
 }
 
 

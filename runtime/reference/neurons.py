@@ -14,6 +14,24 @@ from ..program.neuron_models import CONFIDENCE_STEPS, COS, LARGEST_PAYLOAD, PAYL
 _NEVER = 1 << 62
 
 
+class GradedNeurons:
+    """``graded``: the quotient of the sum of one step by the threshold, as one message."""
+
+    def __init__(self, program: Program, population: Population) -> None:
+        self.program = program
+        self.population = population
+        self.potential: IntArray = np.zeros(population.shape, dtype=np.int64)
+
+    def integrate_and_fire(self, current: IntArray, sample: int, step_in_window: int) -> IntArray:
+        """Payloads sent at one step, given the synaptic input ``current``."""
+        population, program = self.population, self.program
+        u = population.initial_potential + current + population.bias
+        self.potential = np.clip(u, program.state_minimum, program.state_maximum)
+        if population.threshold is None:
+            return np.zeros_like(self.potential)
+        return np.clip(self.potential // population.threshold, *population.payloads)
+
+
 class SecondPassNeurons:
     """``srp`` and ``cos``: a sample's window is cut into phases, in one of which the neurons are measured.
 

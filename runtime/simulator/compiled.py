@@ -228,6 +228,44 @@ def count(
 
 
 @_loop
+def divide(
+    received: Values,
+    constant: Values,
+    sent_in: Values,
+    factor: Values,
+    offset: Values,
+    threshold: Values,
+    lowest: float,
+    highest: float,
+    least: int,
+    largest: int,
+    payloads: Values,
+) -> None:
+    """``payloads`` = clip(floor(u / threshold), ``least``, ``largest``), u = clip(offset + input, lowest, highest).
+
+    The input is received + constant + factor * sent_in.
+    """
+    rows, length = payloads.shape
+    for row in prange(rows):
+        v, sent = offset.copy(), payloads[row]
+        if len(received) > 0:
+            current = received[row]
+            for i in range(length):
+                v[i] += current[i]
+        if len(constant) > 0:
+            same = constant[row]
+            for i in range(length):
+                v[i] += same[i]
+        if len(sent_in) > 0:
+            direct = sent_in[row]
+            for i in range(length):
+                v[i] += factor[i] * direct[i]
+        for i in range(length):
+            quotient = np.floor(min(max(v[i], lowest), highest) / threshold[i])
+            sent[i] = np.int64(min(max(quotient, least), largest))
+
+
+@_loop
 def pool(maps: Values, rows: int, columns: int, sums: Values) -> None:
     """Sum of each ``rows`` x ``columns`` block of ``maps`` (N, H, W, C); blocks at the edge may be cut off."""
     samples, height, width, channels = sums.shape

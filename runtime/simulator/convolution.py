@@ -41,7 +41,7 @@ def largest_sum(form: Form, exponent: int, largest: int) -> int:
 
 
 def choose_kernel(form: Form, exponent: int, largest: int, graded: bool = False) -> Kernel:
-    """Kernel for messages of magnitude up to ``largest``; bytes from 0 up unless they are ``graded`` input.
+    """Kernel for messages of magnitude up to ``largest``; from 0 up unless they are ``graded`` input, or signed.
 
     OverflowError if a sum can leave the integers of 64-bit floats.
     """

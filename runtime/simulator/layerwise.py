@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..program import IntArray, Population, Program
+from ..program.neuron_models import GRADED
+from .graded import payloads_of
 from .loops import exact_threads
-from .messages import Sent
+from .messages import Sent, one_message
 from .neurons import LayerInput, count, fire, integrate, layer_input
 from .plan import Layer, arrange_neurons, plan_bounds, plan_layer
 
@@ -32,6 +34,8 @@ class PopulationSimulator:
         layer = self._starting_from(initial_potential, threshold)
         timesteps = self._program.timesteps
         with exact_threads(None, self._values(received.samples)):
+            if self._program.neuron.name == GRADED:
+                return one_message(payloads_of(layer, received))
             if layer.by_counts:
                 return Sent(timesteps, counts=count(layer, received))
             return Sent(timesteps, trains=fire(layer, received))

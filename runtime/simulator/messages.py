@@ -21,7 +21,8 @@ class Sent:
     """What one source sends: ``trains`` (T, n, H, W, C), counts (n, H, W, C) of spikes, or ``graded`` input.
 
     Trains and counts are made from one another when they are asked for. ``graded`` input is the same at every step;
-    where it is spread, its messages are the trains, and the integers that they add up to the counts.
+    where it is spread, its messages are the trains, and the integers that they add up to the counts. So are payloads,
+    of which there is one.
     """
 
     def __init__(
@@ -66,14 +67,15 @@ class Sent:
 
     @property
     def total(self) -> int:
-        """Spikes of all neurons and samples."""
+        """Spikes, or messages with a payload, of all neurons and samples."""
         if self._trains is not None:
-            return int(np.count_nonzero(self._trains.view(np.bool_)))
+            is_bytes = self._trains.itemsize == 1
+            return int(np.count_nonzero(self._trains.view(np.bool_) if is_bytes else self._trains))
         return int(self.counts.sum(dtype=np.int64))
 
     @property
     def recorded(self) -> Messages:
-        """Spikes (n, T, neurons) uint8, neurons in the order of the program."""
+        """Spikes (n, T, neurons) uint8, or payloads, neurons in the order of the program."""
         trains = self.trains
         by_sample = trains.transpose(1, 0, 4, 2, 3)
         return np.ascontiguousarray(by_sample).reshape(trains.shape[1], len(trains), -1)
@@ -92,6 +94,11 @@ class Sent:
         total = self.counts.sum(axis=0, dtype=np.int64)
         by_channel: IntArray = total.transpose(2, 0, 1).reshape(shape)
         return by_channel
+
+
+def one_message(payloads: Messages) -> Sent:
+    """What graded neurons send: ``payloads`` (n, H, W, C)."""
+    return Sent(1, trains=payloads[None], counts=payloads)
 
 
 def joined(parts: Sequence[Sent]) -> Sent:

@@ -104,7 +104,7 @@ def count(layer: Layer, received: LayerInput) -> Messages:
         with loops.LOCK:
             loops.count(*summed, layer.neurons.offset, layer.neurons.threshold, layer.timesteps, rows)
         return counts
-    v = _final(layer, operands, rows.shape)
+    v = final_potential(layer, operands, rows.shape)
     rows[...] = np.clip(v // layer.neurons.threshold, 0, layer.timesteps)
     return counts
 
@@ -114,7 +114,7 @@ def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
     operands = input_rows(layer, received, steps=1 if layer.by_counts else layer.timesteps)
     shape = (received.samples * int(np.prod(layer.map)) // layer.neurons.row, layer.neurons.row)
     if layer.by_counts:
-        v = _final(layer, operands, shape)
+        v = final_potential(layer, operands, shape)
     else:
         v = np.empty(shape, dtype=layer.bounds.state)
         v[...] = layer.neurons.initial
@@ -161,7 +161,8 @@ def add_input(v: Floats, operands: Operands, bias: Floats, step: int) -> None:
         v += factor * direct[step]
 
 
-def _final(layer: Layer, operands: Operands, shape: tuple[int, ...]) -> Floats:
+def final_potential(layer: Layer, operands: Operands, shape: tuple[int, ...]) -> Floats:
+    """Potentials (rows, row) at the end of the window if nothing was subtracted and none saturated."""
     v: Floats = np.empty(shape, dtype=layer.bounds.state)
     v[...] = layer.neurons.offset
     add_input(v, operands, np.zeros((), dtype=layer.bounds.state), 0)

@@ -3,7 +3,8 @@
 A population is run by its counts where only the sum over its window matters: a gated one fires
 N = clip(floor((v0 + pulses + sum of input) / theta), 0, T) times in a row, because a loaded program is proven to keep
 it silent while it integrates, to leave it unsaturated and to give it no bias; the read-out is its potential after T
-steps, if none on the way can saturate. Then one convolution of its sources' counts does for T of their spikes.
+steps, if none on the way can saturate. Then one convolution of its sources' counts does for T of their spikes. Graded
+neurons have the same closed form, with their payloads as bounds, and a window of one step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 
 from ...targets.records import dataclass
 from ..program import INPUT, IntArray, Population, Program, Projection
-from ..program.synapses import largest_message
+from ..program.neuron_models import GRADED
+from ..program.synapses import largest_message, message_range
 from ..program.window_range import window_range
 from .convolution import Kernel, choose_kernel, largest_sum
 from .kernels import Floats, exact_float
@@ -25,7 +27,7 @@ _FLOAT32_EXACT = 1 << 24
 
 FloatType = type[np.float32] | type[np.float64]
 ChooseKernel = Callable[[Form, int, int, bool], Kernel]
-"""Makes a kernel of a form, its exponent, the largest message and whether that is graded input."""
+"""Makes a kernel of a form, its exponent, the largest message and whether these are graded input or signed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +117,8 @@ def plan_bounds(program: Program, population: Population, drive: int) -> Bounds:
     """Bound the potentials of ``population``, whose input of a step is at most ``drive``, bias included."""
     reach = _reach(program, population, drive)
     saturates = _saturates(program, population, reach)
-    by_counts = population.gated or (population.threshold is None and not saturates)
+    is_graded = program.neuron.name == GRADED and population.threshold is not None
+    by_counts = population.gated or is_graded or (population.threshold is None and not saturates)
     state = _state_type(program, population, drive, reach, by_counts)
     limits = (program.state_minimum, program.state_maximum) if saturates else (-np.inf, np.inf)
     return Bounds(drive, state, float(limits[0]), float(limits[1]), by_counts)
@@ -165,11 +168,12 @@ def _message(program: Program, projection: Projection, spike: int) -> int:
 def _connection(
     program: Program, projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel, one: int
 ) -> Connection:
-    graded = projection.source == INPUT
+    is_input = projection.source == INPUT
     # The sum of graded input that is the same at every step is taken after the kernel.
-    summed = steps if not graded or program.input.spread else 1
+    summed = steps if not is_input or program.input.spread else 1
     largest = one * reduced.pool[0] * reduced.pool[1] * summed
-    kernel = choose(reduced.form, projection.exponent, largest, graded)
+    is_signed = message_range(program, projection.source)[0] < 0
+    kernel = choose(reduced.form, projection.exponent, largest, is_input or is_signed)
     return Connection(projection.source, reduced, kernel, largest)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
-from ..execution import Execution, SpikeTrains
+from ..execution import Execution, SpikeTrains, type_of_trains
 from ..program import IntArray, Program
 
 
@@ -38,7 +38,8 @@ def joined_results(
     spiking = program.firing
 
     def recorded(name: str, neurons: int) -> SpikeTrains:
-        return _concatenated([p.spike_trains[name] for p in parts], (0, program.timesteps, neurons), np.uint8)
+        empty = (0, program.timesteps, neurons)
+        return _concatenated([p.spike_trains[name] for p in parts], empty, type_of_trains(program))
 
     return Execution(
         backend="simulator",

@@ -15,12 +15,13 @@ from ...targets.diagnostic import refuse
 from ..execution import Execution, SpikeTrains
 from ..freed_pages import keep_freed_pages
 from ..program import INPUT, IntArray, Program
-from ..program.neuron_models import IF, MSAT
+from ..program.neuron_models import GRADED, IF, MSAT
 from . import kernels
 from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes
+from .graded import payloads_of
 from .loops import exact_threads
-from .messages import Sent, encoded_input
+from .messages import Sent, encoded_input, one_message
 from .neurons import count, fire, integrate, layer_input
 from .plan import plan_layers
 from .results import ChunkResult, joined_results, last_readers
@@ -29,6 +30,8 @@ from .tensors import TensorSimulator
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
+_BY_PLAN = (IF, GRADED)
+"""Neuron models that need nothing beyond the plan of a layer, so that they run on every device."""
 
 
 def simulate(
@@ -45,7 +48,7 @@ def simulate(
 
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
     goes, within a memory budget. ``threads`` is by default torch's number, and numba's where there is no torch.
-    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one and neurons are plain. E511
+    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one and neurons are plain or graded. E511
     for what cannot be had of these, E506 for samples of another shape or range than the program's input.
     """
     started = time.perf_counter()
@@ -100,13 +103,13 @@ def _layers_of(
 ) -> ProcessorSimulator | TensorSimulator | SecondPassSimulator | AdaptiveThresholdSimulator:
     if program.neuron.name == MSAT:
         return AdaptiveThresholdSimulator(program)
-    if program.neuron.name != IF:
+    if program.neuron.name not in _BY_PLAN:
         return SecondPassSimulator(program)
     return ProcessorSimulator(program) if device == "cpu" else TensorSimulator(program, device)
 
 
 def _chosen_device(device: str | None, program: Program) -> str:
-    if program.neuron.name != IF and device in (None, "cpu"):
+    if program.neuron.name not in _BY_PLAN and device in (None, "cpu"):
         return "cpu"
     torch = kernels.installed_torch()
     has_gpu = torch is not None and torch.cuda.is_available()
@@ -116,7 +119,7 @@ def _chosen_device(device: str | None, program: Program) -> str:
         raise refuse("E511", f"the simulator has no device '{device}'", hint=f"choose from {', '.join(DEVICES)}")
     if device == "cuda" and not has_gpu:
         raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
-    if program.neuron.name != IF:
+    if program.neuron.name not in _BY_PLAN:
         message = f"neurons of the model '{program.neuron.name}' run on the processor only"
         raise refuse("E511", message, hint="leave the device out, or use 'cpu'")
     return device
@@ -139,6 +142,7 @@ class ProcessorSimulator:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._layers = plan_layers(program)
+        self._is_graded = program.neuron.name == GRADED
         self._last_reader = last_readers(program)
 
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
@@ -156,7 +160,9 @@ class ProcessorSimulator:
             if layer.population.threshold is None:
                 readouts[name] = integrate(layer, received)
                 continue
-            if layer.by_counts:
+            if self._is_graded:
+                spikes = one_message(payloads_of(layer, received))
+            elif layer.by_counts:
                 spikes = Sent(timesteps, counts=count(layer, received))
             else:
                 spikes = Sent(timesteps, trains=fire(layer, received))

@@ -13,6 +13,7 @@ import numpy as np
 from ...targets.records import dataclass
 from ..program import INPUT, IntArray, Program
 from ..program.geometry import ConvGeometry
+from ..program.neuron_models import GRADED
 from . import kernels
 from .convolution import largest_sum
 from .kernels import exact_float
@@ -57,8 +58,8 @@ class TensorSimulator:
                 potential = self._potential(layer, received).permute(0, 3, 1, 2)
                 readouts[name] = potential.reshape(len(samples), -1).cpu().numpy().astype(np.int64)
                 continue
-            spikes = self._counted(layer, received) if layer.by_counts else self._fired(layer, received)
-            counts[name] = int(spikes.sum())
+            spikes = self._spikes(layer, received)
+            counts[name] = int(torch.count_nonzero(spikes))
             if record:
                 recorded = spikes.permute(1, 0, 4, 2, 3).reshape(len(samples), program.timesteps, -1)
                 trains[name] = recorded.contiguous().cpu().numpy()
@@ -117,6 +118,18 @@ class TensorSimulator:
         height, width, channels = layer.map
         row = self._torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
         return row.repeat(height * width * channels // len(values)).reshape(height, width, channels)
+
+    def _spikes(self, layer: Layer, received: Tensor) -> Tensor:
+        """What the population sends, (T, n, H, W, C)."""
+        if self._program.neuron.name == GRADED:
+            return self._payloads(layer, received)
+        return self._counted(layer, received) if layer.by_counts else self._fired(layer, received)
+
+    def _payloads(self, layer: Layer, received: Tensor) -> Tensor:
+        """The quotient of graded neurons, (1, n, H, W, C)."""
+        u = (self._row(layer, layer.neurons.offset) + received).clamp(layer.bounds.lowest, layer.bounds.highest)
+        quotient = self._torch.div(u, self._row(layer, layer.neurons.threshold), rounding_mode="floor")
+        return quotient.clamp(*layer.population.payloads).to(self._torch.int32)
 
     def _fired(self, layer: Layer, received: Tensor) -> Tensor:
         """Spikes (T, n, H, W, C) of a population that fires as it integrates."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..code import Code
 from . import (
     by_layer,
+    graded,
     inputs,
     lava_processes,
     layer_cores,
@@ -26,6 +27,7 @@ FAMILIES = (
     topology,
     numbers,
     resources,
+    graded,
     lava_processes,
     layer_cores,
     by_layer,

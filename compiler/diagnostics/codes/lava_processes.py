@@ -94,6 +94,15 @@ CODES: tuple[Code, ...] = (
         "Compile with --timesteps 1 for the target lava-stock; the backend lava-stock runs what is no sequence.",
     ),
     Code(
+        "E352",
+        "graded neurons are not Lava's own",
+        "None of Lava's own neurons sends the quotient of its input and a threshold, clipped, as a payload.",
+        _WHY,
+        "error E352: layer 'conv1': no neuron of Lava's own sends the quotient of its input and a threshold as a "
+        "payload",
+        "Run it with --backend lava, which has a process for them, or compile with plain neurons.",
+    ),
+    Code(
         "E741",
         "h5py is not installed",
         "Files of netx are HDF5, which is written by h5py, and this Python has none.",

@@ -17,8 +17,9 @@ import numpy as np
 from ....targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ....targets.libraries import broken_library, install_command
 from ...program import INPUT, ConvSynapses, DenseSynapses, IntArray, Population, Program, Projection, SparseSynapses
+from ...program.synapses import message_range
 from ..encoding import encode_convolution, message_bits
-from ..limits import message_bounds, require_plain_neurons
+from ..limits import require_plain_neurons
 from ..stock.limits import lava_form
 from ..stock.neurons import BIAS_MANTISSA_MAXIMUM, StockForm, StockNeurons
 
@@ -117,7 +118,7 @@ def _problem(
 
 def _structure(program: Program) -> str:
     """What the file cannot say: bits of a message, depths, and how populations are called."""
-    low, high = message_bounds(program, INPUT)
+    low, high = message_range(program, INPUT)
     document = {
         "name": program.name,
         "input_message_bits": message_bits((low, high)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...program import ConvSynapses, Program, Projection
+from ...program.neuron_models import GRADED
 from ..limits import find_problems
 from .delays import synapses_of, with_coordinates
 from .neurons import StockForm, stock_form
@@ -25,8 +26,8 @@ COORDINATES_MAXIMUM = 1 << 25
 def lava_form(program: Program) -> StockForm:
     """``program`` as Lava's own processes compute it, bit for bit.
 
-    Raises ``UnusableInput`` with every reason why they cannot: E341 to E348 for neurons, weights and delays, E504 and
-    E505 for what Lava's synapses wrap.
+    Raises ``UnusableInput`` with every reason why they cannot: E341 to E348 and E352 for neurons, weights and delays,
+    E504 and E505 for what Lava's synapses wrap.
     """
     form, problems = _form_and_problems(program)
     if form is None or problems:
@@ -35,11 +36,13 @@ def lava_form(program: Program) -> StockForm:
 
 
 def find_stock_problems(program: Program) -> list[Diagnostic]:
-    """Every reason why Lava's own processes would not compute ``program``, whose neurons are plain ones."""
+    """Every reason why Lava's own processes would not compute ``program``, of plain or graded neurons."""
     return _form_and_problems(program)[1]
 
 
 def _form_and_problems(program: Program) -> tuple[StockForm | None, list[Diagnostic]]:
+    if program.neuron.name == GRADED:
+        return None, [_no_graded_neuron(population.name) for population in program.firing]
     if problems := [d for p in program.projections if p.delay for d in _delay_problems(program, p)]:
         # Such a projection may be too large to be written with coordinates.
         without = replace(program, projections=tuple(replace(p, delay=0) for p in program.projections))
@@ -53,6 +56,16 @@ def _problems_without_delays(program: Program) -> tuple[StockForm, list[Diagnost
     problems += find_problems(form.program, stock=True)
     problems += [d for p in form.program.projections for d in _weight_problems(p)]
     return form, problems
+
+
+def _no_graded_neuron(layer: str) -> Diagnostic:
+    return Diagnostic(
+        "E352",
+        "no neuron of Lava's own sends the quotient of its input and a threshold as a payload",
+        Place(layer=layer),
+        hint="run it with --backend lava, or compile with plain neurons (leave --neuron out)",
+        source="lava-nc 0.10.0: GradedVec sends its potential, undivided and unclipped",
+    )
 
 
 def _delay_problems(program: Program, projection: Projection) -> Iterator[Diagnostic]:

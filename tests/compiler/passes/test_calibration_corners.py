@@ -107,7 +107,7 @@ def test_bytes_and_floats_of_the_same_images_are_the_same(
 
 
 def test_a_draw_without_any_activation_leaves_the_largest_as_threshold() -> None:
-    found = CalibrateThresholds()._threshold(np.zeros(8, dtype=np.float32), 3.5, timesteps=4)
+    found = CalibrateThresholds()._threshold(np.zeros(8, dtype=np.float32), 3.5, levels=4)
     assert found == 3.5
 
 

@@ -36,6 +36,7 @@ from spikec.runtime.program import (
     Pulse,
 )
 from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.program.neuron_models import graded
 from spikec.runtime.program.rules import problems
 from spikec.runtime.reference.network import run_reference
 from spikec.targets.diagnostic import UnusableInput
@@ -114,10 +115,17 @@ def run_in_a_network(program: Program, samples: IntArray, own_config: bool, fold
     return np.load(folder / "result.npz")
 
 
+def of_graded_neurons(program: Program) -> Program:
+    hidden, readout = program.populations
+    populations = replace(hidden, payloads=(-3, 200), threshold=np.array(20)), readout
+    return replace(program, timesteps=1, populations=populations, neuron=graded())
+
+
 @needs_lava
+@pytest.mark.parametrize("is_graded", [False, True])
 @pytest.mark.parametrize(("spatial_readout", "own_config"), [(False, False), (True, True)])
-def test_wired_into_a_network(spatial_readout: bool, own_config: bool, tmp_path: Path) -> None:
-    program = small(spatial_readout)
+def test_wired_into_a_network(spatial_readout: bool, own_config: bool, is_graded: bool, tmp_path: Path) -> None:
+    program = of_graded_neurons(small(spatial_readout)) if is_graded else small(spatial_readout)
     samples = np.random.default_rng(1).integers(-20, 256, (4, *program.input.shape))
     result = run_in_a_network(program, samples, own_config, tmp_path)
     expected = run_lava(program, samples, record=True)
