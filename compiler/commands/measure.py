@@ -31,6 +31,7 @@ METHOD_NAMES = (
     *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     *("qcfs", "srp", "cos"),
     *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "exact"),
+    "graded",
 )
 DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"

@@ -28,6 +28,29 @@ def compared_methods(
     return tuple(name for name, reason in reasons.items() if reason is None), remarks
 
 
+def at_their_timesteps(
+    names: Sequence[str], timesteps: Sequence[int], *, every: bool
+) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
+    """Those of ``names`` that run at one of ``timesteps``, and a remark (W637) for each of the others.
+
+    E637 for these unless ``every`` method was asked for.
+    """
+    own = {name: METHODS[name].only_timesteps for name in names}
+    left_out = {name: steps for name, steps in own.items() if steps and not set(steps) & set(timesteps)}
+    code = "W637" if every else "E637"
+    remarks = tuple(
+        Diagnostic(
+            code,
+            f"the method '{name}' runs at T = {', '.join(map(str, steps))} alone, which is not asked for",
+            hint="add it to --timesteps",
+        )
+        for name, steps in left_out.items()
+    )
+    if remarks and not every:
+        raise UnusableInput(remarks)
+    return tuple(name for name in names if name not in left_out), remarks
+
+
 def is_compared(method: Method, model: Model) -> bool:
     """Whether a comparison of all methods has a row for ``method`` on such a network."""
     return model.training is None or not method.compared_on or model.training.kind in method.compared_on

@@ -24,7 +24,14 @@ from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, read_model
 from ..methods.table import METHODS
 from ..options import CompileOptions
-from .applicability import aim_for, compared_methods, inapplicable, is_compared, require_applicable
+from .applicability import (
+    aim_for,
+    at_their_timesteps,
+    compared_methods,
+    inapplicable,
+    is_compared,
+    require_applicable,
+)
 from .conversion import convert
 from .journal import Figures, Journal, digest_of
 from .paired import Difference, Right, packed, paired_difference, sampling_error, unpacked
@@ -144,6 +151,7 @@ def evaluate_models(
     found = [model for _, model in read]
     names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
     require_applicable(names, found, options)
+    names, untimely = at_their_timesteps(names, timesteps, every=methods == ALL)
     if against is not None and against not in names:
         hint = f"name it with the methods, or choose from {', '.join(names)}"
         raise refuse("E617", f"no row can be compared with '{against}', which is not measured", hint=hint)
@@ -159,7 +167,7 @@ def evaluate_models(
             progress(done, len(cells))
     rows = with_differences(measured, against)
     ann = {kind: fmean(s.ann_accuracy for s in members) for kind, members in by_kind(subjects).items()}
-    return Evaluation(ann, len(data), rows, (*remarks, *_overflows(rows)), against)
+    return Evaluation(ann, len(data), rows, (*remarks, *untimely, *_overflows(rows)), against)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -301,7 +309,7 @@ def _cells(
             method = METHODS[name]
             able = [s for s in members if inapplicable(method, s.model, models, options) is None]
             if able and not (every and not is_compared(method, able[0].model)):
-                for steps in timesteps:
+                for steps in (each for each in timesteps if each in (method.only_timesteps or timesteps)):
                     yield _Cell(name, kind, steps, trained_for(able, steps))
 
 

@@ -26,7 +26,7 @@ class Method:
     training as well applies to networks ``trained`` so alone (kinds of ``TrainingRecord``). Of others,
     ``compared_on`` are the kinds of network for which a comparison of all methods has a row, where it knows the kind.
     ``aims_at_start`` says that initial potentials are calibrated for the activations of the network whose weights were
-    calibrated, which must be among those that are compared.
+    calibrated, which must be among those that are compared. ``only_timesteps`` are the T that it runs at; empty: any.
     """
 
     options: Callable[[CompileOptions], CompileOptions]
@@ -37,6 +37,7 @@ class Method:
     trained: str | None = None
     compared_on: tuple[str, ...] = ()
     aims_at_start: bool = False
+    only_timesteps: tuple[int, ...] = ()
 
 
 def uncalibrated(options: CompileOptions) -> CompileOptions:

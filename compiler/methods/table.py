@@ -6,6 +6,7 @@ from . import (
     adaptive_threshold,
     calibration,
     exact_schedule,
+    graded_messages,
     membrane_potential,
     offset_spikes,
     quantise_clip,
@@ -44,6 +45,7 @@ METHODS: dict[str, Method] = {
     "deploy-untaught": trained.DEPLOY_UNTAUGHT,
     "deploy-unrounded": trained.DEPLOY_UNROUNDED,
     "exact": exact_schedule.EXACT,
+    "graded": graded_messages.GRADED,
 }
 
 DEFAULT_METHODS = ("qc-ann", "lmpc", "exact")

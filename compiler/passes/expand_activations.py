@@ -5,7 +5,8 @@
     y = u clip(floor(x / u + s), -m, n), 0 < s < 1:      the same, n levels on the one side and m on the other
 
 Behind a LeakyRelu whose slope is not negative, the last two read x on the one side and -slope x on the other. The
-fan-out's weights carry slopes and signs. A range around zero is also one population with an offset behind it. The pair
+fan-out's weights carry slopes and signs. Where neurons are graded and messages have a sign, the third is one
+population, exact at ties as well. A range around zero is also one population with an offset behind it. The pair
 resolves it in as many steps on either side, and zero takes no spikes at all; docs/activations.md has figures.
 """
 
@@ -16,10 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...runtime.program.neuron_models import GRADED
 from ...targets.records import dataclass
 from ..ir.activations import LeakyRelu
 from ..ir.network import Network, Node, needed, unused_name
 from ..ir.operators import Add, FloatArray, Offset, Operator, QuantizeClip, Relu, Scale
+from ..ir.signed_quantiser import SignedQuantizeClip
 from .activation_chain import FUZZ
 from .contract import Compilation, Context, Outcome
 
@@ -32,24 +35,29 @@ _ONE = np.ones(())
 
 @dataclass(frozen=True)
 class ExpandActivations:
-    """One ``LeakyRelu`` or two-sided ``QuantizeClip`` becomes the difference of two one-sided activations."""
+    """One ``LeakyRelu`` or two-sided ``QuantizeClip`` becomes the difference of two one-sided activations.
+
+    Where messages have a sign, a quantiser is one activation with levels below zero.
+    """
 
     name: str = "expand-activations"
     preserves: bool = True
 
     def run(self, state: Compilation, context: Context) -> Outcome:
-        """Expand every activation of both signs; ``pairs`` counts them.
+        """Expand every activation of both signs; ``pairs`` counts them, ``signed`` names those that stay one.
 
         A quantiser with as many levels as there are steps stays one population, which has its very codes.
         """
         network = state.network
-        expansion = _Expansion(network, context.timesteps)
+        expansion = _Expansion(network, context)
         nodes = tuple(new for node in network.nodes for new in expansion.expanded(node))
         kept = needed(nodes, network.output)
-        pairs = len(expansion.off_sides.intersection(node.name for node in kept))
-        if not pairs:
-            return Outcome(state, {"pairs": 0})
-        return Outcome(replace(state, network=network.with_nodes(kept)), {"pairs": pairs})
+        names = frozenset(node.name for node in kept)
+        pairs, signed = len(expansion.off_sides & names), sorted(expansion.signed & names)
+        effect = {"pairs": pairs, **({"signed": signed} if signed else {})}
+        if not (pairs or signed):
+            return Outcome(state, effect)
+        return Outcome(replace(state, network=network.with_nodes(kept)), effect)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,15 +76,24 @@ class _Pair:
 class _Expansion:
     """Replaces nodes one after the other and names what it adds."""
 
-    def __init__(self, network: Network, timesteps: int) -> None:
+    def __init__(self, network: Network, context: Context) -> None:
         self._network = network
         self._nodes = {node.name: node for node in network.nodes}
-        self._timesteps = timesteps
+        self._timesteps = context.timesteps
+        self._has_signs = context.neuron == GRADED and context.target.has_signed_payloads
         self._taken = set(self._nodes)
         self.off_sides: set[str] = set()
+        self.signed: set[str] = set()
 
     def expanded(self, node: Node) -> Iterator[Node]:
         """``node`` or what it becomes; the last of it has its name, and those in front may be left without a reader."""
+        signed = self._signed(node)
+        if signed is not None:
+            self.signed.add(signed.name)
+            yield signed
+            assert isinstance(signed.operator, SignedQuantizeClip)
+            yield replace(node, operator=Offset(np.array(signed.operator.below)), inputs=(signed.name,))
+            return
         pair = self._pair(node)
         if pair is None:
             yield node
@@ -97,6 +114,25 @@ class _Expansion:
         total = replace(self._node(node, "sum", Add(), on.name), inputs=(on.name, weighted.name))
         yield total
         yield replace(node, operator=Offset(np.array(pair.zero)), inputs=(total.name,))
+
+    def _signed(self, node: Node) -> Node | None:
+        """A quantiser of a value that an offset moves up by whole levels, as one of the value itself.
+
+        None behind a LeakyRelu, which a pair takes in.
+        """
+        front = self._nodes.get(node.inputs[0])
+        if not self._has_signs or front is None or not isinstance(front.operator, Offset):
+            return None
+        operator, amount, source = node.operator, front.operator.amount, front.inputs[0]
+        if not isinstance(operator, QuantizeClip) or operator.levels is None or amount.size != 1:
+            return None
+        unit = operator.threshold / operator.levels
+        below = round(float(amount.ravel()[0]) / unit)
+        is_whole = abs(float(amount.ravel()[0]) / unit - below) <= FUZZ * operator.levels
+        if not is_whole or not 1 <= below < operator.levels or self._leaky(source) is not None:
+            return None
+        signed = SignedQuantizeClip(operator.threshold, operator.levels, operator.shift, below * unit)
+        return self._node(node, "signed", signed, source)
 
     def _pair(self, node: Node) -> _Pair | None:
         if isinstance(node.operator, LeakyRelu):

@@ -29,6 +29,7 @@ from ..ir.operators import (
     Slice,
     Transpose,
 )
+from ..ir.signed_quantiser import SignedQuantizeClip
 from ..ir.sparse_operator import SparseLinear
 
 _FUZZ = 1e-9
@@ -113,6 +114,9 @@ def _range(node: Node, inputs: list[Range]) -> Range:
     match operator:
         case AnySpike() | Maximum():
             return covering(inputs)
+        case SignedQuantizeClip():
+            wide = operator.threshold if operator.levels else None
+            return Range(-operator.below, operator.threshold - operator.below, wide, operator.levels)
         case QuantizeClip():
             return Range(0.0, operator.threshold, operator.threshold if operator.levels else None, operator.levels)
         case Relu():

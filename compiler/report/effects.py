@@ -33,7 +33,9 @@ def _free_ends(effect: Effect) -> str:
 
 
 def _expand_activations(effect: Effect) -> str:
-    return _sentence(f"{counted(effect['pairs'], 'activation')} of both signs written as a pair of populations")
+    signed = counted(len(effect.get("signed", ())), "quantiser")
+    kept = f", {signed} of both signs kept as one with signed messages" if "signed" in effect else ""
+    return _sentence(f"{counted(effect['pairs'], 'activation')} of both signs written as a pair of populations{kept}")
 
 
 def _fit_pieces(effect: Effect) -> str:

@@ -17,8 +17,10 @@ from spikec.compiler.methods.offset_spikes import COS
 from spikec.compiler.methods.spike_masking import SRP
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.report import report_from_json, report_html, report_json, report_text
+from spikec.runtime.lava import availability
 from spikec.runtime.program.neuron_models import PLAIN_IF, NeuronModel, cos, srp
 from spikec.runtime.program.storage import load_program
+from spikec.runtime.samples import Samples
 
 Cli = Callable[..., tuple[int, str, str]]
 MODELS = ("srp", "cos", "msat")
@@ -54,6 +56,37 @@ def test_backends_agree_and_lava_refuses(neuron: str, bench: Path, cli: Cli, tmp
     assert program.latency - program.depth == 2 + (0 if neuron == "msat" else 3)
 
 
+def test_graded_neurons_run_on_three_backends_and_are_reported(bench: Path, cli: Cli, tmp_path: Path) -> None:
+    options = ("--neuron", "graded", "--timesteps", 1, "--calibration", bench / "data.npz")
+    assert cli("compile", bench / "net.onnx", "-o", tmp_path / "a", *options)[0] == 0
+    program = load_program(tmp_path / "a")
+    assert [p.payloads for p in program.firing] == [(0, 4)]
+    backends = "reference,simulator,lava" if availability().available else "reference,simulator"
+    code, out, _ = cli("verify", tmp_path / "a", "--data", bench / "data.npz", "--backends", backends)
+    assert (code, out.split(":")[0]) == (0, "equal")
+    _, out, _ = cli("report", tmp_path / "a")
+    assert "graded, needs a payload in each message" in " ".join(out.split())
+
+
+def test_a_chip_without_graded_messages_says_so_of_each_layer(bench: Path, cli: Cli) -> None:
+    options = ("--neuron", "graded", "--timesteps", 1, "--target", "loihi1")
+    code, out, err = cli("check", bench / "net.onnx", *options)
+    assert code == 1
+    assert out.startswith("verdict: does-not-fit")
+    assert "E350" in err
+    assert "Loihi" in err
+    assert "0..4" in err
+    assert "E319" not in err
+
+
+def test_levels_are_those_of_activations_without_any(model: Callable[..., bytes], tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(model(after="o = Mul (p, top) q = Sub (o, unit) r2 = Relu (q)", flat="r2"))
+    calibration = Samples(np.random.default_rng(0).random((9, 1, 8, 8)).astype(np.float32), None)
+    options = CompileOptions(neuron="graded", timesteps=1, levels=6, calibration=calibration)
+    program = compile_model(tmp_path / "net.onnx", options).program
+    assert (0, 6) in [p.payloads for p in program.firing]
+
+
 def test_the_report_tells_the_neuron_model_and_its_first_pass(bench: Path) -> None:
     compiled = compile_model(bench / "net.onnx", _options(neuron="cos", first_pass=3))
     text = report_text(compiled.report)
@@ -86,7 +119,14 @@ def test_a_state_too_narrow_for_shifted_potentials_is_named(bench: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--neuron", "lif"), ("--neuron", "srp", "--first-pass", 0), ("--neuron", "cos", "--schedule", "exact")],
+    [
+        ("--neuron", "lif"),
+        ("--neuron", "srp", "--first-pass", 0),
+        ("--neuron", "cos", "--schedule", "exact"),
+        ("--neuron", "graded"),
+        ("--neuron", "graded", "--timesteps", 1, "--levels", 0),
+        ("--neuron", "graded", "--timesteps", 1, "--schedule", "exact"),
+    ],
 )
 def test_options_out_of_range(arguments: tuple[object, ...], bench: Path, refused: Callable[..., list[str]]) -> None:
     (line,) = refused("check", bench / "net.onnx", *arguments)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spikec import targets
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
-from spikec.compiler.ir.operators import Add, AveragePool, Conv, Dense, Operator, QuantizeClip, Reshape, Shape
+from spikec.compiler.ir.operators import Add, AveragePool, Conv, Dense, Offset, Operator, QuantizeClip, Reshape, Shape
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
@@ -168,10 +168,17 @@ class OnGrid:
         levels = int(self.random.choice([1, 3, 8, 20]))
         return self.add(QuantizeClip(levels * unit, levels, float(self.random.choice([0.0, 0.5]))), source)
 
-    def network(self) -> Network:
-        first = self.quantised(self.convolved(INPUT, 3), 2.0)
+    def signed(self, source: str, unit: float) -> str:
+        below, above = int(self.random.choice([1, 4, 8])), int(self.random.choice([1, 3, 7]))
+        moved = self.add(Offset(np.array(below * unit)), source)
+        codes = self.add(QuantizeClip((below + above) * unit, below + above, 0.5), moved)
+        return self.add(Offset(np.array(-below * unit)), codes)
+
+    def network(self, *, has_signs: bool) -> Network:
+        first = (self.signed if has_signs else self.quantised)(self.convolved(INPUT, 3), 2.0)
         second = self.quantised(self.convolved(first, 3), 4.0)
-        joined = self.quantised(self.add(Add(), self.convolved(second, 3), first), 4.0)
+        added = self.add(Add(), self.convolved(second, 3), first)
+        joined = (self.signed if has_signs else self.quantised)(added, 4.0)
         pooled = self.quantised(self.add(AveragePool((2, 2), (2, 2)), joined), 1.0)
         flat = self.add(Reshape((27,)), pooled)
         weight = self.random.integers(-4, 5, (4, 27)) / 4
@@ -179,9 +186,10 @@ class OnGrid:
         return Network("on-grid", self.shapes[INPUT], tuple(self.nodes), scores, integers=(0, 15))
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed: int) -> None:
-    network = OnGrid(seed).network()
+@pytest.mark.parametrize("has_signs", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed: int, has_signs: bool) -> None:
+    network = OnGrid(seed).network(has_signs=has_signs)
     pipeline = compiled(network, Context(targets.load("programmable"), 1, neuron=GRADED))
     assert pipeline is not None
     program, spiking = program_of(pipeline), pipeline.state.spiking
@@ -190,12 +198,16 @@ def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed:
     execution = simulate(program, encode(program.input, images)[0], record=True)
     assert execution.spike_trains is not None
     values = evaluate(network, images.astype(np.float64), frozenset(node.name for node in network.nodes))
+    assert any(p.payloads[0] < 0 for p in program.firing) == has_signs
     for population in spiking.firing:
-        operator = network.node(population.activation).operator
+        least, _ = population.payloads
+        name = population.activation.removesuffix(".signed")
+        operator = network.node(name).operator
         assert isinstance(operator, QuantizeClip)
         assert operator.levels is not None
-        wanted = values[population.activation] * operator.levels / operator.threshold
-        assert wanted.any(), "a silent layer proves nothing"
+        wanted = values[name] * operator.levels / operator.threshold + least
+        assert (wanted.min() < 0) == (least < 0), "codes on both sides of zero, where there are any"
+        assert wanted.max() > 0, "a silent layer proves nothing"
         found = execution.spike_trains[population.name].reshape(wanted.shape)
         np.testing.assert_array_equal(found, wanted, err_msg=population.name)
     # A read-out has no threshold, so that its weights are rounded to the units which resolve the largest best.
@@ -203,8 +215,27 @@ def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed:
     np.testing.assert_allclose(execution.readout * program.score_unit, values[network.output], atol=0.5)
 
 
+def test_signs_take_pairs_of_layers_where_messages_have_none() -> None:
+    network, lava = OnGrid(0).network(has_signs=True), targets.load("lava")
+    unsigned = replace(lava, neuron=replace(lava.neuron, signed_payloads=None))
+    signed, pairs = (compiled(network, Context(target, 1, neuron=GRADED)) for target in (lava, unsigned))
+    assert signed is not None
+    assert pairs is not None
+    payloads = [p.payloads for p in program_of(signed).firing]
+    assert [low for low, _ in payloads if low < 0] != []
+    beside = [p.payloads for p in program_of(pairs).firing]
+    assert [low for low, _ in beside if low < 0] == []
+    # The range 8 levels below zero and 1 above is one layer with an offset: a second would gain too little.
+    assert (sorted(payloads), sorted(beside)) == (
+        [(-8, 1), (-8, 7), (0, 8), (0, 20)],
+        [(0, 7), (0, 8), (0, 8), (0, 9), (0, 20)],
+    )
+    records = {record.name: record.effect for record in signed.records}
+    assert len(records["expand-activations"]["signed"]) == sum(low < 0 for low, _ in payloads)
+
+
 def test_a_program_for_graded_neurons_has_one_step() -> None:
-    pipeline = compiled(OnGrid(0).network(), Context(targets.load("lava"), 1, neuron=GRADED))
+    pipeline = compiled(OnGrid(0).network(has_signs=True), Context(targets.load("lava"), 1, neuron=GRADED))
     assert pipeline is not None
     program = program_of(pipeline)
     assert (program.window, program.latency) == (1, program.depth + 1)

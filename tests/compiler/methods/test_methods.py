@@ -231,6 +231,27 @@ def test_all_leaves_out_what_does_not_apply_and_says_so(
     assert capsys.readouterr().err.count("error E637: ") == 2
 
 
+def test_graded_messages_have_a_row_at_one_step_alone(
+    levels: Path, samples: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.npz"
+    np.savez(data, inputs=samples.inputs, labels=np.arange(70) % 3)
+    command = ["evaluate", str(levels), "--data", str(data), "--methods", "graded,qc-ann", "--json"]
+    assert run([*command, "--timesteps", "1,2", "--float"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(r["method"], r["timesteps"]) for r in rows] == [("graded", 1), ("qc-ann", 1), ("qc-ann", 2)]
+    graded = rows[0]
+    assert (graded["plain_if"], graded["in_range"], graded["steps_per_sample"]) == (False, True, 1)
+    # Without rounding it is the network itself.
+    assert graded["float_accuracy"] == graded["measurements"][0]["ann_accuracy"]
+    assert run([*command, "--timesteps", "2,4"]) == 2
+    assert "E637: the method 'graded' runs at T = 1 alone" in capsys.readouterr().err
+    assert run([*command[:4], "--methods", "all", "--timesteps", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "graded" not in {r["method"] for r in json.loads(out)["rows"]}
+    assert "W637: the method 'graded' runs at T = 1 alone" in err
+
+
 def test_the_plot_names_every_method(levels: Path, samples: Samples, tmp_path: Path) -> None:
     data = tmp_path / "data.npz"
     np.savez(data, inputs=samples.inputs, labels=np.arange(70) % 3)
