@@ -28,6 +28,7 @@ from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
 from .diagnostics.grouping import grouped
 from .frontend.model import Model, ModelReader, examine_model, read_model
+from .graded_worth import beside_plain_neurons
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
 from .mapping import Placement, place
@@ -290,6 +291,14 @@ def _report(built: Built, options: CompileOptions) -> Report:
         numbers=_numbers(pipeline),
         ledger=measured.rows,
         on_chip=_on_chip(built, placement),
+        beside=beside_plain_neurons(
+            program,
+            target,
+            options,
+            built.context.calibration,
+            _compile_again(built),
+            network_macs(built.model.network),
+        ),
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ...runtime.program import INPUT, ConvSynapses, IntArray, Program, Projection
+from ...runtime.program.neuron_models import GRADED
 from ...targets import Target
 from ...targets.cost import Cost
 from ...targets.facts import Number
@@ -33,10 +34,18 @@ def measure_cost(program: Program, target: Target, placement: Placement, encoded
 def cost_of(traffic: Traffic, program: Program, target: Target, placement: Placement, macs: int) -> CostSection:
     """Price what was counted; ``macs`` are the ANN's per sample."""
     given, *layers = traffic.layers
+    multiplies = program.neuron.name == GRADED
+    # No figures of messages with payloads are published, and those of spikes are of something else.
+    cost = None if multiplies else target.cost
+    what = "of messages with a payload " if multiplies else ""
     spent = sum(layer.synaptic_events for layer in layers) / traffic.samples
     first_layer = given.synaptic_events / traffic.samples
     ratio = ratio_of_operations(
-        macs, first_layer=_synapses_of_input(program), accumulates=spent, timesteps=program.timesteps
+        macs,
+        first_layer=_synapses_of_input(program),
+        accumulates=spent,
+        timesteps=program.timesteps,
+        multiplies=multiplies,
     )
     dense = sum(_products(program, projection) for projection in program.projections) * program.timesteps
     return CostSection(
@@ -46,11 +55,15 @@ def cost_of(traffic: Traffic, program: Program, target: Target, placement: Place
         host_most=traffic.host_most,
         host_values=sum(population.neurons for population in program.readouts),
         crossings=traffic.crossings / traffic.samples if traffic.tiles else None,
-        rows=tuple(_row(layer, target.cost, traffic) for layer in layers),
-        estimate=None if target.cost is None else estimate(traffic, target.cost),
-        reason="" if target.cost else f"no energy and time per event are published for {target.title}",
+        rows=tuple(_row(layer, cost, traffic) for layer in layers),
+        estimate=None if cost is None else estimate(traffic, cost),
+        reason="" if cost else f"no energy and time per event {what}are published for {target.title}",
         neurobench=_neurobench(program, placement, target, layers, traffic.samples),
-        synaptic_operations={"Effective_MACs": first_layer, "Effective_ACs": spent, "Dense": float(dense)},
+        synaptic_operations={
+            "Effective_MACs": first_layer + (spent if multiplies else 0.0),
+            "Effective_ACs": 0.0 if multiplies else spent,
+            "Dense": float(dense),
+        },
         ratio_once=ratio.first_layer_once,
         ratio_every_step=ratio.first_layer_every_step,
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...runtime.program import INPUT, DenseSynapses, IntArray, Program, Projection, Shape, SparseSynapses
 from ...runtime.program.geometry import ConvGeometry
+from ...runtime.program.neuron_models import GRADED
 from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import Conv, Dense
@@ -36,7 +37,8 @@ class EnergyRatio:
     are ignored by eq. 18, and so are the pulses of gates.
 
     ``first_layer_once``, ``first_layer_every_step``: the two readings of c. ``synaptic_operations_per_sample``:
-    accumulates that spikes cause in a window, b - c. ``first_layer_macs``: c, counted once. ``macs_per_sample``: a.
+    accumulates that spikes cause in a window, or products of payloads, b - c. ``first_layer_macs``: c, counted once.
+    ``macs_per_sample``: a.
     """
 
     first_layer_once: float | None
@@ -79,16 +81,23 @@ def energy_ratio(macs: int, program: Program, activity: Activity) -> EnergyRatio
         first_layer=int(reached[INPUT].sum()),
         accumulates=operations / activity.samples,
         timesteps=program.timesteps,
+        multiplies=program.neuron.name == GRADED,
     )
 
 
-def ratio_of_operations(macs: int, *, first_layer: int, accumulates: float, timesteps: int) -> EnergyRatio:
-    """Eq. 18 for operations per sample: a = ``macs``, c = ``first_layer`` (at one step), b - c = ``accumulates``."""
+def ratio_of_operations(
+    macs: int, *, first_layer: int, accumulates: float, timesteps: int, multiplies: bool = False
+) -> EnergyRatio:
+    """Eq. 18 for operations per sample: a = ``macs``, c = ``first_layer`` (at one step), b - c = ``accumulates``.
+
+    Where messages carry payloads, every operation ``multiplies``, and beta is alpha.
+    """
+    each = MULTIPLY_ACCUMULATE_PICOJOULES if multiplies else ACCUMULATE_PICOJOULES
 
     def ratio(multiplied: int) -> float | None:
         if macs == 0:
             return None
-        spent = multiplied * MULTIPLY_ACCUMULATE_PICOJOULES + accumulates * ACCUMULATE_PICOJOULES
+        spent = multiplied * MULTIPLY_ACCUMULATE_PICOJOULES + accumulates * each
         return spent / (macs * MULTIPLY_ACCUMULATE_PICOJOULES)
 
     return EnergyRatio(ratio(first_layer), ratio(timesteps * first_layer), accumulates, first_layer, macs)

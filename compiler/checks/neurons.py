@@ -10,6 +10,7 @@ from ...runtime.program.neuron_range import neuron_range
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic, Place
 from ..mapping import Placement
+from .numbers import signed_bits
 
 
 def neuron_model(program: Program, target: Target, _: Placement) -> Iterator[Diagnostic]:
@@ -45,7 +46,7 @@ def graded_messages(program: Program, target: Target, _: Placement) -> Iterator[
                 "E350",
                 f"neurons of {target.title} send spikes without a payload, but the layer's would send {low}..{high}",
                 Place(layer=population.name),
-                measured=payload_bits(low, high),
+                measured=signed_bits(low, high),
                 limit=0,
                 unit="bits of payload",
                 hint="compile with plain neurons (leave --neuron out), or for a target with graded messages: lava, "
@@ -59,23 +60,18 @@ def graded_messages(program: Program, target: Target, _: Placement) -> Iterator[
                 Place(layer=population.name),
                 hint=f"compile for target {target.name!r}: pairs of layers then take the place of signs",
             )
-        elif limit is not None and payload_bits(low, high) > limit.value:
+        elif limit is not None and signed_bits(low, high) > limit.value:
             yield Diagnostic(
                 "E351",
                 f"payloads {low}..{high} do not fit a graded message",
                 Place(layer=population.name),
-                measured=payload_bits(low, high),
+                measured=signed_bits(low, high),
                 limit=limit.value,
                 unit=limit.unit,
                 hint="train the layer with fewer levels, or give --levels where it has none of its own",
                 source=limit.source,
                 assumed=limit.assumed,
             )
-
-
-def payload_bits(low: int, high: int) -> int:
-    """Bits of the narrowest integer, a sign included, that holds ``low`` and ``high``."""
-    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
 
 
 def neuron_state_range(program: Program, _: Target, __: Placement) -> Iterator[Diagnostic]:

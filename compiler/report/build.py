@@ -29,6 +29,7 @@ from .content import (
 )
 from .core_map import core_map
 from .measured import OnChip
+from .placed import BesideRow
 from .verdict import verdict
 
 
@@ -48,12 +49,13 @@ def build_report(
     read: Iterable[ReadLayer] = (),
     bounds: Iterable[ResourceRow] = (),
     on_chip: OnChip | None = None,
+    beside: Iterable[BesideRow] = (),
 ) -> Report:
     """Report on ``program`` as placed on ``target``; without both, on a model that did not become a program.
 
     ``origins`` maps layers to the ONNX nodes they came from. ``read`` and ``bounds`` tell of a model without a program
-    which layers were understood and what they take at least. ``on_chip`` is what samples did there. Equal findings are
-    told once.
+    which layers were understood and what they take at least. ``on_chip`` is what samples did there, ``beside`` what
+    other neurons would. Equal findings are told once.
     """
     found = tuple(diagnostics)
     return Report(
@@ -79,6 +81,7 @@ def build_report(
         core_map=core_map(placement, target, None if on_chip is None else on_chip.place) if placement else None,
         traffic=None if on_chip is None else on_chip.traffic,
         activity=() if on_chip is None else on_chip.activity,
+        beside=tuple(beside),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..frontend.model_section import ModelSection
-from .placed import AccuracyPoint, ActivityRow, CoreMap, TrafficSection
+from .placed import AccuracyPoint, ActivityRow, BesideRow, CoreMap, TrafficSection
 
 SCHEMA = "spikec-report/1"
 
@@ -301,5 +301,7 @@ class Report:
     """Absent, in JSON too, as ``cost`` is."""
     activity: tuple[ActivityRow, ...] = ()
     """Absent, in JSON too, as ``cost`` is."""
+    beside: tuple[BesideRow, ...] = ()
+    """Absent, in JSON too, for other than graded neurons, and as ``cost`` is."""
     accuracies: tuple[AccuracyPoint, ...] = ()
     """Absent, in JSON too, where no measurement was given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...runtime.program.neuron_models import GRADED
 from .content import CostRow, CostSection, Estimate, Report
 from .summary import NOTHING, in_units, percent
 from .tables import Cell, Column, ReportTable, folded
@@ -14,13 +15,14 @@ def cost_tables(report: Report) -> tuple[ReportTable, ...]:
     """Events and joules by layer, and NeuroBench's metrics; empty where no activity was measured."""
     if report.cost is None:
         return ()
-    return folded(_layers(report.cost)), _neurobench(report.cost)
+    is_graded = report.neuron is not None and report.neuron.model == GRADED
+    return folded(_layers(report.cost, is_graded)), _neurobench(report.cost)
 
 
-def _layers(cost: CostSection) -> ReportTable:
+def _layers(cost: CostSection, is_graded: bool) -> ReportTable:
     columns = (
         Column("layer"),
-        Column("spikes", numeric=True),
+        Column("neurons that send" if is_graded else "spikes", numeric=True),
         Column("messages", numeric=True),
         Column("hops", numeric=True, folds=cost.estimate is None),
         Column("synaptic events", numeric=True),

@@ -17,7 +17,7 @@ from .verdict import verdict
 _HINT = "compile again; report.json is not meant to be edited"
 _MAY_BE_ABSENT = (
     *("neuron", "program_digest", "read", "outputs", "cost"),
-    *("core_map", "traffic", "activity", "accuracies"),
+    *("core_map", "traffic", "activity", "beside", "accuracies"),
 )
 _ADDED = {
     (TargetSection, "rests_on"),

@@ -100,3 +100,25 @@ class AccuracyPoint:
     window: int
     accuracy: float
     samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class BesideRow:
+    """One program of the model for the same target, on calibration data; events are those of one sample.
+
+    ``neurons`` is the neuron model, ``payload_bits`` the widest integer in a message, 0 of spikes. ``steps`` go from a
+    sample's first input to its result, ``window`` from one sample to the next. ``operations_ratio`` is the energy
+    against the ANN's by eq. 18 of Xiong et al. 2025, where a message with a payload multiplies; None without an ANN's
+    products. ``accuracy`` says what held-out samples gave, empty without any.
+    """
+
+    neurons: str
+    timesteps: int
+    steps: int
+    window: int
+    cores: int
+    payload_bits: int
+    messages: float
+    synaptic_events: float
+    operations_ratio: float | None
+    accuracy: str

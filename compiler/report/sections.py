@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...runtime.program import INPUT
 from ...targets.diagnostic import Diagnostic
 from .accuracy_tables import accuracy_table
+from .beside import beside_table
 from .content import Report
 from .costs import cost_tables
 from .tables import ReportTable, layer_tables
@@ -20,6 +21,7 @@ def tables_of(report: Report) -> tuple[ReportTable, ...]:
         *traffic_tables(report),
         activity_table(report),
         *cost_tables(report),
+        None if report.cost is None else beside_table(report.beside, report.cost.samples),
         *layers[1:],
     )
     return tuple(table for table in found if table is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,52 @@ def test_graded_neurons_run_on_three_backends_and_are_reported(bench: Path, cli:
     assert (code, out.split(":")[0]) == (0, "equal")
     _, out, _ = cli("report", tmp_path / "a")
     assert "graded, needs a payload in each message" in " ".join(out.split())
+
+
+def test_what_graded_messages_are_worth_stands_in_the_report(bench: Path) -> None:
+    options = CompileOptions(neuron="graded", timesteps=1, target="loihi2", calibration=bench / "data.npz")
+    report = compile_model(bench / "net.onnx", options).report
+    assert [(r.neurons, r.timesteps, r.window, r.payload_bits) for r in report.beside] == [
+        ("graded", 1, 1, 3),
+        ("plain", 1, 1, 0),
+        ("plain", 4, 4, 0),
+    ]
+    assert all(r.cores == 1 and r.messages > 0 and r.synaptic_events > 0 for r in report.beside)
+    graded, *plain = report.beside
+    assert report.cost is not None
+    macs = 4 * 64 * 9 + 3 * 64
+    assert graded.operations_ratio == report.cost.ratio_once
+    for row in plain:
+        # An event of a spike is an addition, of a payload a product, at 0.9 and 4.6 pJ.
+        assert row.operations_ratio is not None
+        assert graded.operations_ratio is not None
+        spent = (graded.operations_ratio - row.operations_ratio) * macs
+        assert spent == pytest.approx(graded.synaptic_events - row.synaptic_events * 0.9 / 4.6)
+    assert report_from_json(report_json(report)) == report
+    text = " ".join(report_text(report).split())
+    assert "What graded messages are worth" in text
+    assert "What graded messages are worth" in report_html(report)
+    assert "of messages with a payload are published" in text
+    assert report.cost.synaptic_operations["Effective_ACs"] == 0
+    plain_report = compile_model(bench / "net.onnx", replace(options, neuron="if")).report
+    assert plain_report.beside == ()
+    assert "beside" not in json.loads(report_json(plain_report))
+
+
+def test_events_of_payloads_have_no_price_of_spikes(bench: Path, tmp_path: Path) -> None:
+    priced = tmp_path / "priced.toml"
+    priced.write_text(
+        'name = "priced"\ntitle = "Priced"\nextends = "loihi1"\n[neuron]\nmodels = { values = ["if", "graded"], '
+        'source = "a test", status = "measured" }\n'
+    )
+    options = CompileOptions(target=str(priced), timesteps=1, calibration=bench / "data.npz")
+    spikes, payloads = (compile_model(bench / "net.onnx", replace(options, neuron=n)).report for n in ("if", "graded"))
+    assert spikes.cost is not None
+    assert payloads.cost is not None
+    assert spikes.cost.estimate is not None
+    assert payloads.cost.estimate is None
+    assert "of messages with a payload" in payloads.cost.reason
+    assert all(row.joules is None for row in payloads.cost.rows)
 
 
 def test_a_chip_without_graded_messages_says_so_of_each_layer(bench: Path, cli: Cli) -> None:

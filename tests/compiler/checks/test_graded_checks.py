@@ -10,7 +10,6 @@ import pytest
 
 from spikec import targets
 from spikec.compiler.checks import check_program
-from spikec.compiler.checks.neurons import payload_bits
 from spikec.compiler.mapping import place
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection
 from spikec.runtime.program.neuron_models import graded
@@ -85,10 +84,3 @@ def test_signs_are_held_against_what_the_chip_sends() -> None:
     (signed,) = found(program((0, 7), (-1, 7)), unsigned)
     assert (signed.code, signed.place.layer) == ("E351", "layer1")
     assert "have a sign" in signed.message
-
-
-@pytest.mark.parametrize(
-    ("payloads", "bits"), [((0, 1), 2), ((0, 127), 8), ((0, 128), 9), ((-128, 127), 8), ((-129, 1), 9), ((-1, 1), 2)]
-)
-def test_bits_of_a_payload_count_the_sign(payloads: tuple[int, int], bits: int) -> None:
-    assert payload_bits(*payloads) == bits
