@@ -67,7 +67,8 @@ class ExpandMaxima:
         ]
         result = self._with_thresholds(network.with_nodes(tuple(nodes)), context)
         effects = {name: _effect(each) for name, each in expanded.items()}
-        found = tuple(_finding(node, effects[node.name]) for node in maxima)
+        levels = str(context.levels) if context.neuron == GRADED else "T"
+        found = tuple(_finding(node, effects[node.name], levels) for node in maxima)
         return Outcome(replace(state, network=result), {"maxima": effects}, found)
 
     def _with_thresholds(self, network: Network, context: Context) -> Network:
@@ -173,8 +174,8 @@ def _effect(expanded: Expanded) -> dict[str, Any]:
     return {"neurons": expanded.neurons, "depth": expanded.depth, "exact": expanded.is_exact}
 
 
-def _finding(node: Node, effect: dict[str, Any]) -> Diagnostic:
-    way = "and loses nothing" if effect["exact"] else "and compares in T levels of a range, so it is not exact"
+def _finding(node: Node, effect: dict[str, Any], levels: str) -> Diagnostic:
+    way = "and loses nothing" if effect["exact"] else f"and compares in {levels} levels of a range, so it is not exact"
     deep = f"{effect['depth']} {'population' if effect['depth'] == 1 else 'populations'} deep"
     return Diagnostic(
         "I030",

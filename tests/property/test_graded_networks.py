@@ -13,8 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
+from spikec.compiler.ir.maxima import Maximum, MaxPool
 from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
-from spikec.compiler.ir.operators import Add, AveragePool, Conv, Dense, Offset, Operator, QuantizeClip, Reshape, Shape
+from spikec.compiler.ir.operators import (
+    Add,
+    AveragePool,
+    Conv,
+    Dense,
+    Offset,
+    Operator,
+    QuantizeClip,
+    Reshape,
+    Shape,
+    Slice,
+)
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
@@ -174,6 +186,17 @@ class OnGrid:
         codes = self.add(QuantizeClip((below + above) * unit, below + above, 0.5), moved)
         return self.add(Offset(np.array(-below * unit)), codes)
 
+    def pooled(self) -> Network:
+        """Maxima of windows, signed and not, and of two values; those that are compared have a common grid."""
+        first = self.add(MaxPool((2, 2), (2, 2)), self.quantised(self.convolved(INPUT, 3), 2.0))
+        signed = self.signed(self.convolved(first, 2), 4.0)
+        windows = self.add(MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), signed)
+        second = self.quantised(self.convolved(windows, 2), 1.0)
+        larger = self.add(Maximum(), second, self.add(Slice((0, 0, 0), (2, 3, 3), (1, 1, 1)), second))
+        last = self.quantised(self.convolved(larger, 2), 0.5)
+        scores = self.add(Dense(self.random.integers(-4, 5, (3, 18)) / 4, np.zeros(3)), self.add(Reshape((18,)), last))
+        return Network("maxima", self.shapes[INPUT], tuple(self.nodes), scores, integers=(0, 15))
+
     def network(self, *, has_signs: bool) -> Network:
         first = (self.signed if has_signs else self.quantised)(self.convolved(INPUT, 3), 2.0)
         second = self.quantised(self.convolved(first, 3), 4.0)
@@ -190,6 +213,19 @@ class OnGrid:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed: int, has_signs: bool) -> None:
     network = OnGrid(seed).network(has_signs=has_signs)
+    program = assert_is_the_float_network(network, seed)
+    assert any(p.payloads[0] < 0 for p in program.firing) == has_signs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_maxima_of_levels_lose_nothing(seed: int) -> None:
+    network = OnGrid(seed).pooled()
+    program = assert_is_the_float_network(network, seed)
+    assert len(program.firing) > 4
+
+
+def assert_is_the_float_network(network: Network, seed: int) -> Program:
+    """Every activation that the network had before it was expanded, neuron by neuron."""
     pipeline = compiled(network, Context(targets.load("programmable"), 1, neuron=GRADED))
     assert pipeline is not None
     program, spiking = program_of(pipeline), pipeline.state.spiking
@@ -198,10 +234,12 @@ def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed:
     execution = simulate(program, encode(program.input, images)[0], record=True)
     assert execution.spike_trains is not None
     values = evaluate(network, images.astype(np.float64), frozenset(node.name for node in network.nodes))
-    assert any(p.payloads[0] < 0 for p in program.firing) == has_signs
-    for population in spiking.firing:
+    named = {population.activation.removesuffix(".signed"): population for population in spiking.firing}
+    own = [name for name in named if name in values]
+    assert len(own) >= 3
+    for name in own:
+        population = named[name]
         least, _ = population.payloads
-        name = population.activation.removesuffix(".signed")
         operator = network.node(name).operator
         assert isinstance(operator, QuantizeClip)
         assert operator.levels is not None
@@ -213,6 +251,7 @@ def test_a_network_on_a_grid_is_its_own_float_activations_neuron_by_neuron(seed:
     # A read-out has no threshold, so that its weights are rounded to the units which resolve the largest best.
     assert program.score_unit is not None
     np.testing.assert_allclose(execution.readout * program.score_unit, values[network.output], atol=0.5)
+    return program
 
 
 def test_signs_take_pairs_of_layers_where_messages_have_none() -> None:

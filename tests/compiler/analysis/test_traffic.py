@@ -28,6 +28,7 @@ from spikec.runtime.program import (
 )
 from spikec.runtime.program.entries import entries_of
 from spikec.runtime.program.geometry import ConvGeometry
+from spikec.runtime.program.neuron_models import graded
 from spikec.runtime.reference.network import synaptic_input
 from spikec.runtime.simulator import simulate
 from spikec.targets import Target, load
@@ -239,6 +240,30 @@ def test_the_host_sends_what_is_not_zero(spread: bool) -> None:
     # Spread over three steps a 1 is sent once and a 7 three times.
     assert (sent.messages, sent.synaptic_events) == (4, first + 3 * second) if spread else (6, 3 * (first + second))
     assert (sent.name, sent.accesses, sent.spikes) == (INPUT, 0, 0)
+
+
+def test_a_message_is_one_whatever_its_payload() -> None:
+    """The first layer sends where spikes would be, so all that its messages cause is the same; so is the time."""
+    drawn = drawn_program(4, geometry=ConvGeometry())
+    samples = np.random.default_rng(4).integers(0, 8, (3, 2, 6, 5))
+
+    def of_payloads(payloads: tuple[int, int]) -> Program:
+        first, *others = drawn.populations
+        silent = [replace(p, threshold=None if p.threshold is None else np.array(1 << 20)) for p in others]
+        populations = (replace(first, payloads=payloads, threshold=np.array(9)), *silent)
+        return replace(drawn, timesteps=1, populations=populations, neuron=graded())
+
+    wide, narrow = of_payloads((0, 7)), of_payloads((0, 1))
+    payloads = simulate(wide, samples, record=True).spike_trains
+    assert payloads is not None
+    assert payloads["first"].max() > 1
+    one, other = (measure_traffic(p, LOIHI, cores_of(place(p, LOIHI)), samples) for p in (wide, narrow))
+    sent, same = one.layers[1], other.layers[1]
+    assert sent.name == "first"
+    assert sent.spikes == np.count_nonzero(payloads["first"]) > 0
+    assert (sent.spikes, sent.messages, sent.hops) == (same.spikes, same.messages, same.hops)
+    assert [layer.synaptic_events for layer in one.layers] == [layer.synaptic_events for layer in other.layers]
+    np.testing.assert_array_equal(one.alone, other.alone)
 
 
 def test_without_costs_there_are_events_and_no_time() -> None:
