@@ -67,7 +67,12 @@ def step_through(program: Program, samples: IntArray) -> Stepped:
                 if since == timesteps:
                     readouts[name] = u.reshape(count, -1)
                 continue
-            spikes = np.where(u >= population.threshold, 1, 0)
+            if program.neuron.name == "graded":
+                spikes = np.minimum(
+                    np.maximum(u // population.threshold, population.payloads[0]), population.payloads[1]
+                )
+            else:
+                spikes = np.where(u >= population.threshold, 1, 0)
             potential[name] = u - spikes * population.threshold
             sent[name][step] = spikes
             if 0 < since - start <= timesteps:

@@ -23,6 +23,7 @@ from spikec.runtime.execution import Execution
 from spikec.runtime.lava import run_lava, run_lava_alone
 from spikec.runtime.lava.stock.limits import STOCK_TARGET, find_stock_problems
 from spikec.runtime.program import IntArray, Program
+from spikec.runtime.program.neuron_models import GRADED
 from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import kernels, loops, simulate
@@ -70,7 +71,7 @@ def try_network(
 def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> CompileOptions:
     choices = Choices(f"options {settings.seed} {number}")
     calibrated = drawn.relu or choices.chance(0.3)
-    return CompileOptions(
+    spiking = CompileOptions(
         target=choices.pick(("lava", "loihi1", "loihi2", "speck2f", "spinnaker2", STOCK_TARGET)),
         timesteps=choices.pick((4, 1, 2, 3, 5, 8)),
         schedule=choices.pick(("pipelined", "exact", "exact")),
@@ -79,6 +80,10 @@ def _options(number: int, settings: NetworkSettings, drawn: DrawnNetwork) -> Com
         iterations=1,
         output=drawn.outputs or None,
     )
+    # Drawn last, so that a number's other options are what they were before there were graded neurons.
+    if spiking.target not in ("lava", "loihi2") or not choices.chance(0.3):
+        return spiking
+    return replace(spiking, neuron=GRADED, timesteps=1, schedule="pipelined", levels=choices.pick((15, 1, 4, 200)))
 
 
 def _refused(refusal: UnusableInput, drawn: DrawnNetwork) -> Verdict:
@@ -290,6 +295,8 @@ def _compare_spikes(built: Built, drawn: DrawnNetwork, encoded: IntArray, *, lav
         difference = compare(program, executions).first_difference
         if difference is not None:
             raise DisagreementError(f"Lava differs: {difference}")
+    if program.neuron.name == GRADED:
+        _compare_counted_maxima(built, stepped.trains, drawn.samples.astype(np.float64))
     if program.schedule == "exact":
         for layer, counts in quantised_counts(program, encoded).items():
             spiked = stepped.trains[layer].sum(axis=1) if layer in stepped.trains else stepped.readouts[layer]
@@ -369,11 +376,11 @@ def _simulations(program: Program, encoded: IntArray) -> Iterator[tuple[str, Exe
 def _compare_with_stepper(program: Program, execution: Execution, stepped: Stepped, name: str) -> None:
     count = len(execution.readout)
     readouts = {layer: potentials[:count] for layer, potentials in stepped.readouts.items()}
-    trains = {layer: train[:count].astype(np.uint8) for layer, train in stepped.trains.items()}
+    trains = {layer: train[:count] for layer, train in stepped.trains.items()}
     expected = Execution("stepper", readouts, {}, trains, 0, 0.0)
     difference = compare(program, [expected, replace(execution, backend=name)]).first_difference
     if difference is not None:
         raise DisagreementError(f"{name} differs from the stepper: {difference}")
     for layer, train in stepped.trains.items():
-        if count == len(train) and execution.spike_counts[layer] != int(train.sum()):
+        if count == len(train) and execution.spike_counts[layer] != np.count_nonzero(train):
             raise DisagreementError(f"{name} counts {execution.spike_counts[layer]} spikes of '{layer}'")
