@@ -183,7 +183,7 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         option(
             "--levels",
             type=int,
-            default=15,
+            default=31,
             show_default=True,
             section=_MODEL,
             help="Levels of activations that have none of their own (--neuron graded).",
