@@ -278,7 +278,7 @@ def _report(built: Built, options: CompileOptions) -> Report:
         *with_tried_hints(
             check_program(program, target, placement, origins=origins), present, options, _compile_again(built)
         ),
-        *accuracy_lost(measured.loss, options.max_loss),
+        *accuracy_lost(measured.loss, options.max_loss, is_graded=program.neuron.name == GRADED),
     )
     return build_report(
         built.model.section,

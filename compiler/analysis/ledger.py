@@ -159,8 +159,12 @@ def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, 
     yield "spikes", spikes, f"the program itself at T = {program.timesteps}, simulated"
 
 
-def accuracy_lost(loss: Loss | None, bound: float) -> Iterator[Diagnostic]:
-    """W213 where more than ``bound`` points are lost, by more than the standard error; nothing without a measure."""
+def accuracy_lost(loss: Loss | None, bound: float, *, is_graded: bool = False) -> Iterator[Diagnostic]:
+    """W213 where more than ``bound`` points are lost, by more than the standard error; nothing without a measure.
+
+    What ``is_graded`` has no steps that could be raised.
+    """
+    way = "give --levels more of them where ReLUs have none" if is_graded else "raise --timesteps, use --schedule exact"
     if loss is None or loss.points - loss.error <= bound:
         return
     yield Diagnostic(
@@ -170,5 +174,5 @@ def accuracy_lost(loss: Loss | None, bound: float) -> Iterator[Diagnostic]:
         measured=float(f"{loss.points:.3g}"),
         limit=bound,
         unit="points",
-        hint="raise --timesteps, use --schedule exact, or choose a target with wider numbers; see the report's ledger",
+        hint=f"{way}, or choose a target with wider numbers; see the report's ledger",
     )

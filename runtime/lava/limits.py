@@ -31,23 +31,24 @@ def input_bounds(program: Program, projection: Projection) -> tuple[int, int]:
 
 
 def require_plain_neurons(program: Program) -> None:
-    """Raise ``UnusableInput`` (E512) for another neuron model than that of plain neurons."""
-    _require(program, (IF,))
+    """Raise ``UnusableInput`` (E512) for another neuron model than plain neurons, which are all that netx has."""
+    _require(program, (IF,), "lava-dl's netx", "compile with --timesteps 1 and plain neurons (leave --neuron out)")
 
 
 def require_own_neurons(program: Program) -> None:
     """Raise ``UnusableInput`` (E512) for a neuron model that no Lava process of ours has."""
-    _require(program, (IF, GRADED))
+    hint = "run it with --backend simulator or reference, or compile with --schedule exact and plain neurons"
+    _require(program, (IF, GRADED), "Lava", hint)
 
 
-def _require(program: Program, models: tuple[str, ...]) -> None:
+def _require(program: Program, models: tuple[str, ...], who: str, hint: str) -> None:
     if program.neuron.name in models:
         return
     state = "; ".join(program.neuron.extra_state)
     raise refuse(
         "E512",
-        f"Lava has no neuron of the model '{program.neuron.name}', which needs {state}",
-        hint="run it with --backend simulator or reference, or compile with --schedule exact and plain neurons",
+        f"{who} has no neuron of the model '{program.neuron.name}', which needs {state}",
+        hint=hint,
     )
 
 

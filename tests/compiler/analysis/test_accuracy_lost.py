@@ -48,3 +48,10 @@ def test_a_loss_is_told_beyond_its_bound_and_error(loss: Loss | None, bound: flo
     if is_told:
         assert found[0].message.startswith("the program loses 5.0 +- 1.0 points of accuracy")
         assert (found[0].measured, found[0].limit) == (5.0, bound)
+
+
+def test_graded_neurons_have_no_steps_to_raise() -> None:
+    (spikes,), (graded,) = (list(accuracy_lost(Loss(5.0, 1.0, 256), 1.0, is_graded=g)) for g in (False, True))
+    assert "--timesteps" in str(spikes.hint)
+    assert "--timesteps" not in str(graded.hint)
+    assert "--levels" in str(graded.hint)

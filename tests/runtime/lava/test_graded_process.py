@@ -10,6 +10,7 @@ import pytest
 from spikec.runtime.agreement import compare
 from spikec.runtime.execution import Execution
 from spikec.runtime.lava import availability, run_lava, run_lava_alone, run_lava_stock
+from spikec.runtime.lava.netx.files import netx_files
 from spikec.runtime.program import (
     INPUT,
     ConvSynapses,
@@ -113,6 +114,11 @@ def test_lavas_own_neurons_alone_are_refused_for_every_layer(program: Program, s
     with pytest.raises(UnusableInput) as refusal:
         run_lava_alone(program, samples)
     assert [(d.code, d.place.layer) for d in refusal.value.diagnostics] == [("E352", n) for n in ("a", "b", "c")]
+
+
+def test_netx_has_no_graded_neurons(program: Program, samples: IntArray) -> None:
+    with pytest.raises(UnusableInput, match=r"E512.*netx has no neuron of the model 'graded'"):
+        netx_files(program, samples)
 
 
 @needs_lava
