@@ -10,11 +10,10 @@ from typing import Generic, TypeVar
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT
-from ...runtime.program.neuron_models import IF
+from ...runtime.program.neuron_models import COS, IF, MSAT, SRP
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples, checked_samples
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
-from ...targets.facts import NEURON_MODELS
 from ...targets.records import dataclass
 from ..analysis.energy import LayerOperations, network_macs, operations_by_layer
 from ..analysis.residuals import Residuals, measure_activity, measure_residuals
@@ -24,7 +23,14 @@ from ..frontend.model import Model, ModelReader, read_model
 from ..methods.spike_confidence import Confidence, measure_confidence_curves
 from ..methods.table import METHODS
 from ..options import CompileOptions
-from .applicability import aim_for, compared_methods, inapplicable, is_compared, require_applicable
+from .applicability import (
+    aim_for,
+    at_their_timesteps,
+    compared_methods,
+    inapplicable,
+    is_compared,
+    require_applicable,
+)
 from .conversion import Converted, convert
 from .evaluation import ALL
 
@@ -66,7 +72,7 @@ class Measure(Generic[Figures]):
     """``of`` tells something of each layer of a program, whose neurons are of one of the models ``neurons``."""
 
     of: Callable[[Converted, Samples], Mapping[str, Figures]]
-    neurons: tuple[str, ...] = NEURON_MODELS
+    neurons: tuple[str, ...]
 
 
 def _confidence(converted: Converted, data: Samples) -> Mapping[str, Confidence]:
@@ -76,7 +82,7 @@ def _confidence(converted: Converted, data: Samples) -> Mapping[str, Confidence]
 RMPE: Measure[Residuals] = Measure(lambda converted, data: measure_residuals(converted.program, data), (IF,))
 """Final potentials outside [0, threshold) and the wrong counts among them, see ``analysis.residuals``."""
 
-CONFIDENCE: Measure[Confidence] = Measure(_confidence)
+CONFIDENCE: Measure[Confidence] = Measure(_confidence, (IF, SRP, COS, MSAT))
 """Which spikes come from neurons that are active in the ANN, see ``methods.spike_confidence``."""
 
 
@@ -147,6 +153,7 @@ def _chosen(
     every = methods == ALL
     names, remarks = compared_methods(models, options) if every else (tuple(methods), ())
     require_applicable(names, models, options)
+    names, untimely = at_their_timesteps(names, (options.timesteps,), every=every)
     others = {name: METHODS[name].options(options).neuron for name in names}
     others = {name: neuron for name, neuron in others.items() if neuron not in neurons}
     reasons = {
@@ -161,7 +168,7 @@ def _chosen(
     left_out = (
         Diagnostic("W637", f"the method '{name}' is left out: {reason}", hint=hint) for name, reason in reasons.items()
     )
-    return tuple(name for name in names if name not in others), (*remarks, *left_out)
+    return tuple(name for name in names if name not in others), (*remarks, *untimely, *left_out)
 
 
 def _work(
