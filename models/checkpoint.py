@@ -18,6 +18,7 @@ from ..targets.diagnostic import UnusableInput, refuse
 from ..targets.records import dataclass
 from .networks.activation import Activation, threshold_layers
 from .networks.networks import NetworkSpec
+from .networks.signal_network import SignedBytes
 from .training.kind import training_kind
 
 FORMAT = "spikec-checkpoint"
@@ -158,7 +159,8 @@ def export_onnx(path: Path) -> bytes:
 def onnx_of(checkpoint: Checkpoint) -> bytes:
     """Return a checkpoint as the bytes of an ONNX model whose metadata tell how it was trained.
 
-    ``input`` (batch, C, H, W) float32 in 0..1 to ``logits`` (batch, classes), batch symbolic, batch norm kept as it is.
+    ``input`` (batch, C, H, W) float32 in 0..1, or int8 where data are signed bytes, to ``logits`` (batch, classes),
+    batch symbolic, batch norm kept as it is.
     """
     record = training_kind(checkpoint.activation.kind, checkpoint.training)
     return with_training_record(onnx_bytes(checkpoint.build(), checkpoint.network), record)
@@ -167,6 +169,7 @@ def onnx_of(checkpoint: Checkpoint) -> bytes:
 def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
     """Return a network in evaluation mode as the bytes of an ONNX model; see `onnx_of`."""
     buffer = io.BytesIO()
+    taken = nn.Sequential(SignedBytes(), network) if spec.signed else network
     with warnings.catch_warnings():
         # The TorchScript exporter announces its successor, which writes paths of this machine into the model.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -174,8 +177,8 @@ def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
         warnings.filterwarnings("ignore", message=".*constant folding", category=UserWarning)
         warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
         torch.onnx.export(
-            network,
-            (torch.zeros(1, spec.channels, spec.size, spec.size),),
+            taken,
+            (torch.zeros(1, *spec.shape, dtype=torch.int8 if spec.signed else torch.float32),),
             cast(Any, buffer),
             input_names=["input"],
             output_names=["logits"],

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...runtime.samples import load_samples
@@ -45,10 +46,11 @@ def calibrate_network(
     trained = load_checkpoint(checkpoint)
     source = _beside(checkpoint) if images is None else images
     spec = trained.network
-    samples = load_samples(source, (spec.channels, spec.size, spec.size), classes=spec.classes).first(limit)
+    samples = load_samples(source, spec.shape, classes=spec.classes, integers=spec.integers).first(limit)
     refuse_unfinished(output)
     _require_place(output, checkpoint)
-    result = calibrate_weights(trained, torch.from_numpy(samples.inputs), options)
+    inputs = samples.inputs.astype(np.int8) if spec.signed else samples.inputs
+    result = calibrate_weights(trained, torch.from_numpy(inputs), options)
     copied = {TEST_NAME: checkpoint.with_name(TEST_NAME), CALIBRATION_NAME: source}
     write_network(output, result, {name: path.read_bytes() for name, path in copied.items() if path.is_file()})
     return Calibrated(result.training["weight_calibration"], len(samples))

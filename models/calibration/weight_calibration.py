@@ -67,9 +67,9 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
     """Return the checkpoint with weights calibrated for ``options.timesteps`` on unlabelled ``images``.
 
     ``checkpoint`` has a quantise-and-clip activation or, for the gradient straight-through, any: without levels it
-    comes back with the activation round and L = T. ``images`` (N, C, H, W) uint8, or floats in 0..1, are training
-    images that chose nothing (the paper: 1024); every fifth is held out, N >= 5. The record's ``weight_calibration``
-    holds timesteps, gradient, potentials, ``initial``, ``start`` (SHA-256 of the given network's
+    comes back with the activation round and L = T. ``images`` (N, C, H, W), bytes or what `as_input` makes of them, are
+    training images that chose nothing (the paper: 1024); every fifth is held out, N >= 5. The record's
+    ``weight_calibration`` holds timesteps, gradient, potentials, ``initial``, ``start`` (SHA-256 of the given network's
     ONNX file), ``kept``, the ``divergences`` (mean KL from the ANN's class probabilities to the spiking network's, in
     nats, before and after) and per layer the held-out ``errors`` before and after. Where it is not kept, the weights
     are the given ones. Runs on the CPU.
@@ -77,7 +77,7 @@ def calibrate_weights(checkpoint: Checkpoint, images: Tensor, options: WeightCal
     """
     _refuse_impossible(checkpoint, images, options)
     held_out = torch.arange(len(images)) % HELD_OUT_SHARE == 0
-    is_bytes = images.dtype == torch.uint8
+    is_bytes = images.dtype in (torch.uint8, torch.int8)
     inputs = as_input(images) if is_bytes else images.float().contiguous(memory_format=torch.channels_last)
     ann = checkpoint.build().requires_grad_(False)
     converted = _with_levels(checkpoint, ann, inputs[~held_out], options.timesteps)

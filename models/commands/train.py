@@ -14,8 +14,8 @@ from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
-NETWORKS = ("convnet", "resnet20", "vgg16")
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
+NETWORKS = ("convnet", "resnet20", "vgg16", "signalnet")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity")
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
 PRECISIONS = ("float32", "bfloat16")
@@ -82,7 +82,7 @@ def _round_option(command: Callable[..., Any], name: str, kind: type, default: f
     default="average",
     show_default=True,
     section=_NETWORK,
-    help="What halves the maps of convnet and vgg16.",
+    help="What halves the maps of convnet, signalnet and vgg16.",
 )
 @option("--dataset", type=click.Choice(DATASETS), required=True, section=_NETWORK, help="What it is trained on.")
 @option(

@@ -1,1 +1,1 @@
-"""Image data sets for training and calibration: digits, Fashion-MNIST, CIFAR-10, CIFAR-100, ImageNet."""
+"""Data sets for training and calibration: digits, Fashion-MNIST, CIFAR-10, CIFAR-100, ImageNet, human activity."""

@@ -10,13 +10,14 @@ import numpy as np
 
 from ...targets.diagnostic import refuse
 from ..libraries import require_libraries
+from .activity import how_to_get, read_activity
 from .cifar import holds_packed_cifar10, read_cifar10, read_cifar100, read_packed_cifar10
 from .fashion_mnist import read_fashion_mnist
 from .imagenet import HINT as IMAGENET_HINT
 from .imagenet import read_imagenet
 from .images import DataSet, ImageSet, split
 
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 DIGITS_TEST_IMAGES = 360
 
@@ -33,7 +34,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
     Debian's package dataset-fashion-mnist; ``cifar10`` (3x32x32) from torchvision's layout (cifar-10-batches-py) or
     packed JPEG files in ``folder``; ``cifar100`` (3x32x32) from torchvision's layout (cifar-100-python); ``imagenet``
     (3x224x224, lazy) from train/CLASS/ and val/CLASS/ in ``folder``. ``download`` lets torchvision fetch Fashion-MNIST
-    and both CIFAR into ``folder``, or into the cache folder.
+    and both CIFAR into ``folder``, or into the cache folder. ``activity`` (6x1x128, signed, by person) comes with a
+    Python package, installed or in ``folder``.
     Errors: E701 not found, E702 damaged, E705 no such data set, E708 library missing, E709 download failed.
     """
     if name not in DATASETS:
@@ -41,6 +43,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
     if download and name == "imagenet":
         hint = "get it from image-net.org, which asks for an account, and give its folder as --data"
         raise refuse("E709", "ImageNet cannot be downloaded", hint=hint)
+    if download and name == "activity":
+        raise refuse("E709", "human activity cannot be downloaded", hint=how_to_get())
     if folder is not None and not folder.is_dir() and not download:
         raise refuse("E701", "the data folder does not exist", file=folder, hint="check the path given as --data")
     if name == "digits":
@@ -49,6 +53,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
         return _fashion_mnist(folder, download)
     if name == "imagenet":
         return _imagenet(folder)
+    if name == "activity":
+        return read_activity(folder)
     return _cifar(name, folder, download)
 
 

@@ -1,6 +1,8 @@
-"""Networks that are trained as ReLU or quantise-and-clip networks: a small conv net, ResNet-20 and VGG-16.
+"""Networks that are trained as ReLU or quantise-and-clip networks: a small conv net, ResNet-20 and VGG-16 for images,
+and a conv net for signals.
 
-All take float images (N, channels, size, size) in 0..1 (= byte / 255) and return logits (N, classes). They use only
+All take floats (N, channels, rows, columns), in 0..1 (= byte / 255) or of signed bytes in -1..1 (= byte / 128), and
+return logits (N, classes). They use only
 what composes with integrate-and-fire neurons: convolution, batch norm, average pooling, sums, one activation per layer;
 and, where it is asked for, max pooling, which the compiler computes by further neurons.
 """
@@ -15,14 +17,15 @@ from torch import Tensor, nn
 
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
+from .signal_network import SIGNED_SCALE, SignalNet
 
 ActivationFactory = Callable[[], nn.Module]
-NetworkName = Literal["convnet", "resnet20", "vgg16"]
+NetworkName = Literal["convnet", "resnet20", "vgg16", "signalnet"]
 Shortcut = Literal["projection", "identity"]
 Pooling = Literal["average", "max"]
 
-DEFAULT_WIDTH: dict[str, int] = {"convnet": 16, "resnet20": 16, "vgg16": 64}
-SMALLEST_SIZE: dict[str, int] = {"convnet": 8, "resnet20": 8, "vgg16": 1}
+DEFAULT_WIDTH: dict[str, int] = {"convnet": 16, "resnet20": 16, "vgg16": 64, "signalnet": 16}
+SMALLEST_SIZE: dict[str, int] = {"convnet": 8, "resnet20": 8, "vgg16": 1, "signalnet": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,10 @@ class NetworkSpec:
 
     ``width`` is the number of channels of the first convolution (0: 16, and 64 for VGG-16), ``shortcut`` how a
     ResNet-20 passes a change of shape: a 1x1 convolution with batch norm, or the identity, subsampled and with zero
-    channels added on both sides (option A of He et al. 2016). ``pooling`` is what halves the maps of a conv net and of
-    a VGG-16; with "max" a network cannot be trained over its spikes.
+    channels added on both sides (option A of He et al. 2016). ``pooling`` is what halves the maps of a conv net, of a
+    signal net and of a VGG-16; with "max" a network cannot be trained over its spikes. Images have ``size`` rows and as
+    many columns, or ``columns`` where that is not 0. ``signed`` says that they are signed bytes, which the ONNX file
+    takes as int8.
     """
 
     name: NetworkName
@@ -42,6 +47,18 @@ class NetworkSpec:
     width: int = 0
     shortcut: Shortcut = "projection"
     pooling: Pooling = "average"
+    columns: int = 0
+    signed: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an image."""
+        return self.channels, self.size, self.columns or self.size
+
+    @property
+    def integers(self) -> tuple[int, int] | None:
+        """Range of the integers that the ONNX file takes as they are; None where it takes floats."""
+        return (-SIGNED_SCALE, SIGNED_SCALE - 1) if self.signed else None
 
     def problems(self) -> tuple[Diagnostic, ...]:
         """Everything that keeps the network from being built, as E705."""
@@ -49,12 +66,19 @@ class NetworkSpec:
         if self.name not in DEFAULT_WIDTH:
             hint = f"choose one of {', '.join(DEFAULT_WIDTH)}"
             return (Diagnostic("E705", f"there is no network '{self.name}'", hint=hint),)
-        if self.size < SMALLEST_SIZE[self.name]:
+        _, rows, columns = self.shape
+        if self.name == "signalnet" and rows != 1:
+            message = f"signalnet takes signals of one row, these have {rows}"
+            found.append(Diagnostic("E705", message, hint="take another network for images"))
+        if self.name != "signalnet" and rows != columns:
+            message = f"{self.name} takes square images, these have {rows} x {columns} pixels"
+            found.append(Diagnostic("E705", message, hint="take signalnet for signals of one row"))
+        if columns < SMALLEST_SIZE[self.name]:
             found.append(
                 Diagnostic(
                     "E705",
                     f"images are too small for {self.name}",
-                    measured=self.size,
+                    measured=columns,
                     limit=SMALLEST_SIZE[self.name],
                     unit="pixels",
                     hint="take another network, or larger images",
@@ -85,6 +109,8 @@ class NetworkSpec:
         width = self.width or DEFAULT_WIDTH[self.name]
         if self.name == "convnet":
             return ConvNet(self.channels, self.size, self.classes, width, activation, self.pooling)
+        if self.name == "signalnet":
+            return SignalNet(self.channels, self.shape[2], self.classes, width, activation, self.pooling)
         if self.name == "resnet20":
             return ResNet20(self.channels, self.size, self.classes, width, self.shortcut, activation)
         return vgg16(self.channels, self.size, self.classes, width, activation, self.pooling)

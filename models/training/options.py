@@ -87,8 +87,18 @@ class TrainingOptions:
 
     def network_spec(self, data: DataSet) -> NetworkSpec:
         """Return the network for images of this data set."""
-        classes = len(data.classes)
-        return NetworkSpec(self.network, data.channels, data.size, classes, self.width, self.shortcut, self.pooling)
+        channels, rows, columns = data.shape
+        return NetworkSpec(
+            self.network,
+            channels,
+            rows,
+            len(data.classes),
+            self.width,
+            self.shortcut,
+            self.pooling,
+            columns=0 if rows == columns else columns,
+            signed=data.signed,
+        )
 
     def rounds(self) -> tuple[Round, ...]:
         """Return the rounds that the options ask for, in order; the first is always that of the ReLU network."""

@@ -18,7 +18,7 @@ from .options import Round, TrainingOptions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """A training. ``train`` and ``held_out`` are images (N, C, H, W) uint8 and labels (N,) for ``device``."""
+    """A training. ``train`` and ``held_out`` are images (N, C, H, W) and labels (N,) for ``device``."""
 
     options: TrainingOptions
     data: DataSet
@@ -56,6 +56,8 @@ def task_of(options: TrainingOptions, data: DataSet, device: str, start: Checkpo
 
 def split_training_set(options: TrainingOptions, data: DataSet) -> tuple[ImageSet, ImageSet]:
     """Return the images that train and the images that choose the best epoch."""
+    if data.validation is not None:
+        return data.train, data.validation
     return split(data.train, options.held_out_images(data), options.seed)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def measure_evaluation(count: int = TEST_IMAGES) -> Iterator[Row]:
     yield Row("evaluation", "convnet", SPIKEC, "s", tuple(values), program.timesteps, count, note=note)
 
 
-def _test_images(shape: tuple[int, ...], count: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], str]:
+def _test_images(shape: tuple[int, ...], count: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[Any]], str]:
     quick = "" if count == TEST_IMAGES else ", quick"
     try:
         return load_dataset("fashion-mnist").test.images[:count], f"Fashion-MNIST test images{quick}"

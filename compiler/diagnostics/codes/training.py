@@ -13,7 +13,8 @@ CODES: tuple[Code, ...] = (
         example="E701 train-images-idx3-ubyte was not found (data/fashion)",
         fix="Check the path given as --data or as the model. For Fashion-MNIST the folder holds the four IDX files, "
         "for CIFAR-10 cifar-10-batches-py or train.npz and test.npz, for CIFAR-100 cifar-100-python; --download lets "
-        "torchvision fetch these. For ImageNet it holds train/CLASS/*.JPEG and val/CLASS/*.JPEG.",
+        "torchvision fetch these. For ImageNet it holds train/CLASS/*.JPEG and val/CLASS/*.JPEG. Human activity is in "
+        "the installed package that the hint names, or HAPT.pkl.gz in the folder.",
     ),
     Code(
         id="E702",
@@ -102,5 +103,14 @@ CODES: tuple[Code, ...] = (
         "trained without.",
         example="E711 networks.noise starts from 'qcfs', which no network above it is (zoo.toml)",
         fix="Mend the file as the message says; models/zoo/README.md describes it, and the shipped ones are examples.",
+    ),
+    Code(
+        id="E720",
+        title="data file that would execute something",
+        what="A pickle of a data set names a class or function that a table of numbers does not consist of.",
+        why="Loading a pickle calls what it names. spikec only reads it, so nothing was called, but the file is not "
+        "that of the data set, or not only.",
+        example="E720 the file would have Python load os.system, which is no part of a table of numbers (HAPT.pkl.gz)",
+        fix="Take the file from its publisher again, and compare where the foreign one came from.",
     ),
 )

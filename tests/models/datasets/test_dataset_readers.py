@@ -252,7 +252,7 @@ def cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_cifar100_in_torchvisions_layout(cifar100: Path) -> None:
     data = load_dataset("cifar100", cifar100)
-    assert (data.name, data.shift, data.flip, data.channels, data.size) == ("cifar100", 4, True, 3, 32)
+    assert (data.name, data.shift, data.flip, data.shape, data.signed) == ("cifar100", 4, True, (3, 32, 32), False)
     assert data.classes == tuple(f"class {index}" for index in range(100))
     assert data.train.images.shape == (200, 3, 32, 32)
     stored = pickle.loads((cifar100 / "cifar-100-python" / "test").read_bytes())

@@ -83,7 +83,7 @@ def told(read: Callable[[], object]) -> list[str]:
 def test_folders_give_classes_and_labels(pictures: Path) -> None:
     data = load_dataset("imagenet", pictures)
     assert data.classes == CLASSES
-    assert (data.channels, data.size, data.shift, data.flip) == (3, 224, 16, True)
+    assert (data.shape, data.shift, data.flip) == ((3, 224, 224), 16, True)
     assert data.train.images.shape == (30, 3, 224, 224)
     np.testing.assert_array_equal(data.train.labels, np.repeat([0, 1, 2], 10))
     np.testing.assert_array_equal(data.test.labels, np.repeat([0, 1, 2], 3))

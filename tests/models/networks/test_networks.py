@@ -18,12 +18,14 @@ from spikec.models.networks.networks import NetworkSpec, PaddedIdentity
         (NetworkSpec("resnet20", 1, 9, 3, width=4), 17_362, 19),
         (NetworkSpec("vgg16", 1, 28, 10, width=4), 58_627, 13),
         (NetworkSpec("vgg16", 3, 64, 10, width=2), 15_477, 13),
+        (NetworkSpec("signalnet", 6, 1, 6, columns=128, signed=True), 39_691, 5),
+        (NetworkSpec("signalnet", 2, 1, 3, width=2, columns=17), 704, 5),
     ],
 )
 def test_shapes_sizes_and_layers(spec: NetworkSpec, weights: int, activations: int) -> None:
     assert spec.problems() == ()
     network = spec.build(Activation("round", 4))
-    assert network(torch.rand(2, spec.channels, spec.size, spec.size)).shape == (2, spec.classes)
+    assert network(torch.rand(2, *spec.shape)).shape == (2, spec.classes)
     assert len(quantise_clip_layers(network)) == activations
     assert sum(parameter.numel() for parameter in network.parameters()) == weights
 
@@ -53,10 +55,14 @@ def test_networks_pool_by_averages_unless_maxima_are_asked_for() -> None:
         kinds = {type(module) for module in spec.build(nn.ReLU).modules()}
         assert nn.AvgPool2d in kinds
         assert nn.MaxPool2d not in kinds
-    for spec, pools in ((NetworkSpec("vgg16", 3, 32, 10, width=2, pooling="max"), 5), (MAX_CONVNET, 2)):
+    for spec, pools in (
+        (NetworkSpec("vgg16", 3, 32, 10, width=2, pooling="max"), 5),
+        (MAX_CONVNET, 2),
+        (NetworkSpec("signalnet", 6, 1, 6, columns=32, pooling="max"), 1),
+    ):
         kinds_of_all = [type(module) for module in spec.build(nn.ReLU).modules()]
         assert kinds_of_all.count(nn.MaxPool2d) == pools
-        assert nn.AvgPool2d not in kinds_of_all
+        assert (nn.AvgPool2d in kinds_of_all) == (spec.name == "signalnet"), "a signal net ends in one over all time"
 
 
 def test_every_wrong_choice_is_named() -> None:
@@ -71,5 +77,11 @@ def test_every_wrong_choice_is_named() -> None:
     assert "no maps that are pooled" in no_pool.message
     (strange,) = NetworkSpec("convnet", 1, 28, 10, pooling="median").problems()  # type: ignore[arg-type]
     assert "median" in strange.message
+    (square,) = NetworkSpec("convnet", 6, 32, 6, columns=128).problems()
+    assert "square images, these have 32 x 128" in square.message
+    (rows,) = NetworkSpec("signalnet", 1, 28, 10).problems()
+    assert "signals of one row, these have 28" in rows.message
+    (short,) = NetworkSpec("signalnet", 6, 1, 6, columns=15).problems()
+    assert (short.measured, short.limit) == (15, 16)
     (unknown,) = NetworkSpec("alexnet", 1, 32, 10).problems()  # type: ignore[arg-type]
     assert "alexnet" in unknown.message
