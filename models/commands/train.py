@@ -14,8 +14,8 @@ from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
-NETWORKS = ("convnet", "resnet20", "vgg16", "signalnet")
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity")
+NETWORKS = ("convnet", "resnet20", "vgg16", "signalnet", "bagnet")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity", "speech-commands", "imdb")
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
 PRECISIONS = ("float32", "bfloat16")

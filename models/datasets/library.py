@@ -16,10 +16,18 @@ from .fashion_mnist import read_fashion_mnist
 from .imagenet import HINT as IMAGENET_HINT
 from .imagenet import read_imagenet
 from .images import DataSet, ImageSet, split
+from .imdb import read_imdb
+from .speech_commands import read_speech_commands
 
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity")
+DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity", "speech-commands", "imdb")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 DIGITS_TEST_IMAGES = 360
+OF_FOLDERS: dict[str, Callable[[Path | None], DataSet]] = {
+    "activity": read_activity,
+    "speech-commands": read_speech_commands,
+    "imdb": read_imdb,
+}
+"""Readers of what is no images, by name."""
 
 
 def cache_folder() -> Path:
@@ -35,7 +43,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
     packed JPEG files in ``folder``; ``cifar100`` (3x32x32) from torchvision's layout (cifar-100-python); ``imagenet``
     (3x224x224, lazy) from train/CLASS/ and val/CLASS/ in ``folder``. ``download`` lets torchvision fetch Fashion-MNIST
     and both CIFAR into ``folder``, or into the cache folder. ``activity`` (6x1x128, signed, by person) comes with a
-    Python package, installed or in ``folder``.
+    Python package, installed or in ``folder``; ``speech-commands`` (40x1x98 mel bands) and ``imdb`` (4000x1x1 words)
+    are in ``folder`` as torchaudio and torchtext have them.
     Errors: E701 not found, E702 damaged, E705 no such data set, E708 library missing, E709 download failed.
     """
     if name not in DATASETS:
@@ -43,8 +52,9 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
     if download and name == "imagenet":
         hint = "get it from image-net.org, which asks for an account, and give its folder as --data"
         raise refuse("E709", "ImageNet cannot be downloaded", hint=hint)
-    if download and name == "activity":
-        raise refuse("E709", "human activity cannot be downloaded", hint=how_to_get())
+    if download and name in OF_FOLDERS:
+        hint = how_to_get() if name == "activity" else "get it from its publisher, and give its folder as --data"
+        raise refuse("E709", f"{name} cannot be downloaded", hint=hint)
     if folder is not None and not folder.is_dir() and not download:
         raise refuse("E701", "the data folder does not exist", file=folder, hint="check the path given as --data")
     if name == "digits":
@@ -53,8 +63,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
         return _fashion_mnist(folder, download)
     if name == "imagenet":
         return _imagenet(folder)
-    if name == "activity":
-        return read_activity(folder)
+    if name in OF_FOLDERS:
+        return OF_FOLDERS[name](folder)
     return _cifar(name, folder, download)
 
 

@@ -1,5 +1,5 @@
 """Networks that are trained as ReLU or quantise-and-clip networks: a small conv net, ResNet-20 and VGG-16 for images,
-and a conv net for signals.
+a conv net for signals, and one for bags of words.
 
 All take floats (N, channels, rows, columns), in 0..1 (= byte / 255) or of signed bytes in -1..1 (= byte / 128), and
 return logits (N, classes). They use only
@@ -9,7 +9,7 @@ and, where it is asked for, max pooling, which the compiler computes by further 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, cast
 
 import torch.nn.functional as F
@@ -17,22 +17,25 @@ from torch import Tensor, nn
 
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
+from .bag_network import BagNet
 from .signal_network import SIGNED_SCALE, SignalNet
 
 ActivationFactory = Callable[[], nn.Module]
-NetworkName = Literal["convnet", "resnet20", "vgg16", "signalnet"]
+NetworkName = Literal["convnet", "resnet20", "vgg16", "signalnet", "bagnet"]
 Shortcut = Literal["projection", "identity"]
 Pooling = Literal["average", "max"]
 
-DEFAULT_WIDTH: dict[str, int] = {"convnet": 16, "resnet20": 16, "vgg16": 64, "signalnet": 16}
-SMALLEST_SIZE: dict[str, int] = {"convnet": 8, "resnet20": 8, "vgg16": 1, "signalnet": 16}
+DEFAULT_WIDTH: dict[str, int] = {"convnet": 16, "resnet20": 16, "vgg16": 64, "signalnet": 16, "bagnet": 32}
+SMALLEST_SIZE: dict[str, int] = {"convnet": 8, "resnet20": 8, "vgg16": 1, "signalnet": 16, "bagnet": 1}
+ROWS_OF_ONE = ("signalnet", "bagnet")
+"""Networks of data that are no images."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """A network up to its activation and weights.
 
-    ``width`` is the number of channels of the first convolution (0: 16, and 64 for VGG-16), ``shortcut`` how a
+    ``width`` is the number of channels of the first convolution (0 takes the usual one), ``shortcut`` how a
     ResNet-20 passes a change of shape: a 1x1 convolution with batch norm, or the identity, subsampled and with zero
     channels added on both sides (option A of He et al. 2016). ``pooling`` is what halves the maps of a conv net, of a
     signal net and of a VGG-16; with "max" a network cannot be trained over its spikes. Images have ``size`` rows and as
@@ -62,47 +65,58 @@ class NetworkSpec:
 
     def problems(self) -> tuple[Diagnostic, ...]:
         """Everything that keeps the network from being built, as E705."""
-        found = []
         if self.name not in DEFAULT_WIDTH:
             hint = f"choose one of {', '.join(DEFAULT_WIDTH)}"
             return (Diagnostic("E705", f"there is no network '{self.name}'", hint=hint),)
-        _, rows, columns = self.shape
-        if self.name == "signalnet" and rows != 1:
-            message = f"signalnet takes signals of one row, these have {rows}"
-            found.append(Diagnostic("E705", message, hint="take another network for images"))
-        if self.name != "signalnet" and rows != columns:
-            message = f"{self.name} takes square images, these have {rows} x {columns} pixels"
-            found.append(Diagnostic("E705", message, hint="take signalnet for signals of one row"))
-        if columns < SMALLEST_SIZE[self.name]:
-            found.append(
-                Diagnostic(
-                    "E705",
-                    f"images are too small for {self.name}",
-                    measured=columns,
-                    limit=SMALLEST_SIZE[self.name],
-                    unit="pixels",
-                    hint="take another network, or larger images",
-                )
-            )
-        if self.name == "vgg16" and self.size > 32 and self.size % 32:
-            hint = "scale or crop the images to a multiple of 32"
-            found.append(
-                Diagnostic("E705", f"vgg16 halves images five times, {self.size} pixels do not divide", hint=hint)
-            )
-        if min(self.channels, self.classes) < 1 or self.width < 0:
-            hint = "channels and classes are at least 1, width is at least 1 (0 takes the usual one)"
-            found.append(Diagnostic("E705", f"{self.name} has a count that is not positive", hint=hint))
-        if self.shortcut == "identity" and self.name != "resnet20":
-            found.append(Diagnostic("E705", f"{self.name} has no shortcuts", hint="leave the shortcut away"))
-        if self.shortcut not in ("projection", "identity"):
-            found.append(
-                Diagnostic("E705", f"there is no shortcut '{self.shortcut}'", hint="choose projection or identity")
-            )
-        if self.pooling not in ("average", "max"):
-            found.append(Diagnostic("E705", f"there is no pooling '{self.pooling}'", hint="choose average or max"))
-        if self.pooling == "max" and self.name == "resnet20":
-            found.append(Diagnostic("E705", "resnet20 has no maps that are pooled to half", hint="leave pooling away"))
+        found = [*self._shape_problems()]
+        found += [Diagnostic("E705", message, hint=hint) for holds, message, hint in self._rules() if not holds]
         return tuple(found)
+
+    def _shape_problems(self) -> Iterator[Diagnostic]:
+        _, rows, columns = self.shape
+        shape, least = f"{rows} x {columns}", SMALLEST_SIZE[self.name]
+        if self.name in ROWS_OF_ONE and rows != 1:
+            message, hint = f"{self.name} takes data of one row, these have {shape}", "take another network for images"
+            yield Diagnostic("E705", message, hint=hint)
+        elif self.name not in ROWS_OF_ONE and rows != columns:
+            message, hint = f"{self.name} takes square images, these have {shape} pixels", "take signalnet for signals"
+            yield Diagnostic("E705", message, hint=hint)
+        if self.name == "bagnet" and columns > 1:
+            yield Diagnostic(
+                "E705", f"bagnet takes one column, these have {columns}", hint="take signalnet for signals"
+            )
+        if columns < least:
+            message, hint = f"images are too small for {self.name}", "take another network, or larger images"
+            yield Diagnostic("E705", message, measured=columns, limit=least, unit="pixels", hint=hint)
+        if self.name == "vgg16" and self.size > 32 and self.size % 32:
+            message = f"vgg16 halves images five times, {self.size} pixels do not divide"
+            yield Diagnostic("E705", message, hint="scale or crop the images to a multiple of 32")
+
+    def _rules(self) -> tuple[tuple[bool, str, str], ...]:
+        """What must hold, else what is wrong, and what to do."""
+        return (
+            (
+                min(self.channels, self.classes) >= 1 and self.width >= 0,
+                f"{self.name} has a count that is not positive",
+                "channels and classes are at least 1, width is at least 1 (0 takes the usual one)",
+            ),
+            (
+                self.shortcut != "identity" or self.name == "resnet20",
+                f"{self.name} has no shortcuts",
+                "leave the shortcut away",
+            ),
+            (
+                self.shortcut in ("projection", "identity"),
+                f"there is no shortcut '{self.shortcut}'",
+                "choose projection or identity",
+            ),
+            (self.pooling in ("average", "max"), f"there is no pooling '{self.pooling}'", "choose average or max"),
+            (
+                self.pooling != "max" or self.name not in ("resnet20", "bagnet"),
+                f"{self.name} has no maps that are pooled to half",
+                "leave pooling away",
+            ),
+        )
 
     def build(self, activation: ActivationFactory) -> nn.Module:
         """Build the network with fresh weights from torch's global generator."""
@@ -111,6 +125,8 @@ class NetworkSpec:
             return ConvNet(self.channels, self.size, self.classes, width, activation, self.pooling)
         if self.name == "signalnet":
             return SignalNet(self.channels, self.shape[2], self.classes, width, activation, self.pooling)
+        if self.name == "bagnet":
+            return BagNet(self.channels, self.classes, width, activation)
         if self.name == "resnet20":
             return ResNet20(self.channels, self.size, self.classes, width, self.shortcut, activation)
         return vgg16(self.channels, self.size, self.classes, width, activation, self.pooling)

@@ -14,7 +14,8 @@ CODES: tuple[Code, ...] = (
         fix="Check the path given as --data or as the model. For Fashion-MNIST the folder holds the four IDX files, "
         "for CIFAR-10 cifar-10-batches-py or train.npz and test.npz, for CIFAR-100 cifar-100-python; --download lets "
         "torchvision fetch these. For ImageNet it holds train/CLASS/*.JPEG and val/CLASS/*.JPEG. Human activity is in "
-        "the installed package that the hint names, or HAPT.pkl.gz in the folder.",
+        "the installed package that the hint names, or HAPT.pkl.gz in the folder; for Speech Commands it holds one "
+        "folder per word, for IMDB aclImdb.",
     ),
     Code(
         id="E702",

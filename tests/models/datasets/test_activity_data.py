@@ -106,7 +106,7 @@ def test_who_lacks_the_package_is_told_what_to_install(
     assert run([*train, "--data", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
     assert run([*train, "--download"]) == 2
-    assert "E709: human activity cannot be downloaded" in capsys.readouterr().err
+    assert "E709: activity cannot be downloaded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("keep", [0, 5, 1000, -1, -9])

@@ -19,6 +19,7 @@ from spikec.models.networks.networks import NetworkSpec, PaddedIdentity
         (NetworkSpec("vgg16", 1, 28, 10, width=4), 58_627, 13),
         (NetworkSpec("vgg16", 3, 64, 10, width=2), 15_477, 13),
         (NetworkSpec("signalnet", 6, 1, 6, columns=128, signed=True), 39_691, 5),
+        (NetworkSpec("bagnet", 4000, 1, 2), 129_220, 2),
         (NetworkSpec("signalnet", 2, 1, 3, width=2, columns=17), 704, 5),
     ],
 )
@@ -80,8 +81,12 @@ def test_every_wrong_choice_is_named() -> None:
     (square,) = NetworkSpec("convnet", 6, 32, 6, columns=128).problems()
     assert "square images, these have 32 x 128" in square.message
     (rows,) = NetworkSpec("signalnet", 1, 28, 10).problems()
-    assert "signals of one row, these have 28" in rows.message
+    assert "data of one row, these have 28 x 28" in rows.message
     (short,) = NetworkSpec("signalnet", 6, 1, 6, columns=15).problems()
     assert (short.measured, short.limit) == (15, 16)
+    (wide,) = NetworkSpec("bagnet", 9, 1, 2, columns=4).problems()
+    assert "one column, these have 4" in wide.message
+    (no_maps,) = NetworkSpec("bagnet", 9, 1, 2, pooling="max").problems()
+    assert "no maps that are pooled" in no_maps.message
     (unknown,) = NetworkSpec("alexnet", 1, 32, 10).problems()  # type: ignore[arg-type]
     assert "alexnet" in unknown.message
