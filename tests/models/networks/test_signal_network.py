@@ -13,6 +13,7 @@ import torch
 
 from spikec import load_program
 from spikec.__main__ import run
+from spikec.models.calibration.weight_calibration import WeightCalibration, calibrate_weights
 from spikec.models.checkpoint import load_checkpoint
 from spikec.models.networks.spiking import SpikingNetwork
 from spikec.models.training.evaluation import as_input
@@ -96,4 +97,8 @@ def test_weights_are_calibrated_on_signals_as_they_lie_in_the_file(trained: Path
     assert run([*command, "-q"]) == 0
     record = json.loads((calibrated / "train.json").read_text())["weight_calibration"]
     assert len(record["errors"]) == 5
+    with np.load(trained / "calibration.npz") as file:
+        signals = torch.from_numpy(file["inputs"])
+    direct = calibrate_weights(load_checkpoint(trained / "model.pt"), signals, WeightCalibration(2, epochs=2))
+    assert record == direct.training["weight_calibration"]
     assert (calibrated / "calibration.npz").read_bytes() == (trained / "calibration.npz").read_bytes()
