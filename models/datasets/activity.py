@@ -32,7 +32,7 @@ TEST_PEOPLE = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 SAMPLES = 128
 STRIDE = 64
 RANGE = {"acc-x": 2.0, "acc-y": 2.0, "acc-z": 2.0, "gyro-x": 4.0, "gyro-y": 4.0, "gyro-z": 4.0}
-"""Of each channel, what -128 stands for: in g, all that the sensor measures; in rad/s, beyond 99.8 % of the values.
+"""Of each channel, what -128 stands for: in g, all that the sensor measures; in rad/s, beyond 99.9 % of the values.
 
 A value x becomes round(128 x / range), clipped to -128..127.
 """

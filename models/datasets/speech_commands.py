@@ -41,8 +41,7 @@ def read_speech_commands(folder: Path | None) -> DataSet:
     root = None if folder is None else _root(folder)
     if root is None:
         raise refuse("E701", "Speech Commands was not found", file=folder, hint=f"give its folder as --data: {HINT}")
-    words = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
-    files = [f"{word}/{path.name}" for word in words for path in sorted((root / word).glob("*.wav"))]
+    words, files = _found(root)
     testing, validation = (_listed(root / name, frozenset(files)) for name in LISTS)
     parts = {
         "training": [name for name in files if name not in testing and name not in validation],
@@ -79,6 +78,15 @@ def _mel_bands() -> npt.NDArray[np.float64]:
 
 def _root(folder: Path) -> Path | None:
     return next((folder / layout for layout in LAYOUTS if (folder / layout / LISTS[0]).is_file()), None)
+
+
+def _found(root: Path) -> tuple[list[str], list[str]]:
+    """Words, and recordings as WORD/FILE."""
+    try:
+        words = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
+    except OSError as error:
+        raise refuse("E702", f"the folder cannot be read: {error}", file=root, hint="check its permissions") from error
+    return words, [f"{word}/{path.name}" for word in words for path in sorted((root / word).glob("*.wav"))]
 
 
 def _listed(path: Path, files: frozenset[str]) -> frozenset[str]:
