@@ -90,7 +90,7 @@ def _draw_tradeoff(axes: Any) -> None:
     tradeoff_plot.draw_tradeoff(axes, shown["ann_accuracy"], shown["timesteps"], marks)
 
 
-EVALUATIONS = ("fashion-mnist", "cifar10-resnet20")
+EVALUATIONS = ("fashion-mnist", "cifar10-resnet20", "activity")
 PICTURES = (
     Picture("report.png", lambda: report_page().encode(), lambda: screenshot(report_page(), *_REPORT_PIXELS)),
     _plot("tradeoff.svg", _draw_tradeoff, tradeoff_plot.INCHES),
