@@ -243,6 +243,7 @@ def test_batches_shrink_with_the_pixels() -> None:
 
 def test_accuracy_of_streamed_images_is_that_of_the_same_images_in_memory(pictures: Path) -> None:
     data = load_dataset("imagenet", pictures)
+    torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.AvgPool2d(224), torch.nn.Flatten(), torch.nn.Linear(3, 3))
     streamed, labels = tensors(data.train, torch.device("cpu"))
     measured = accuracy(network, streamed, labels)
