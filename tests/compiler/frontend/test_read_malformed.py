@@ -119,3 +119,10 @@ def test_a_constant_node_without_a_result_beside_another_error(problems: Codes) 
         ("value lost is read but nothing defines it", ("n",)),
         ("Reshape has no outputs but needs 1", ("r",)),
     ]
+
+
+@pytest.mark.parametrize("value", ["row", "x"])
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"])
+def test_a_constant_without_entries_is_told(problems: Codes, operator: str, value: str) -> None:
+    found = problems(one_node(onnx.helper.make_node(operator, [value, "empty"], ["y"], name="n")))
+    assert found[-1].place.nodes == ("n",)
