@@ -28,7 +28,7 @@ BATCH_FIRST = "keep the batch as axis 0 of every value and treat samples indepen
 
 
 def require_size(node: OnnxNode, entries: int, does: str = "gives") -> None:
-    """Refuse a value of no entries, or of more than ``LARGEST_VALUE`` per sample, before anything of its size is made."""
+    """Refuse a value of no entries, or of more than ``LARGEST_VALUE`` per sample, before it is made."""
     if entries < 1:
         hint = "onnx.shape_inference shows which size is zero; it has to be mended where the file is written"
         raise Refusal("E012", f"{node.operator} {does} no values", hint)

@@ -56,11 +56,13 @@ def shifted(node: OnnxNode, builder: Builder, tensor: Tensor, amount: FloatArray
 
 
 def _as_large_as(node: OnnxNode, builder: Builder, tensor: Tensor, constant: FloatArray) -> Tensor:
-    """``tensor`` repeated along the axes where ``constant`` is longer; as it is where they do not fit at all."""
+    """``tensor`` repeated along the axes where ``constant`` is longer; refusal E012 where they do not fit."""
     try:
         shape = np.broadcast_shapes(tensor.sample, constant.shape)
     except ValueError:
-        return tensor
+        hint = "onnx.shape_inference shows the shapes; they have to be mended where the file is written"
+        message = f"{node.operator} has a constant of shape {constant.shape} for a value of shape {tensor.sample}"
+        raise Refusal("E012", message, hint) from None
     return tensor if shape == tensor.sample else expanded(node, builder, tensor, shape)
 
 
