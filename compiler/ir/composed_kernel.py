@@ -25,6 +25,9 @@ def composed_dilation(first: ConvMap, after: ConvMap, axis: int) -> int:
 
 def composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int] | None:
     """Kernel and its groups; None where it is as large as a map, whose sums are few and better listed."""
+    picked = _picked(first, after)
+    if picked is not None:
+        return picked, 1
     channelwise = _channelwise_product(first, after)
     inner, outer, groups = channelwise or (without_groups(first), without_groups(after), 1)
     apart = np.broadcast_shapes(outer.shape[:2], inner.shape[:2]) if channelwise else None
@@ -55,6 +58,21 @@ def composed_kernel(first: ConvMap, after: ConvMap) -> tuple[FloatArray, int] | 
         rows, columns = (_tap_places(s, tap, n) for s, tap, n in zip(spacing, (ay, ax), outer.shape[2:], strict=True))
         kernel[:, :, rows, columns] += outer * inner[:, :, ay, ax, None, None]
     return kernel, groups
+
+
+def _picked(first: ConvMap, after: ConvMap) -> FloatArray | None:
+    """Kernel where ``after`` takes each channel from one of ``first``'s, or from none; None where it does not."""
+    if after.geometry.groups != 1 or after.weight.shape[2:] != (1, 1):
+        return None
+    factors = after.weight[:, :, 0, 0]
+    is_read = factors != 0
+    if (is_read.sum(axis=1) > 1).any():
+        return None
+    source = is_read.argmax(axis=1)
+    refuse_if_too_large(len(source) * first.weight.shape[1] * first.geometry.groups, first.weight[0, 0].size)
+    kernel = without_groups(first)[source]
+    # No zero with a sign where nothing is taken.
+    return np.asarray(kernel * factors[np.arange(len(source)), source][:, None, None, None] + 0.0)
 
 
 def _tap_places(spacing: tuple[int, int, int], inner: int, outer: int) -> slice:

@@ -358,3 +358,23 @@ def test_a_kernel_as_large_as_a_map_is_listed(monkeypatch: pytest.MonkeyPatch) -
     listed, rates, expected = composed(network_of((4, 8, 8), operators))
     assert not isinstance(listed, ConvMap)
     np.testing.assert_allclose(rates[next(reversed(rates))], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("taps", [1, 3])
+def test_channels_that_are_picked_have_the_kernels_they_had(
+    monkeypatch: pytest.MonkeyPatch, groups: int, taps: int
+) -> None:
+    random = np.random.default_rng(groups)
+    first = ConvMap(random.normal(size=(4, 4 // groups, taps, 2)), ConvGeometry((2, 1), dilation=(2, 1), groups=groups))
+    factors = np.zeros((5, 4))
+    factors[[0, 1, 3, 4], [2, 2, 0, 3]] = 1.0, -0.5, 1.0, 3.0
+    after = ConvMap(factors[:, :, None, None], ConvGeometry())
+    picked = composed_kernel.composed_kernel(first, after)
+    monkeypatch.setattr(composed_kernel, "_picked", lambda first, after: None)
+    multiplied = composed_kernel.composed_kernel(first, after)
+    assert picked is not None
+    assert multiplied is not None
+    assert picked[1] == multiplied[1] == 1
+    np.testing.assert_allclose(picked[0], multiplied[0], rtol=0, atol=1e-12)
+    assert not np.signbit(picked[0][2]).any()
