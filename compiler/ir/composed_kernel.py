@@ -66,7 +66,7 @@ def _picked(first: ConvMap, after: ConvMap) -> FloatArray | None:
         return None
     factors = after.weight[:, :, 0, 0]
     is_read = factors != 0
-    if (is_read.sum(axis=1) > 1).any():
+    if (np.count_nonzero(is_read, axis=1) > 1).any():
         return None
     source = is_read.argmax(axis=1)
     refuse_if_too_large(len(source) * first.weight.shape[1] * first.geometry.groups, first.weight[0, 0].size)

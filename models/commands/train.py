@@ -84,7 +84,14 @@ def _round_option(command: Callable[..., Any], name: str, kind: type, default: f
     section=_NETWORK,
     help="What halves the maps of convnet, signalnet and vgg16.",
 )
-@option("--dataset", type=click.Choice(DATASETS), required=True, section=_NETWORK, help="What it is trained on.")
+@option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    required=True,
+    metavar="NAME",
+    section=_NETWORK,
+    help=f"What it is trained on: {', '.join(DATASETS)}.",
+)
 @option(
     "--data",
     "folder",

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+# Imported while check_model is another, it would keep that one.
+import spikec.compiler.target_choice  # noqa: F401
 from spikec.models.shipped import shipped_checkpoint
 from spikec.runtime.simulator import kernels, loops
 from spikec.targets.diagnostic import DiagnosticWarning
