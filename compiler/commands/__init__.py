@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...targets.terminal.listing import COMPILING, LOOKING_UP, METHODS, RUNNING, Listed
 
-_COMPILE, _MEASURE, _BY_LAYER, _PROFILE, _PASSES, _EXPORT = (
-    f"{__name__}.{name}" for name in ("compile", "measure", "by_layer", "profile", "passes", "export")
+_COMPILE, _MEASURE, _BY_LAYER, _PLOT, _PROFILE, _PASSES, _EXPORT = (
+    f"{__name__}.{name}" for name in ("compile", "measure", "by_layer", "plot", "profile", "passes", "export")
 )
 _EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
@@ -21,6 +21,7 @@ COMMANDS = (
     Listed("unevenness", METHODS, "Tell how spike counts err, in four kinds by layer.", _BY_LAYER, "unevenness"),
     Listed("confidence", METHODS, "Tell which early spikes are right, by layer.", _BY_LAYER, "confidence"),
     Listed("energy", METHODS, "Tell operations and energy against the ANN, by method.", _BY_LAYER, "energy"),
+    Listed("plot", METHODS, "Draw a kept table of methods, a picture for each question.", _PLOT, "plot"),
     Listed("explain", LOOKING_UP, "Say what a diagnostic code means and how to fix it.", _EXPLAIN, "explain"),
     Listed("passes", LOOKING_UP, "List the compiler's passes with their equations.", _PASSES, "passes"),
 )

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from .evaluation import Evaluation, EvaluationRow
+from .families import series_names
 from .paired import Difference
 from .picture import svg_picture
 from .subjects import mean_and_spread
@@ -136,13 +137,9 @@ def _float_accuracies(result: Evaluation) -> dict[str, list[float]]:
 
 def _series(result: Evaluation) -> dict[str, list[EvaluationRow]]:
     """Rows by method, and by its training where a method has several."""
-    pairs = dict.fromkeys((row.method, row.training) for row in result.rows)
-    methods = [method for method, _ in pairs]
     return {
-        f"{method} ({training})" if methods.count(method) > 1 else method: sorted(
-            (r for r in result.rows if (r.method, r.training) == (method, training)), key=lambda r: r.timesteps
-        )
-        for method, training in pairs
+        name: sorted((r for r in result.rows if (r.method, r.training) == pair), key=lambda r: r.timesteps)
+        for pair, name in series_names(result.rows).items()
     }
 
 

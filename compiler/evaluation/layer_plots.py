@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...targets.terminal.printable import printable
 from ..analysis.energy import LayerOperations
 from ..analysis.residuals import Residuals
 from ..analysis.unevenness import Unevenness
 from ..methods.spike_confidence import Confidence
 from .by_layer import ByLayer, Figures
 from .layer_forms import energy_of, named, shown_confidence
-from .picture import Panels
+from .picture import Panels, shown_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +24,6 @@ _TITLE = 10
 _LEGEND_COLUMNS = 4
 _NAMED_LAYERS = 12
 """Layers whose names stand side by side; more are numbered."""
-_LONGEST_NAME = 24
 _MARKERS = "os^Dv<>p"
 _KINDS = (
     ("from zero", "from_zero", "tab:red", ""),
@@ -68,7 +66,7 @@ def _draw_energy(figure: Figure, panel: Axes, result: ByLayer[LayerOperations]) 
     ):
         known = [(place + shift, 100 * ratio) for place, ratio in enumerate(ratios) if ratio is not None]
         panel.barh([place for place, _ in known], [share for _, share in known], 0.38, color=colour, label=label)
-    panel.set_yticks(list(range(len(rows))), [_shown(name) for name, _ in rows], fontsize=_SMALL)
+    panel.set_yticks(list(range(len(rows))), [shown_name(name) for name, _ in rows], fontsize=_SMALL)
     panel.invert_yaxis()
     panel.set_xlabel("energy in % of the ANN's by eq. 18", fontsize=_SMALL)
     panel.set_title(f"operations of T = {result.timesteps} steps", fontsize=_TITLE)
@@ -83,7 +81,7 @@ def _draw_rmpe(figure: Figure, axes: Sequence[Axes], result: ByLayer[Residuals])
     for panel, (title, share) in zip(axes, questions, strict=True):
         for index, (name, row) in enumerate(named(result)):
             shares = [100 * share(each) for each in row.layers.values()]
-            label = _shown(name) if panel is axes[0] else "_"
+            label = shown_name(name) if panel is axes[0] else "_"
             panel.plot(list(range(len(shares))), shares, _style(index), label=label, markersize=5)
         panel.set_ylim(bottom=0)
         panel.set_ylabel(title, fontsize=_SMALL)
@@ -111,7 +109,7 @@ def _draw_unevenness(figure: Figure, axes: Sequence[Axes], result: ByLayer[Uneve
             )
             below = [low + share for low, share in zip(below, shares, strict=True)]
         panel.set_ylim(0, 1.05 * highest or 1)
-        panel.set_ylabel(f"{_shown(name)} (%)", fontsize=_SMALL)
+        panel.set_ylabel(f"{shown_name(name)} (%)", fontsize=_SMALL)
         _name_layers(panel, result, shown=panel is axes[-1])
     axes[0].set_title(f"counts that differ from the ANN's, T = {result.timesteps}", fontsize=_TITLE)
     _legend(figure)
@@ -125,23 +123,18 @@ def _draw_confidence(figure: Figure, axes: Sequence[Axes], result: ByLayer[Confi
     for (left, right), (name, row) in zip(zip(axes[::2], axes[1::2], strict=True), named(result), strict=True):
         for index, (layer, each) in enumerate(row.layers.items()):
             known = [(step, share) for step in steps if (share := shown_confidence(each, step)) is not None]
-            label = _shown(layer) if left is axes[0] else "_"
+            label = shown_name(layer) if left is axes[0] else "_"
             confidences = [100 * share for _, share in known]
             left.plot([step for step, _ in known], confidences, _style(index), label=label, markersize=4)
             right.plot(steps, [100 * each.share(step) for step in steps], _style(index), label="_", markersize=4)
         left.set_ylim(100 - 105 * (1 - lowest) - 1, 101)
         right.set_ylim(-0.5, 105 * highest + 0.5)
-        left.set_ylabel(f"{_shown(name)} (%)", fontsize=_SMALL)
+        left.set_ylabel(f"{shown_name(name)} (%)", fontsize=_SMALL)
     axes[0].set_title("active, of those that fired", fontsize=_TITLE)
     axes[1].set_title("fired, of the inactive", fontsize=_TITLE)
     for panel in axes[-2:]:
         panel.set_xlabel("time steps t", fontsize=_SMALL)
     _legend(figure)
-
-
-def _shown(name: str) -> str:
-    text = printable(name)
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME // 2 - 1]}…{text[-_LONGEST_NAME // 2 :]}"
 
 
 def _style(index: int) -> str:
@@ -156,5 +149,5 @@ def _name_layers(panel: Axes, result: ByLayer[Figures], *, shown: bool) -> None:
     """Names of the layers below ``panel``, of the network that has most; numbers where there are many."""
     names = max((list(row.layers) for row in result.rows), key=len)
     few = len(names) <= _NAMED_LAYERS
-    labels = [_shown(name) for name in names] if few else [str(place) for place in range(1, len(names) + 1)]
+    labels = [shown_name(name) for name in names] if few else [str(place) for place in range(1, len(names) + 1)]
     panel.set_xticks(list(range(len(names))), labels if shown else [""] * len(names), rotation=30, fontsize=_SMALL)

@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING
 from ...targets.diagnostic import UnusableInput, refuse
 from ...targets.libraries import broken_library, install_command
 from ...targets.records import dataclass
+from ...targets.terminal.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+_LONGEST_NAME = 24
+
+
+def shown_name(name: str) -> str:
+    """Name of a layer or a method in at most 24 visible characters: of a longer one the middle is left out."""
+    text = printable(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME // 2 - 1]}…{text[-_LONGEST_NAME // 2 :]}"
 
 
 def require_matplotlib() -> None:

@@ -44,12 +44,7 @@ class Measured:
 
     def shows(self) -> bytes:
         """Everything that the picture asks of its figure and axes: the same whatever matplotlib makes of it."""
-        panels = self.panels(self.result())
-        figure = Mock()
-        axes = [getattr(figure, f"axes_{place}") for place in range(panels.rows * panels.columns)]
-        panels.draw(figure, axes)
-        calls = [[name, arguments, keywords] for name, arguments, keywords in figure.mock_calls]
-        return json.dumps([panels.inches, calls], sort_keys=True, default=float).encode()
+        return calls_of_panels(self.panels(self.result()))
 
     def draw(self) -> bytes:
         """The picture."""
@@ -63,6 +58,15 @@ class Measured:
         neurons = {each["layer"]: each["neurons"] for each in row["layers"]}
         macs = row.get("energy", {}).get("macs_per_sample", 0)
         return MethodLayers(row["method"], row["model"], row["training"], neurons, layers, macs)
+
+
+def calls_of_panels(panels: Panels) -> bytes:
+    """Everything that ``panels`` ask of their figure and axes."""
+    figure = Mock()
+    axes = [getattr(figure, f"axes_{place}") for place in range(panels.rows * panels.columns)]
+    panels.draw(figure, axes)
+    calls = [[name, arguments, keywords] for name, arguments, keywords in figure.mock_calls]
+    return json.dumps([panels.inches, calls], sort_keys=True, default=float).encode()
 
 
 def _confidence(right: list[int], wrong: list[int], **counts: int) -> Confidence:

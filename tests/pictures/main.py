@@ -14,9 +14,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="report.png, for example")
     named = parser.parse_args().names
     known = recorded()
-    for picture in PICTURES:
+    for picture in (each for each in PICTURES if not named or each.name in named):
         shown = digest(picture.shows())
-        if picture.name in named or not (named or _is_fresh(picture, shown, known)):
+        if named or not _is_fresh(picture, shown, known):
             content = picture.draw()
             picture.file.write_bytes(content)
             known[picture.name] = {"file": digest(content), "shows": shown}

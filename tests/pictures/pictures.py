@@ -12,16 +12,18 @@ from typing import Any
 from unittest.mock import Mock
 
 from spikec import CompileOptions, compile_model
-from spikec.compiler.evaluation import forms, tradeoff_plot
-from spikec.compiler.evaluation.evaluation import Evaluation, EvaluationRow, Measurement
-from spikec.compiler.evaluation.paired import Difference
-from spikec.compiler.evaluation.picture import svg_picture
+from spikec.compiler.evaluation import tradeoff_plot
+from spikec.compiler.evaluation.chart import Chart, chart_panels
+from spikec.compiler.evaluation.evaluation import Evaluation
+from spikec.compiler.evaluation.kept_table import read_costs, read_table
+from spikec.compiler.evaluation.picture import svg_panels, svg_picture
+from spikec.compiler.evaluation.questions import charts_of
 from spikec.compiler.report import report_html
 from spikec.models.commands.demo import load_shipped_samples
 from spikec.models.shipped import shipped_model
 
 from .browser import screenshot
-from .by_layer import MEASURED
+from .by_layer import MEASURED, METHODS, calls_of_panels
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORD = DOCS / "pictures.json"
@@ -53,19 +55,13 @@ def report_page() -> str:
 
 def evaluation_of(name: str) -> Evaluation:
     """What ``spikec evaluate --json`` printed into ``docs/methods/<name>.json``."""
-    document = json.loads((DOCS / "methods" / f"{name}.json").read_text(encoding="utf-8"))
-    samples = {row.pop("samples") for row in document["rows"]}
-    rows = [
-        EvaluationRow(
-            **{
-                **row,
-                "measurements": tuple(Measurement(**each) for each in row["measurements"]),
-                **{key: Difference(**row[key]) for key in ("to_ann", "difference") if row.get(key) is not None},
-            }
-        )
-        for row in document["rows"]
-    ]
-    return Evaluation(document["ann_accuracy"], samples.pop(), tuple(rows), against=document.get("against"))
+    return read_table(METHODS / f"{name}.json")
+
+
+def charts_in(name: str) -> tuple[Chart, ...]:
+    """What ``spikec plot docs/methods/<name>.json`` draws, with the costs that lie beside it, if they do."""
+    costs = METHODS / f"{name}-costs.json"
+    return charts_of(evaluation_of(name), read_costs(costs) if costs.is_file() else None)
 
 
 def calls_of(draw: Callable[[Any], None], inches: tuple[float, float]) -> bytes:
@@ -80,8 +76,9 @@ def _plot(name: str, draw: Callable[[Any], None], inches: tuple[float, float]) -
     return Picture(name, lambda: calls_of(draw, inches), lambda: svg_picture(draw, inches))
 
 
-def _draw_methods(axes: Any, name: str) -> None:
-    forms.draw_evaluation(axes, evaluation_of(name))
+def _chart(name: str, chart: Chart) -> Picture:
+    panels = chart_panels(chart)
+    return Picture(f"methods/{name}-{chart.name}.svg", partial(calls_of_panels, panels), partial(svg_panels, panels))
 
 
 def _draw_tradeoff(axes: Any) -> None:
@@ -94,7 +91,7 @@ EVALUATIONS = ("fashion-mnist", "cifar10-resnet20", "activity")
 PICTURES = (
     Picture("report.png", lambda: report_page().encode(), lambda: screenshot(report_page(), *_REPORT_PIXELS)),
     _plot("tradeoff.svg", _draw_tradeoff, tradeoff_plot.INCHES),
-    *(_plot(f"methods/{name}.svg", partial(_draw_methods, name=name), forms.INCHES) for name in EVALUATIONS),
+    *(_chart(name, chart) for name in EVALUATIONS for chart in charts_in(name)),
     *(Picture(f"methods/{each.name}.svg", each.shows, each.draw) for each in MEASURED if each.drawn),
 )
 

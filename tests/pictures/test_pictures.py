@@ -7,7 +7,18 @@ import pytest
 from spikec.compiler.evaluation.forms import evaluation_markdown
 
 from .by_layer import MEASURED, METHODS, Measured
-from .pictures import COMMAND, DOCS, EVALUATIONS, PICTURES, Picture, calls_of, digest, evaluation_of, recorded
+from .pictures import (
+    COMMAND,
+    DOCS,
+    EVALUATIONS,
+    PICTURES,
+    Picture,
+    calls_of,
+    charts_in,
+    digest,
+    evaluation_of,
+    recorded,
+)
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
@@ -37,3 +48,10 @@ def test_what_a_plot_shows_is_all_that_it_draws() -> None:
     assert calls_of(lambda axes: axes.plot([1, 2], label="a"), (1, 1)) != calls_of(lambda axes: None, (1, 1))
     assert calls_of(lambda axes: axes.plot([1, 2]), (1, 1)) != calls_of(lambda axes: axes.plot([1, 3]), (1, 1))
     assert calls_of(lambda axes: axes.legend(), (1, 1)) != calls_of(lambda axes: axes.legend(), (2, 1))
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_the_page_has_the_table_of_all_methods_and_every_picture(name: str) -> None:
+    page = (METHODS / "README.md").read_text(encoding="utf-8")
+    assert evaluation_markdown(evaluation_of(name)).split("\n\n")[1] in page
+    assert all(f"]({name}-{chart.name}.svg)" in page for chart in charts_in(name))

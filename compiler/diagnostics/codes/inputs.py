@@ -202,9 +202,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         "E638",
-        "unusable journal",
+        "unusable journal or table",
         "The file given as --journal does not hold measurements of 'spikec evaluate', or cannot be written; or that "
-        "given as --accuracy does not hold what 'evaluate' or 'tradeoff' prints with --json, or not of this model.",
+        "given as --accuracy does not hold what 'evaluate' or 'tradeoff' prints with --json, or not of this model; or "
+        "one given to 'plot' is not what 'evaluate' or 'zoo --costs' prints with --json.",
         "Figures of another file would be taken for those of this evaluation, or of this report's model.",
         "error E638: this is not a journal of measurements: Expecting value  --> notes.txt",
         "Give the file that an earlier evaluation wrote, or for a journal the name of a new one.",
