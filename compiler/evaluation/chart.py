@@ -125,7 +125,7 @@ def chart_panels(chart: Chart) -> Panels:
         top = total - _TOP
         for axis, diagram, height in zip(axes, chart.diagrams, heights, strict=True):
             width = WIDTH - _LEFT - _RIGHT
-            axis.set_position([_LEFT / WIDTH, (top - height) / total, width / WIDTH, height / total])
+            axis.set_position((_LEFT / WIDTH, (top - height) / total, width / WIDTH, height / total))
             _draw(axis, diagram, chart.across, height, last=diagram is chart.diagrams[-1])
             top -= height + _BETWEEN
 
@@ -190,11 +190,11 @@ def _draw_name(axis: Axes, name: _Name) -> None:
 
 def _names(diagram: Diagram, across: Axis, height: float) -> tuple[_Name, ...]:
     """Names of lines and levels, each as near to its line's end as the others let it."""
-    ends = [
+    ends: list[tuple[tuple[str, ...], int | None, tuple[float, float]]] = [
         (line.name, line.look, (1.0 if diagram.stepped else across.place(line.dots[-1].at), line.dots[-1].value))
         for line in diagram.lines
     ]
-    ends += [((text,), None, (1.0, value)) for text, value in diagram.levels]  # type: ignore[list-item]
+    ends += [((text,), None, (1.0, value)) for text, value in diagram.levels]
     ordered = sorted(((name, look, (x, diagram.up.place(y))) for name, look, (x, y) in ends), key=lambda e: e[2][1])
     sizes = [(len(name) * _LINE + _GAP) / height for name, _, _ in ordered]
     middles = apart([end[1] for _, _, end in ordered], sizes)

@@ -47,7 +47,7 @@ def families_of(rows: Sequence[EvaluationRow]) -> tuple[Family, ...]:
     strangers = tuple(dict.fromkeys(row.method for row in rows if row.method not in homes))
     known = [place for place in range(len(KNOWN)) if any(homes.get(row.method) == place for row in rows)]
     free = [look for look in range(MOST - 1, -1, -1) if look not in known]
-    groups = [((method,), method) for method in strangers]
+    groups: list[tuple[tuple[str, ...], str]] = [((method,), method) for method in strangers]
     if len(groups) > len(free):
         groups = [*groups[: len(free) - 1], (strangers[len(free) - 1 :], OTHERS)]
     names, members = tuple(KNOWN), tuple(KNOWN.values())

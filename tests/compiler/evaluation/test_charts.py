@@ -48,10 +48,11 @@ def drawn_texts(chart: Chart) -> tuple[list[Any], Any]:
         figure = Figure(figsize=panels.inches, dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         panels.draw(figure, figure.subplots(panels.rows, panels.columns, squeeze=False).ravel().tolist())
-        canvas.draw()
+        canvas.draw()  # type: ignore[no-untyped-call]
     texts = [each for each in figure.findobj(Text) if each.get_visible() and each.get_text().strip()]
-    assert all(each.get_fontsize() >= SMALL for each in texts)
-    return [each.get_window_extent(canvas.get_renderer()) for each in texts], figure.bbox
+    assert all(float(each.get_fontsize()) >= SMALL for each in texts)
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return [each.get_window_extent(renderer) for each in texts], figure.bbox
 
 
 def overlaps(boxes: list[Any]) -> Iterator[tuple[Any, Any]]:
