@@ -11,9 +11,10 @@ MOST = 8
 """Families that one picture holds."""
 OTHERS = "other methods"
 """What does not fit beside them, as one family."""
+CALIBRATION = "potentials, calibration"
 KNOWN: dict[str, tuple[str, ...]] = {
     "threshold norms": ("max-norm", "robust-norm", "rate-norm"),
-    "potentials, calibration": (
+    CALIBRATION: (
         *("opt", "opi", "calibration-bias", "calibration-potential", "calibration-weights"),
         *("lmpc", "lmpc-paper"),
     ),
@@ -43,22 +44,26 @@ def families_of(rows: Sequence[EvaluationRow]) -> tuple[Family, ...]:
 
     Known families look the same whatever table they are in. Where there are more than MOST, the last is OTHERS.
     """
-    homes = {method: place for place, methods in enumerate(KNOWN.values()) for method in methods}
-    strangers = tuple(dict.fromkeys(row.method for row in rows if row.method not in homes))
-    known = [place for place in range(len(KNOWN)) if any(homes.get(row.method) == place for row in rows)]
-    free = [look for look in range(MOST - 1, -1, -1) if look not in known]
-    groups: list[tuple[tuple[str, ...], str]] = [((method,), method) for method in strangers]
+    homes = [_home(row) for row in rows]
+    known = [name for name in KNOWN if name in homes]
+    strangers = [name for name in dict.fromkeys(homes) if name not in KNOWN]
+    free = [look for look in range(MOST - 1, -1, -1) if look >= len(KNOWN) or tuple(KNOWN)[look] not in known]
+    groups: list[tuple[str, tuple[str, ...]]] = [(name, (name,)) for name in strangers]
     if len(groups) > len(free):
-        groups = [*groups[: len(free) - 1], (strangers[len(free) - 1 :], OTHERS)]
-    names, members = tuple(KNOWN), tuple(KNOWN.values())
-    return (
-        *(Family(names[place], place, _of(rows, members[place])) for place in known),
-        *(Family(name, look, _of(rows, methods)) for look, (methods, name) in zip(free, groups, strict=False)),
+        groups = [*groups[: len(free) - 1], (OTHERS, tuple(strangers[len(free) - 1 :]))]
+    looks: list[tuple[int, str, tuple[str, ...]]] = [*((tuple(KNOWN).index(name), name, (name,)) for name in known)]
+    looks += [(look, name, members) for look, (name, members) in zip(free, groups, strict=False)]
+    return tuple(
+        Family(name, look, tuple(row for row, home in zip(rows, homes, strict=True) if home in members))
+        for look, name, members in looks
     )
 
 
-def _of(rows: Sequence[EvaluationRow], methods: Sequence[str]) -> tuple[EvaluationRow, ...]:
-    return tuple(row for row in rows if row.method in methods)
+def _home(row: EvaluationRow) -> str:
+    """Name of a row's family: calibrated potentials on a network of another family's training belong to that one."""
+    homes = {method: name for name, methods in KNOWN.items() for method in methods}
+    home = homes.get(row.method, row.method)
+    return homes.get(row.training, home) if home == CALIBRATION else home
 
 
 def series_names(rows: Sequence[EvaluationRow]) -> dict[tuple[str, str], str]:

@@ -103,6 +103,12 @@ def test_families_beyond_what_a_picture_holds_are_one() -> None:
     assert len({family.look for family in found}) == MOST
 
 
+def test_calibration_on_networks_of_another_familys_training_belongs_to_it() -> None:
+    rows = [row("lmpc", 1, (0.5,), training=kind) for kind in ("floor", "deploy", "lwc")]
+    found = {family.name: [each.training for each in family.rows] for family in families_of(rows)}
+    assert found == {"potentials, calibration": ["floor"], "two-stage QC-ANN": ["lwc"], "trained": ["deploy"]}
+
+
 @pytest.mark.parametrize("colour", [INK, *(colour for colour, _ in LOOKS)])
 def test_colours_stand_out_on_white_and_on_dark(colour: str) -> None:
     parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
@@ -141,7 +147,7 @@ def tables(draw: st.DrawFn) -> Evaluation:
     return Evaluation(draw(st.sampled_from([{}, {"relu": 0.9}, {"round": 1.0}])), draw(st.integers(1, 10**6)), rows)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(tables(), st.sampled_from([None, 3.0, 1e6]))
 def test_any_table_is_drawn_and_no_text_lies_on_another(table: Evaluation, seconds: float | None) -> None:
     for chart in charts_of(table, {"net": NetworkCost(12, seconds)}):
