@@ -216,11 +216,12 @@ def apart(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
 
 
 def ticks(low: float, high: float, most: int) -> tuple[float, ...]:
-    """At most ``most`` + 1 round values that hold ``low`` to ``high`` between them, two at least."""
-    step = next(m * 10.0**k for k in range(-3, 10) for m in (1, 2, 5) if _steps(low, high, m * 10.0**k) <= most)
-    first = low // step
-    last = max(-(-high // step), first + 1)
-    return tuple(round(step * place, 3) for place in range(int(first), int(last) + 1))
+    """At most ``most`` + 1 round values, tenths or coarser, around ``low`` to ``high``, two at least."""
+    step = next(m * 10.0**k for k in range(-1, 10) for m in (1, 2, 5) if _steps(low, high, m * 10.0**k) <= most)
+    first, last = int(low // step), int(-(-high // step))
+    if first == last:
+        first, last = (first - 1, last) if first > 0 else (first, last + 1)
+    return tuple(round(step * place, 1) for place in range(first, last + 1))
 
 
 def _steps(low: float, high: float, step: float) -> float:

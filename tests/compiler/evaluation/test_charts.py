@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikec.compiler.evaluation.chart import INK, LOOKS, SMALL, Chart, apart, chart_panels
+from spikec.compiler.evaluation.chart import INK, LOOKS, SMALL, Chart, apart, chart_panels, ticks
 from spikec.compiler.evaluation.evaluation import Evaluation, EvaluationRow, Measurement
 from spikec.compiler.evaluation.families import KNOWN, MOST, OTHERS, families_of
 from spikec.compiler.evaluation.kept_table import NetworkCost, read_costs, read_table
@@ -127,6 +127,20 @@ def test_intervals_are_kept_apart_and_inside(given_ones: list[tuple[float, float
     assert all(a <= b + 1e-9 for a, b in zip([0.0, *ends], [*ends, 1.0], strict=True))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (99.996, 99.9961, (99.9, 100.0)),
+        (100.0, 100.0, (99.9, 100.0)),
+        (0.0, 0.0, (0.0, 0.1)),
+        (61.0, 92.0, (60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)),
+        (0.0, 32.0, (0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0)),
+    ],
+)
+def test_ticks_are_round_and_short(low: float, high: float, expected: tuple[float, ...]) -> None:
+    assert ticks(low, high, 8) == expected
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> Evaluation:
     methods = draw(st.lists(st.sampled_from([*METHODS, "graded", "$new$ one", "n" * 60]), min_size=1, max_size=9))
@@ -152,7 +166,7 @@ def tables(draw: st.DrawFn) -> Evaluation:
 def test_any_table_is_drawn_and_no_text_lies_on_another(table: Evaluation, seconds: float | None) -> None:
     for chart in charts_of(table, {"net": NetworkCost(12, seconds)}):
         boxes, picture = drawn_texts(chart)
-        assert not list(overlaps(boxes)), chart
+        assert not [(str(a), str(b)) for a, b in overlaps(boxes)], chart.name
         assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= picture.x1 and box.y1 <= picture.y1 for box in boxes)
 
 
