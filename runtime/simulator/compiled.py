@@ -196,38 +196,6 @@ def fire_adaptively(
 
 
 @_loop
-def count(
-    received: Values,
-    constant: Values,
-    counts_in: Values,
-    factor: Values,
-    offset: Values,
-    threshold: Values,
-    limit: int,
-    counts: Values,
-) -> None:
-    """``counts`` = clip(floor((offset + received + constant + factor * counts_in) / threshold), 0, ``limit``)."""
-    rows, length = counts.shape
-    for row in prange(rows):
-        v, sent = offset.copy(), counts[row]
-        if len(received) > 0:
-            current = received[row]
-            for i in range(length):
-                v[i] += current[i]
-        if len(constant) > 0:
-            same = constant[row]
-            for i in range(length):
-                v[i] += same[i]
-        if len(counts_in) > 0:
-            direct = counts_in[row]
-            for i in range(length):
-                v[i] += factor[i] * direct[i]
-        for i in range(length):
-            quotient = max(v[i], 0) / threshold[i]
-            sent[i] = np.uint16(limit if quotient > limit else quotient)
-
-
-@_loop
 def divide(
     received: Values,
     constant: Values,

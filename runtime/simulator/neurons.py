@@ -88,25 +88,42 @@ def fire(layer: Layer, received: LayerInput, initial: Floats | None = None) -> M
 
 
 def count(layer: Layer, received: LayerInput) -> Messages:
-    """Spike counts (n, H, W, C), uint8 or uint16, of a gated population: its trains are ones, then zeros.
+    """Spike counts (n, H, W, C), uint8 or uint16, of a gated population: its trains are ones, then zeros."""
+    counts = np.empty((received.samples, *layer.map), dtype=narrowest_unsigned(layer.timesteps))
+    divide(layer, received, (-np.inf, np.inf), (0, layer.timesteps), counts)
+    return counts
+
+
+def divide(
+    layer: Layer, received: LayerInput, limits: tuple[float, float], bounds: tuple[int, int], sent: Messages
+) -> None:
+    """Write clip(floor(u / threshold), *bounds) to ``sent`` (n, H, W, C), u the sum of one step clipped to ``limits``.
 
     The quotient of two integers is rounded up to an integer only if it is within 2^-25 (2^-54) of it in proportion,
     but it is 1/threshold away at least, and the state's type was chosen for their product with the threshold.
     """
-    assert layer.neurons.threshold is not None, "a read-out is not gated"
-    counts = np.empty((received.samples, *layer.map), dtype=narrowest_unsigned(layer.timesteps))
-    rows = counts.reshape(-1, layer.neurons.row)
+    assert layer.neurons.threshold is not None, "a read-out sends nothing"
+    rows = sent.reshape(-1, layer.neurons.row)
     operands = input_rows(layer, received, steps=1)
-    loops = loops_for(counts.size)
+    loops = loops_for(sent.size)
     if loops is not None:
         varying, constant, direct, factor = operands
         summed = varying.reshape(-1, layer.neurons.row), constant, direct.reshape(-1, layer.neurons.row), factor
+        state = layer.neurons.offset.dtype.type
         with loops.LOCK:
-            loops.count(*summed, layer.neurons.offset, layer.neurons.threshold, layer.timesteps, rows)
-        return counts
+            loops.divide(
+                *summed,
+                layer.neurons.offset,
+                layer.neurons.threshold,
+                state(limits[0]),
+                state(limits[1]),
+                *bounds,
+                rows,
+            )
+        return
     v = final_potential(layer, operands, rows.shape)
-    rows[...] = np.clip(v // layer.neurons.threshold, 0, layer.timesteps)
-    return counts
+    np.clip(v, *limits, out=v)
+    rows[...] = np.clip(v // layer.neurons.threshold, *bounds)
 
 
 def integrate(layer: Layer, received: LayerInput) -> npt.NDArray[np.int64]:
