@@ -18,8 +18,7 @@ from spikec.runtime.program.neuron_models import PLAIN_IF, graded
 from spikec.runtime.program.rules import problems
 from spikec.runtime.program.storage import load_program, program_files
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import graded as graded_payloads
-from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.runtime.simulator import kernels, loops, neurons, simulate
 from spikec.runtime.simulator.results import joined_results
 from spikec.runtime.simulator.tensors import TensorSimulator
 from spikec.targets.diagnostic import UnusableInput
@@ -54,12 +53,12 @@ def graded_program(seed: int, *, narrow_state: bool = False) -> Program:
 def by_loops(program: Program, samples: IntArray, monkeypatch: pytest.MonkeyPatch) -> Execution:
     loaded = loops.installed_loops()
     assert loaded is not None, "tests run with numba"
-    monkeypatch.setattr(graded_payloads, "loops_for", lambda _: loaded)
+    monkeypatch.setattr(neurons, "loops_for", lambda _: loaded)
     return simulate(program, samples, record=True, device="cpu")
 
 
 def by_numpy(program: Program, samples: IntArray, monkeypatch: pytest.MonkeyPatch) -> Execution:
-    monkeypatch.setattr(graded_payloads, "loops_for", lambda _: None)
+    monkeypatch.setattr(neurons, "loops_for", lambda _: None)
     monkeypatch.setattr(kernels, "installed_torch", lambda: None)
     return simulate(program, samples, record=True)
 
