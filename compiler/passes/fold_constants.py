@@ -10,7 +10,9 @@ neuron with z <= 0 is always silent, with z >= theta it always fires, and one th
 weights and bias decide nothing, and its rate times its weights is a bias of its readers, position by position where a
 padded map ends. In a map a channel is folded where all its neurons are constant.
 
-What takes the largest of its synapses has the largest of the terms in place of their sum.
+What takes the largest of its synapses has the largest of the terms in place of their sum. The neurons of a maximum
+count what its sources send after rounding, where a weight may bring a spike that these bounds leave out: they are
+constant only where that follows from the sources that are folded.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy.typing as npt
 
 from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
+from ..ir.maxima import MaximumNeuron
 from ..ir.operators import FloatArray
 from ..ir.rates import largest_received, quantised_rate, received
 from ..ir.spiking import INPUT, ConvMap, DenseMap, LinearMap, Population, Projection, SparseMap, SpikingNetwork
@@ -54,7 +57,8 @@ class FoldConstants:
         spiking = spiking_level(state)
         low, high = value_range(spiking.input, context)
         everywhere = np.ones((1, *spiking.input.shape))
-        folding = _Folding(spiking, context.timesteps, {INPUT: (low * everywhere, high * everywhere)}, {}, {}, {})
+        bounds = {INPUT: (low * everywhere, high * everywhere)}
+        folding = _Folding(spiking, context.timesteps, _comparisons(state), bounds, {}, {}, {})
         for population in spiking.populations:
             folding.fold(population)
         counts = {name: int(np.count_nonzero(mask)) for name, mask in folding.constant.items()}
@@ -64,12 +68,19 @@ class FoldConstants:
         return Outcome(replace(state, spiking=folding.folded), effect, tuple(_remarks(spiking, folding)))
 
 
+def _comparisons(state: Compilation) -> frozenset[str]:
+    operators = {node.name: node.operator for node in state.network.nodes}
+    firing = spiking_level(state).firing
+    return frozenset(p.name for p in firing if isinstance(operators.get(p.activation), MaximumNeuron))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Folding:
     """What is known of the populations that were looked at, in order: bounds, constant channels (C,) and changes."""
 
     spiking: SpikingNetwork
     timesteps: int
+    comparisons: frozenset[str]
     bounds: dict[str, Bounds]
     constant: dict[str, Mask]
     populations: dict[str, Population]
@@ -110,7 +121,7 @@ class _Folding:
     def _drive(self, incoming: list[Projection], population: Population) -> Bounds:
         low = high = np.broadcast_to(population.bias, (1, *population.shape))
         for projection in incoming:
-            least, most = self.bounds[projection.source]
+            least, most = self._sent(projection.source, population)
             if population.takes_largest:
                 low = np.maximum(low, largest_received(projection, least, population))
                 high = np.maximum(high, largest_received(projection, most, population))
@@ -120,6 +131,13 @@ class _Folding:
             low = low + _received(up, least, population, -1) + _received(down, most, population, -1)
             high = high + _received(up, most, population, 1) + _received(down, least, population, 1)
         return low, high
+
+    def _sent(self, source: str, population: Population) -> Bounds:
+        least, most = self.bounds[source]
+        if source == INPUT or population.name not in self.comparisons:
+            return least, most
+        fewest, highest = self.spiking.population(source).payloads
+        return np.full_like(least, fewest), np.full_like(most, highest)
 
     def _rates(self, population: Population, low: FloatArray, high: FloatArray, mask: Mask) -> Bounds:
         """Rates for drives from ``low`` to ``high``: one of a channel in ``mask``, else by levels and by counts."""

@@ -105,7 +105,8 @@ def round_against(
         steps = np.concatenate([np.full(b - a, float(step << exponents[i])) for i, a, b in block.pieces])
         flat, grid = _columns(weight, steps, candidates[:, block.rows])
         limit = np.full((len(flat), 1), float(maximum // step))
-        equal = equal_columns(weight.reshape(-1, weight.shape[2]).T) if keep_equal else None
+        # Equal weights of projections with unlike exponents are not on one grid.
+        equal = equal_columns(np.column_stack([steps, weight.reshape(-1, len(steps)).T])) if keep_equal else None
         chosen = _with_feedback(flat, grid, limit, block.covariance, equal)
         if own is not None:
             on_own = _on_own_grid(weight, steps, own[block.rows], limit)

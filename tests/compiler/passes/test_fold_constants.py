@@ -15,6 +15,7 @@ from spikec.compiler.ir.rates import evaluate_rates
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
+from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 
 from .conftest import NetworkBuilder
@@ -216,3 +217,21 @@ def test_the_largest_of_constants_is_no_sum(builder: type[NetworkBuilder]) -> No
         evaluate(network, samples)[network.output],
         atol=1e-9,
     )
+
+
+def test_a_maximum_of_places_without_input_is_not_constant(builder: type[NetworkBuilder]) -> None:
+    """The first row of the map sees padding alone, but rounded weights and biases may let it fire."""
+    net = builder((2, 3, 6))
+    weight = np.zeros((4, 2, 3, 3))
+    weight[:, :, 0] = net.random.random(size=(4, 2, 3))
+    net.add("conv1", Conv(weight, np.zeros(4), ConvGeometry(padding=(1, 1, 1, 1))), INPUT)
+    net.add("act1", QuantizeClip(THETA, 8, 0.5), "conv1")
+    net.add("pool", MaxPool((1, 2), (3, 2)), "act1")
+    net.conv("conv2", "pool", 2)
+    pipeline = compiled(net.network(), "lava")
+    state = pipeline.stages["fold-constants"]
+    assert state.spiking is not None
+    rates = evaluate_rates(state.spiking, np.random.default_rng(1).random((10, 2, 3, 6)))
+    assert rates["conv1"][:, :, 1:].any()
+    assert not rates["conv1"][:, :, 0].any()
+    assert folded(pipeline) == {}

@@ -98,6 +98,21 @@ def test_equal_columns_whose_messages_take_turns_are_rounded_to_nearest(seed: in
     np.testing.assert_allclose(steps, np.rint(weight * kept.threshold[:, None]), rtol=0, atol=1e-9)
 
 
+def test_equal_columns_of_unlike_exponents_are_each_on_their_own_grid() -> None:
+    """A comparison of two maxima has weights of one threshold from both, whatever else its projections carry."""
+    random = np.random.default_rng(7)
+    weight = random.normal(size=(_CHANNELS, _FAN_IN // 2))
+    covariance = np.zeros((_FAN_IN, _FAN_IN))
+    pieces = ((0, 0, _FAN_IN // 2), (1, 0, _FAN_IN // 2))
+    block = Block(slice(0, _CHANNELS), pieces, np.zeros(_FAN_IN), covariance)
+    drives, exponents = [_drive(weight), _drive(weight)], (0, 3)
+    thresholds = np.floor(_LARGEST / np.abs(weight).max(axis=1))[None], None
+    kept = round_against([block], drives, exponents, thresholds, (1, _LARGEST), keep_equal=True)
+    for drive, exponent in zip(kept.drives, exponents, strict=True):
+        steps = drive.weight[:, 0] * kept.threshold[:, None] / (1 << exponent)
+        np.testing.assert_allclose(steps, np.rint(steps), rtol=0, atol=1e-9)
+
+
 def test_which_fan_ins_have_equal_columns() -> None:
     random = np.random.default_rng(6)
     weight = random.normal(size=(_CHANNELS, _FAN_IN))
