@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.records import dataclass
+from ...targets.terminal.printable import printable
 from ..ir.network import Network
 from ..ir.operators import BatchNorm, Conv, Dense, Shape
 from .chosen_outputs import Choice
@@ -75,19 +76,20 @@ def examine_model(
     file = Path(path)
     source = _source(file, readers or {})
     content = source if isinstance(source, bytes) else read_content(file)
+    name = printable(file.stem)
     digest = hashlib.sha256(content if isinstance(source, Path) else file.read_bytes()).hexdigest()
     try:
         reading = examine_onnx(source, output=output, input_shape=input_shape)
     except UnusableInput as refusal:
-        return Examined(None, ModelSection(file.stem, digest, 0, {}), refusal.diagnostics, None)
+        return Examined(None, ModelSection(name, digest, 0, {}), refusal.diagnostics, None)
     if reading.network is None:
-        partial = None if reading.partial is None else replace(reading.partial, name=file.stem)
+        partial = None if reading.partial is None else replace(reading.partial, name=name)
         parameters = reading.parameters if partial is None else _parameters(partial)
-        section = ModelSection(file.stem, digest, parameters, reading.operators)
+        section = ModelSection(name, digest, parameters, reading.operators)
         return Examined(None, section, reading.found, partial)
-    network = replace(reading.network, name=file.stem)
+    network = replace(reading.network, name=name)
     operators = Counter(o.operator for node in network.nodes for o in node.origins)
-    section = ModelSection(file.stem, digest, _parameters(network), dict(sorted(operators.items())))
+    section = ModelSection(name, digest, _parameters(network), dict(sorted(operators.items())))
     onnx_digest = hashlib.sha256(content).hexdigest()
     model = Model(network, reading.found, section, read_training_record(source), onnx_digest)
     return Examined(model, section, reading.found, network)
