@@ -90,8 +90,10 @@ def check_model(
 def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False) -> Execution:
     """Run ``inputs`` (N, *sample shape), uint8 (scaled by 1/255) or float, on the exact simulator.
 
-    Values outside the program's input range are clipped. ``record`` keeps every spike train. Raises
-    ``UnusableInput`` for inputs of another shape or type than the program takes.
+    Inputs that change in time are frames (N, K * T, *sample shape), one for each of the program's T steps; they run as
+    N * K samples, the K windows of each recording in a row. Values outside the program's input range are clipped.
+    ``record`` keeps every spike train. Raises ``UnusableInput`` for inputs of another shape or type than the program
+    takes, E027 for frames that are no whole number of windows.
     """
     import numpy as np
 
@@ -100,5 +102,5 @@ def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False
     from .runtime.simulator import simulate as simulate_encoded
 
     samples = checked_samples(np.asarray(inputs), None, program.input.sample_shape, integers=program.input.integers)
-    encoded, _ = encode(program.input, samples.inputs)
+    encoded, _ = encode(program.input, samples.in_windows(program.timesteps).inputs)
     return simulate_encoded(program, encoded, record=record)

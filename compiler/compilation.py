@@ -34,7 +34,7 @@ from .ir.spiking import SpikingNetwork
 from .mapping import Placement, place
 from .maxima_choice import with_chosen_maxima
 from .neuron_choice import options_for_neuron, with_chosen_neuron
-from .options import CompileOptions, option_problems
+from .options import CONSTANT, CompileOptions, option_problems, takes_frames
 from .outliers import without_outliers
 from .passes.calibration_aim import matching_aim
 from .passes.contract import Context, program_level, spiking_level
@@ -168,6 +168,7 @@ def build_from(
         options.neuron,
         _aim(options, read.network, readers),
         options.levels,
+        frames=takes_frames(options, calibration),
     )
     pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options), found)
@@ -234,11 +235,13 @@ def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | N
         return None, ()
     classes = int(np.prod(network.shape(network.results[0])))
     if isinstance(data, Samples):
-        samples = checked_samples(
+        checked = checked_samples(
             data.inputs, data.labels, network.input_shape, classes=classes, integers=network.integers
         )
+        given = replace(checked, events=data.events)
     else:
-        samples = load_samples(data, network.input_shape, classes=classes, integers=network.integers)
+        given = load_samples(data, network.input_shape, classes=classes, integers=network.integers)
+    samples = given.constant() if options.input == CONSTANT else given.in_windows(options.timesteps)
     usable, found = without_outliers(samples)
     largest = unencodable(usable, network.integers)
     if largest is None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.program.neuron_models import GRADED, IF
+from ..runtime.program.neuron_models import COS, GRADED, IF, SRP
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
 from ..runtime.samples import Samples
-from ..targets.diagnostic import Diagnostic, UnusableInput
+from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.facts import NEURON_MODELS
 from ..targets.records import dataclass
 from ..targets.suggestion import known_names
@@ -22,6 +22,10 @@ ThresholdMethod = Literal["mse", "percentile"]
 MOST_LEVELS = (1 << 16) - 1
 MAXIMA = ("exact", "average", "measured")
 SCHEDULES = ("pipelined", "exact", "mixed")
+CONSTANT, FRAMES = "constant", "frames"
+INPUTS = (CONSTANT, FRAMES)
+MEASURING = (SRP, COS)
+"""Neuron models with steps before those that count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,8 @@ class CompileOptions:
     calibrated. "graded" neurons send everything in one step, T = 1, and give activations without levels ``levels``
     1..65535. ``input_shape`` fixes sizes per sample, without the batch, that the model file leaves open. ``pieces``
     1..32 are the most populations that a function such as a sigmoid or a GELU is fitted by on calibration data.
+    ``input`` "frames" is for samples that have a frame for every step, "constant" for those that stay the same over the
+    window, and for the mean over time of calibration data that do not; without it the calibration data tell.
     ``max_loss`` (0..100) is how many points of accuracy the program may lose on labelled calibration data without a
     warning. ``maxima`` "exact" computes max pooling by neurons of its own, "average" replaces it, with a warning, by
     average pooling, "measured" takes what agrees with the model more often on held-out calibration data.
@@ -71,6 +77,7 @@ class CompileOptions:
     pieces: int = DEFAULT_PIECES
     max_loss: float = 1.0
     maxima: str = "exact"
+    input: str | None = None
 
 
 def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
@@ -90,6 +97,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             options.maxima in MAXIMA,
             f"the policy '{options.maxima}' for maxima is not known",
             known_names(options.maxima, MAXIMA, "give --maxima"),
+        ),
+        (
+            options.input in (None, *INPUTS),
+            f"the input '{options.input}' is not known",
+            known_names(str(options.input), INPUTS, "give --input"),
         ),
         (
             options.weight_bits is None or 2 <= options.weight_bits <= 16,
@@ -146,6 +158,21 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
     for holds, message, hint in (*rules, *_schedule_rules(options)):
         if not holds:
             yield Diagnostic("E630", message, hint=hint)
+
+
+def takes_frames(options: CompileOptions, calibration: Samples | None) -> bool:
+    """Whether programs are for samples with a frame for every step; ``calibration`` is what they are fitted to.
+
+    E028 for neurons that cannot take them.
+    """
+    frames = options.input == FRAMES or (options.input is None and calibration is not None and calibration.frames)
+    if frames and options.neuron in MEASURING:
+        raise refuse(
+            "E028",
+            f"neurons of the model '{options.neuron}' measure before the steps that count, which have no frame",
+            hint="give --input constant, or leave --neuron out",
+        )
+    return frames
 
 
 def _are_names(given: object) -> bool:

@@ -80,18 +80,19 @@ def choose_gates(
         )
     gates: frozenset[str] = frozenset()
     misfires = measure_misfires(program, calibration.first(MEASURED_SAMPLES))
-    for name in gates_by_need(spiking, misfires, program.timesteps):
+    for name in gates_by_need(spiking, misfires, program):
         if latency_with_gates(program, gates | {name}) <= latency_budget:
             gates |= {name}
     return gates
 
 
-def gates_by_need(spiking: SpikingNetwork, misfires: dict[str, Misfires], timesteps: int) -> tuple[str, ...]:
-    """Layers with misfires in which timing matters, those with most first."""
+def gates_by_need(spiking: SpikingNetwork, misfires: dict[str, Misfires], program: Program) -> tuple[str, ...]:
+    """Layers of ``program`` with misfires in which timing matters, those with most first."""
+    timesteps, frames = program.timesteps, program.input.frames
     wrong = {
         p.name: misfires[p.name].share
         for p in spiking.populations
-        if timing_matters(spiking, p, timesteps) and misfires[p.name].share > 0
+        if timing_matters(spiking, p, timesteps, frames=frames) and misfires[p.name].share > 0
     }
     return tuple(sorted(wrong, key=lambda name: -wrong[name]))
 

@@ -208,7 +208,7 @@ def _proposals(figure: Figure, before: int, trials: _Trials) -> Iterator[tuple[_
     if present.program.neuron != PLAIN_IF:
         after = figure.measured(Placed(replace(present.program, neuron=PLAIN_IF), present.target))
         yield _Proposal(NEURON, NEURON, present.target, replace(options, neuron=IF)), after < before
-    if figure.by_window and present.program.input.spread:
+    if figure.by_window and present.program.input.spread and not present.program.input.frames:
         steps = _longer_window(figure, before, present)
         changed = replace(options, timesteps=steps or options.timesteps)
         yield _Proposal(f"--timesteps {steps}", WINDOW, present.target, changed), steps is not None

@@ -1,6 +1,7 @@
 """Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,).
 
-A model whose input is an integer type takes integers of its range, of any type, unscaled.
+A model whose input is an integer type takes integers of its range, of any type, unscaled. Inputs with one axis more
+than that are recordings of frames (N, F, *input shape); files of events are in ``events``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..targets.diagnostic import UnusableInput, refuse
 from ..targets.records import dataclass
 from .program import IntArray, Shape
 from .program.archive import DamagedArchive, array_names, read_archive
+from .recordings import EventRecordings, mean_over_frames, read_recordings, several_windows, windows_in_a_row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +25,15 @@ class Samples:
     """``inputs`` (N, *shape) uint8 (scaled by 1/255 where floats are needed) or float32; ``labels`` (N,) or None.
 
     ``integers`` is the range of a model's integer input, whose data are not scaled; None for a model of floats.
+    With ``frames``, samples change in time and ``inputs`` are (N, F, *shape). ``events`` are the recordings that
+    inputs were made from: as long as they are not cut into windows, inputs are their mean over time.
     """
 
     inputs: npt.NDArray[Any]
     labels: IntArray | None
     integers: tuple[int, int] | None = None
+    frames: bool = False
+    events: EventRecordings | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -48,10 +54,49 @@ class Samples:
         return self._part(slice(start, stop))
 
     def _part(self, chosen: slice | IntArray) -> Samples:
-        return replace(self, inputs=self.inputs[chosen], labels=None if self.labels is None else self.labels[chosen])
+        labels = None if self.labels is None else self.labels[chosen]
+        events = None if self.events is None else self.events.part(chosen)
+        return replace(self, inputs=self.inputs[chosen], labels=labels, events=events)
+
+    @property
+    def changes_in_time(self) -> bool:
+        """Whether there is more to a sample than one input that stays the same over the window."""
+        return self.frames or self.events is not None
+
+    def in_windows(self, timesteps: int) -> Samples:
+        """Samples with a frame for each of ``timesteps`` steps, or these if they do not change in time.
+
+        A recording of events is one sample; one of K * T frames is cut into K samples in a row, all with its label.
+        E027 where its frames are no whole number of windows.
+        """
+        if self.events is not None:
+            return replace(self, inputs=self.events.frames(timesteps), frames=True)
+        if not self.frames or self.inputs.shape[1] == timesteps:
+            return self
+        windows = windows_in_a_row(self.inputs, timesteps)
+        repeated = len(windows) // max(1, len(self))
+        labels = None if self.labels is None else np.repeat(self.labels, repeated)
+        return replace(self, inputs=windows, labels=labels)
+
+    def in_one_window(self, timesteps: int) -> Samples:
+        """As ``in_windows`` for those who look at a recording as a whole; E027 also where it is several windows."""
+        if self.frames and self.events is None and self.inputs.shape[1] != timesteps:
+            raise several_windows(self.inputs.shape[1], timesteps)
+        return self.in_windows(timesteps)
+
+    def constant(self) -> Samples:
+        """The mean over time of each sample in its place."""
+        if not self.changes_in_time:
+            return self
+        return replace(self, inputs=self.as_float(), frames=False, events=None)
 
     def as_float(self) -> npt.NDArray[np.float32]:
-        """Inputs as the float network takes them: bytes divided by 255, unless it is one of integers."""
+        """Inputs as the float network takes them: bytes divided by 255, unless it is one of integers.
+
+        Of samples that change in time it is the mean over their frames.
+        """
+        if self.frames:
+            return mean_over_frames(self.inputs, lambda frame: replace(self, inputs=frame, frames=False).as_float())
         if self.inputs.dtype == np.uint8 and self.integers is None:
             return np.asarray(self.inputs, dtype=np.float32) / np.float32(255)
         return np.asarray(self.inputs, dtype=np.float32)
@@ -69,9 +114,14 @@ def load_samples(
     """Read and check a data file; ``UnusableInput`` lists everything that is wrong with it.
 
     ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs; a single output tells two
-    classes apart. ``integers`` is the range of an integer input.
+    classes apart. ``integers`` is the range of an integer input. Recordings are not cut into windows yet.
     """
     file = Path(path)
+    recorded = read_recordings(file, shape)
+    if recorded is not None:
+        counts = recorded.events.frames(1)[:, 0]
+        checked = checked_samples(counts, recorded.labels, shape, classes=classes, file=file, integers=integers)
+        return replace(checked, events=recorded.events)
     arrays = _read(file)
     if "inputs" not in arrays:
         raise refuse(
@@ -102,7 +152,8 @@ def checked_samples(
     if found:
         raise UnusableInput(d for problem in found for d in problem.diagnostics)
     kept = inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
-    return Samples(kept, None if labels is None else labels.astype(np.int64), integers)
+    labelled = None if labels is None else labels.astype(np.int64)
+    return Samples(kept, labelled, integers, frames=inputs.ndim == len(shape) + 2)
 
 
 def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
@@ -123,9 +174,13 @@ def _input_faults(inputs: npt.NDArray[Any], shape: Shape, integers: tuple[int, i
         return [(f"'inputs' has type {inputs.dtype}", "give uint8 (0..255) or float32")]
     if inputs.dtype.kind not in "iuf":
         return [(f"'inputs' has type {inputs.dtype}", "give integers, as the model takes them")]
-    if inputs.shape[1:] != shape or inputs.ndim == 0:
+    has_frames = inputs.ndim == len(shape) + 2
+    if inputs.shape[1 + has_frames :] != shape or inputs.ndim == 0:
         wanted = ", ".join(["N", *map(str, shape)])
-        return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", "reshape the data")]
+        hint = "reshape the data; frames that change in time are one more axis behind the first"
+        return [(f"'inputs' has shape {inputs.shape}, the model takes ({wanted})", hint)]
+    if has_frames and inputs.shape[1] == 0:
+        return [("'inputs' holds no frame", "give a frame for every step of the window")]
     if len(inputs) == 0:
         return [("'inputs' holds no sample", "give at least one sample")]
     with np.errstate(over="ignore"):

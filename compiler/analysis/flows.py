@@ -79,5 +79,5 @@ def _sent_by_host(program: Program, samples: IntArray) -> IntArray:
     """How often each value of the input is sent."""
     sent = np.zeros(int(np.prod(program.input.shape)), dtype=np.int64)
     for step in range(program.timesteps):
-        sent += (program.input.messages(samples, step, program.timesteps) != 0).sum(axis=0, dtype=np.int64).ravel()
+        sent += (program.input.sent(samples, step, program.timesteps) != 0).sum(axis=0, dtype=np.int64).ravel()
     return sent

@@ -144,11 +144,17 @@ def counts_by_batch(program: Program, encoded: IntArray) -> Iterator[dict[str, I
         samples = encoded[start : start + batch]
         trains = simulator.run(samples, record=True, batch=batch).spike_trains
         assert trains is not None, "the trains were asked for"
-        counts = {INPUT: samples if program.input.spread else samples * program.timesteps}
+        counts = {INPUT: _sum_over_window(program, samples)}
         for population in program.firing:
             train = trains.pop(population.name)
             counts[population.name] = train.sum(axis=1, dtype=np.int64).reshape(-1, *population.shape)
         yield counts
+
+
+def _sum_over_window(program: Program, samples: IntArray) -> IntArray:
+    if program.input.has_frames(samples):
+        return np.asarray(samples.sum(axis=1, dtype=np.int64))
+    return samples if program.input.spread else samples * program.timesteps
 
 
 def _charge(program: Program, population: Population, counts: dict[str, IntArray]) -> IntArray:

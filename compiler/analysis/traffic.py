@@ -177,7 +177,7 @@ def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]
         synapses += np.bincount(axons.neuron, axons.synapses, values).astype(np.int64)
     sent, most = np.zeros(values, dtype=np.int64), 0
     for step in range(program.timesteps):
-        live = (program.input.messages(samples, step, program.timesteps) != 0).reshape(len(samples), -1)
+        live = (program.input.sent(samples, step, program.timesteps) != 0).reshape(len(samples), -1)
         sent += live.sum(axis=0, dtype=np.int64)
         most = max(most, *(int(readers[of_sample].sum()) for of_sample in live))
     return LayerTraffic(INPUT, 0, 0, 0, int((sent * readers).sum()), (0, 0), int((sent * synapses).sum())), most

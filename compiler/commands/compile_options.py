@@ -14,6 +14,7 @@ from ...targets.terminal.help_page import option
 
 # The names again, so that neither help nor completion imports the compiler; a test compares.
 SCHEDULE_NAMES = ("pipelined", "exact", "mixed")
+INPUT_NAMES = ("constant", "frames")
 MAXIMA_NAMES = ("exact", "average", "measured")
 THRESHOLD_METHODS = ("mse", "percentile")
 GRANULARITIES = ("neuron", "channel", "layer")
@@ -34,6 +35,7 @@ def input_shape(_context: click.Context, _parameter: click.Parameter, text: str 
     return parse_input_shape(text)
 
 
+INPUT_HELP = "Samples that stay the same over the window, or frames for each step; by default as the data are."
 INPUT_SHAPE = option(
     "--input-shape",
     metavar="CxHxW",
@@ -76,6 +78,7 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         option("--weight-bits", type=int, section=_CHIP, help="Lower the chip's weight width, sign included."),
         option("--strict", is_flag=True, section=_CHIP, help="Count warnings as errors."),
         option("--timesteps", type=int, default=4, show_default=True, section=_TIME, help="Time steps T per sample."),
+        option("--input", type=click.Choice(INPUT_NAMES), section=_TIME, help=INPUT_HELP),
         option(
             "--schedule",
             default="pipelined",

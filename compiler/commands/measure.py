@@ -16,7 +16,7 @@ from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
-from .compile_options import INPUT_SHAPE, OUTPUT
+from .compile_options import INPUT_HELP, INPUT_NAMES, INPUT_SHAPE, OUTPUT
 
 if TYPE_CHECKING:
     from ...runtime.samples import Samples
@@ -63,6 +63,7 @@ CALIBRATION = "Training inputs; never the test data."
     help="By commas, or 'all' that apply.",
 )
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
+@option("--input", "given_as", type=click.Choice(INPUT_NAMES), help=INPUT_HELP)
 @INPUT_SHAPE
 @OUTPUT
 @LIMIT
@@ -87,6 +88,7 @@ def evaluate(
     timesteps: str,
     methods: str,
     with_float: bool,
+    given_as: str | None,
     input_shape: tuple[int, ...] | None,
     output: tuple[str, ...] | None,
     limit: int | None,
@@ -104,17 +106,21 @@ def evaluate(
     from ..evaluation.evaluation import evaluate_models
     from ..evaluation.forms import evaluation_markdown, evaluation_plot, evaluation_text
     from ..evaluation.picture import require_matplotlib
-    from ..options import CompileOptions
+    from ..options import CONSTANT, FRAMES, CompileOptions
 
     if plot is not None:
         require_matplotlib()
     samples = samples_for(models[0], input_shape, output, data, limit, readers)
     known = None if calibration is None else samples_for(models[0], input_shape, output, calibration, None, readers)
+    if given_as == CONSTANT:
+        samples, known = samples.constant(), None if known is None else known.constant()
+    elif samples.changes_in_time:
+        given_as = FRAMES
     with progress_bar("evaluating") as progress:
         result = evaluate_models(
             models,
             samples,
-            CompileOptions(target=target, calibration=known, input_shape=input_shape, output=output),
+            CompileOptions(target=target, calibration=known, input_shape=input_shape, output=output, input=given_as),
             _integers(timesteps),
             ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
             with_float=with_float,

@@ -11,7 +11,7 @@ from ..ir.network import Network
 from ..ir.operators import QuantizeClip, Relu
 from ..methods.method import Method
 from ..methods.table import METHODS
-from ..options import CompileOptions
+from ..options import FRAMES, MEASURING, CompileOptions
 from ..passes.recognise_activations import recognised
 
 
@@ -121,6 +121,8 @@ def _reasons(
             "the network that weights were calibrated from is not among those compared",
             "give it as well, or calibrate the weights anew",
         )
+    if options.input == FRAMES and method.options(options).neuron in MEASURING:
+        yield "its neurons measure before the steps that count, which have no frame", "give --input constant"
     if method.needs_relu and not _has_activation_without_levels(recognised(model.network)):
         yield "every activation has levels and a threshold of its own", "use it on a ReLU network"
     if method.needs_calibration and options.calibration is None:

@@ -130,6 +130,7 @@ def measure_by_layer(
     found = tuple(read.values())
     for model in found:
         checked_samples(data.inputs, None, model.network.input_shape, integers=model.network.integers)
+    data = data.in_windows(options.timesteps)
     names, remarks = _chosen(found, options, methods, measure.neurons)
     work = tuple(_work(names, read, options, every=methods == ALL))
     rows, kept = [], list[Diagnostic]()

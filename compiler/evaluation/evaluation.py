@@ -232,7 +232,7 @@ class _Bench:
         def measure() -> Figures:
             converted = convert(subject.model, METHODS[cell.method], target, options)
             program = converted.program
-            encoded, _ = encode(program.input, self.data.inputs)
+            encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
             right = self._right(simulate(program, encoded).predictions)
             return {
                 "accuracy": np.count_nonzero(right) / len(right),
@@ -261,7 +261,8 @@ class _Bench:
         }
 
     def _chosen(self) -> dict[str, Any]:
-        return {} if self.options.output is None else {"output": self.options.output}
+        chosen = {"output": self.options.output, "input": self.options.input}
+        return {name: value for name, value in chosen.items() if value is not None}
 
     def _right(self, predictions: Any) -> Right:
         assert self.data.labels is not None, "labels were checked before"

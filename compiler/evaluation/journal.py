@@ -53,7 +53,10 @@ class Journal:
 def digest_of(samples: Samples) -> str:
     """SHA-256 of inputs and labels."""
     labels = b"" if samples.labels is None else samples.labels.tobytes()
-    return hashlib.sha256(samples.inputs.tobytes() + labels).hexdigest()
+    in_time = [repr(samples.inputs.shape).encode()] if samples.frames else []
+    if samples.events is not None:
+        in_time += [samples.events.time.tobytes(), samples.events.place.tobytes()]
+    return hashlib.sha256(b"".join([samples.inputs.tobytes(), labels, *in_time])).hexdigest()
 
 
 def _read(file: Path) -> dict[str, Figures]:

@@ -74,7 +74,7 @@ def measure_tradeoff(
     calibration = pipelined.context.calibration
     assert calibration is not None, "the options have calibration data"
     measured = measure_misfires(pipelined.program, calibration.first(MEASURED_SAMPLES))
-    ranked = gates_by_need(pipelined.spiking, measured, options.timesteps)
+    ranked = gates_by_need(pipelined.spiking, measured, pipelined.program)
     found = []
     numbers = sorted({round(n) for n in np.linspace(0, len(ranked), max(points, 2))})
     for number in numbers:
@@ -98,7 +98,7 @@ def _point(
 ) -> TradeoffPoint:
     mixed = replace(options, schedule="mixed", exact_layers=gated, latency_budget=None)
     program = build_program(model, mixed, readers=readers).program
-    encoded, _ = encode(program.input, data.inputs)
+    encoded, _ = encode(program.input, data.in_one_window(program.timesteps).inputs)
     accuracy = data.accuracy(simulate(program, encoded).predictions)
     assert accuracy is not None, "labels were checked before"
     return TradeoffPoint(gated, program.latency, program.window, accuracy)

@@ -69,7 +69,7 @@ def print_program(program: Program) -> str:
         f"state {program.state_minimum}..{program.state_maximum}",
         f"  input {_shape(encoding.sample_shape)} axes {encoding.axes} as {_shape(encoding.shape)} "
         f"step {encoding.step:.6g} range {encoding.minimum}..{encoding.maximum}"
-        f"{' spread' if encoding.spread else ''}",
+        f"{' spread' if encoding.spread else ''}{' frames' if encoding.frames else ''}",
     ]
     for population in program.populations:
         for projection in program.incoming(population.name):

@@ -49,6 +49,8 @@ class Context:
     """Network of the same form whose activations and scores the initial potentials aim at; None: the one compiled."""
     payload_levels: int = DEFAULT_LEVELS
     """Levels that graded neurons give to an activation without any."""
+    frames: bool = False
+    """Whether samples have a frame for every step."""
     potentials: dict[str, FloatArray] | None = None
     """Largest potential of each channel (C,) on calibration data, in the units of its population; None: to be proven.
     """

@@ -62,6 +62,7 @@ class FoldIntegers:
                 spiking.input.maximum,
                 spiking.input.integers,
                 spread=spiking.input.spread_over > 1,
+                frames=context.frames,
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(integer_projection(spiking, p) for p in spiking.projections),

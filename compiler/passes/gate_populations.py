@@ -6,7 +6,8 @@ activation whatever the timing of the spikes:
     N_i = clip(floor((v0_i + sum_t I_i(t)) / theta_i), 0, T)
 
 No gate is needed where timing cannot matter: at T = 1, and where all input is graded input that is the same at
-every step (not spread over the window), provided 0 <= v0 <= theta. See docs/exact-schedule.md for the proofs.
+every step (neither spread over the window nor given as frames), provided 0 <= v0 <= theta. See
+docs/exact-schedule.md for the proofs.
 """
 
 from __future__ import annotations
@@ -47,15 +48,21 @@ def with_gated(spiking: SpikingNetwork, context: Context) -> SpikingNetwork:
 
 
 def _is_gated(spiking: SpikingNetwork, population: Population, context: Context) -> bool:
-    if context.schedule == "pipelined" or not timing_matters(spiking, population, context.timesteps):
+    if context.schedule == "pipelined" or not _timing_matters(spiking, population, context):
         return False
     return context.schedule == "exact" or population.name in context.exact_layers
 
 
-def timing_matters(spiking: SpikingNetwork, population: Population, timesteps: int) -> bool:
-    """Whether the count of ``population`` could depend on when its input arrives."""
+def _timing_matters(spiking: SpikingNetwork, population: Population, context: Context) -> bool:
+    return timing_matters(spiking, population, context.timesteps, frames=context.frames)
+
+
+def timing_matters(spiking: SpikingNetwork, population: Population, timesteps: int, *, frames: bool = False) -> bool:
+    """Whether the count of ``population`` could depend on when its input arrives; ``frames`` are those of samples."""
     if population.threshold is None or timesteps == 1:
         return False
+    if frames:
+        return True
     starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
     only_equal = spiking.input.spread_over == 1 and all(p.source == INPUT for p in spiking.incoming(population.name))
     return not (only_equal and bool(starts_inside.all()))

@@ -114,13 +114,16 @@ def verify(directory: str, data: str, backends: str, limit: int | None, as_json:
 
 
 def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple[Samples, IntArray]:
-    """Read a data file for ``program`` and encode at most ``limit`` samples; remarks go to stderr."""
+    """Read a data file for ``program`` and encode at most ``limit`` samples; remarks go to stderr.
+
+    Recordings are cut into windows of the program's steps, each a sample.
+    """
     from ..encoding import encode
     from ..samples import load_samples
 
     encoding = program.input
     given = load_samples(data, encoding.sample_shape, classes=program.readout.neurons, integers=encoding.integers)
-    samples = given.first(limit)
+    samples = given.first(limit).in_windows(program.timesteps).first(limit)
     encoded, remarks = encode(program.input, samples.inputs)
     tell_findings(replace(each, place=Place(file=str(data)), measured=None, limit=None) for each in remarks)
     return samples, encoded

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...targets.diagnostic import Diagnostic, DiagnosticWarning, UnusableInput, refuse
+from ..encoded_samples import check_samples, sample_problems
 from ..execution import Execution
 from ..program import IntArray, Program
 from ..progress import Report
@@ -54,17 +55,20 @@ def run_lava(
 ) -> Execution:
     """Run ``samples`` (N, *program.input.shape), encoded integers, on Lava in a guarded session of its own.
 
+    They may be frames (N, T, *program.input.shape), the messages of each step.
+
     ``fused`` computes several populations in one Lava process, for up to ``lanes`` samples side by side (by default
     as many as are fastest); each sample is computed as if it were alone, and ``Execution.steps`` stays the chip's.
     Otherwise every process of the stock graph runs, one sample after the other: with exact fast models of Conv and
     Dense or, where ``stock``, with Lava's own (slow). ``deadline`` in seconds defaults to a generous estimate.
     ``progress`` is called with (samples done, samples). Raises ``UnusableInput``: E501 where Lava cannot run, E512 for
-    other neurons than plain ones, E504 and E505 for programs that Lava would compute wrongly, E506 for samples that are
-    not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for temporary files.
+    other neurons than plain ones, E504 and E505 for programs that Lava would compute wrongly, E506 and E028 for
+    samples that are not the program's, E502 when a Lava process fails, E503 at the deadline, E510 without room for
+    temporary files.
     """
     require_own_neurons(program)
     require_lava()
-    if problems := [*find_problems(program, stock=stock), *_sample_problems(program, samples)]:
+    if problems := [*find_problems(program, stock=stock), *sample_problems(program, samples, least=1)]:
         raise UnusableInput(problems)
     seconds = default_deadline(program, len(samples), stock=stock) if deadline is None else deadline
     begin = time.perf_counter()
@@ -103,8 +107,7 @@ def run_lava_alone(
     require_own_neurons(program)
     form = lava_form(program)
     require_lava()
-    if problems := _sample_problems(program, samples):
-        raise UnusableInput(problems)
+    check_samples(program, samples, least=1)
     seconds = default_deadline(form.program, len(samples), stock=True) if deadline is None else deadline
     begin = time.perf_counter()
     recorded = _recorded(
@@ -190,39 +193,12 @@ def _no_room(error: OSError) -> UnusableInput:
     return refuse("E510", f"files of the run cannot be written: {error.strerror}", file=error.filename, hint=hint)
 
 
-def _sample_problems(program: Program, samples: IntArray) -> list[Diagnostic]:
-    expected = program.input.shape
-    if samples.shape[1:] != expected or not len(samples):
-        return [
-            Diagnostic(
-                "E506",
-                f"samples of shape {samples.shape} are not one or more of {expected}",
-                hint="encode the samples with the program's own input encoding",
-            )
-        ]
-    low, high = int(samples.min()), int(samples.max())
-    encoding = program.input
-    if encoding.minimum <= low and high <= encoding.maximum:
-        return []
-    outside, limit = (low, encoding.minimum) if low < encoding.minimum else (high, encoding.maximum)
-    return [
-        Diagnostic(
-            "E506",
-            f"encoded input {outside} is outside {encoding.minimum}..{encoding.maximum}",
-            measured=float(outside),
-            limit=float(limit),
-            unit="input steps",
-            hint="encode the samples with the program's own input encoding",
-        )
-    ]
-
-
 def build_process(program: Program, *, stock: bool = False, name: str | None = None) -> Any:
     """A ``CompiledNetwork``: ``program`` as one Lava process, to be wired into a Lava network in this interpreter.
 
     Ports: ``a_in`` (*program.input.shape), ``s_out`` and ``v_out`` (*readout.shape), ``s_out_2`` and ``v_out_2`` of a
     second read-out and so on; with T = ``program.timesteps``
-    and P = ``program.window``, ``program.input.messages`` of sample n go in at time steps n*P + 1 .. n*P + T, and
+    and P = ``program.window``, ``program.input.sent`` of sample n goes in at time steps n*P + 1 .. n*P + T, and
     ``v_out`` is its result at time step n*P + depth + T and at no other. Run it with ``run_config()``. ``stock``: also
     refuse (E504, E505) what Lava's own models of Conv and Dense would compute wrongly.
     Raises ``UnusableInput`` as ``run_lava`` does. Nothing guards such a run: Lava's own behaviour applies.

@@ -21,6 +21,8 @@ from .stock.neurons import StockNeurons
 class Job:
     """One run: ``program`` on ``samples`` samples, whose port-ordered input is ``samples.npy`` in ``directory``.
 
+    The input is one row of values for each sample, or one for each of its frames.
+
     ``sections`` run as one process each, with ``lanes`` samples side by side. Without any it is the stock graph, one
     sample after the other, with Lava's own models where ``stock``, and with Lava's own neurons where ``stock_neurons``
     says which.
@@ -42,7 +44,7 @@ class Job:
 
     @property
     def input_file(self) -> Path:
-        """Encoded samples (N, input values) in port order."""
+        """Encoded samples (N, input values), or frames (N, T, input values), in port order."""
         return self.directory / "samples.npy"
 
     @property
@@ -85,8 +87,7 @@ def prepare_job(
         for index, population in enumerate(program.populations)
     }
     job = Job(directory, program, len(samples), stock, sections, lanes, recordings, stock_neurons)
-    in_port_order = Layout.of(program).samples_to_port(smallest_integers(samples))
-    np.save(job.input_file, in_port_order.reshape(len(samples), -1))
+    np.save(job.input_file, Layout.of(program).samples_to_port(smallest_integers(samples)))
     with open(directory / "job.pickle", "wb") as file:
         pickle.dump(job, file, protocol=pickle.HIGHEST_PROTOCOL)
     return job

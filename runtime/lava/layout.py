@@ -49,10 +49,10 @@ class Layout:
         return shaped.transpose(2, 1, 0) if self.is_spatial(name) else shaped.reshape(-1)
 
     def samples_to_port(self, samples: Values) -> Values:
-        """Encoded samples (N, *input shape) in port order (N, *port shape)."""
-        if self.is_spatial(INPUT):
-            return samples.transpose(0, 3, 2, 1)
-        return samples.reshape(len(samples), -1)
+        """Encoded samples (..., *input shape) in port order, one row (..., input values) each."""
+        leading = samples.shape[: samples.ndim - len(self.shapes[INPUT])]
+        in_order = np.moveaxis(samples, (-1, -3), (-3, -1)) if self.is_spatial(INPUT) else samples
+        return in_order.reshape(*leading, -1)
 
     def from_port(self, name: str, rows: Values) -> Values:
         """Rows (..., neurons) in port order, in program order (C order of the shape)."""

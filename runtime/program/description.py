@@ -23,14 +23,14 @@ from .program import (
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
-_MAY_BE_ABSENT = ("neuron", "integers", "spread", "coordinates", "score_unit", "outputs", "payloads")
+_MAY_BE_ABSENT = ("neuron", "integers", "spread", "frames", "coordinates", "score_unit", "outputs", "payloads")
 _MOST_PARTS = 1 << 13
 """Populations, projections or pulses of one program: ten times as many as the deepest networks have."""
 _PARTS = ("populations", "projections", "pulses", "neuron")
 _SCORES = ("score_unit", "outputs")
 _DOCUMENT = ("format", "digests", "name", "target", "schedule", "timesteps", "state", *_SCORES, "input", *_PARTS)
 _OUTPUT = ("name", "readout", "score_unit")
-_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers", "spread")
+_INPUT = ("sample_shape", "axes", "shape", "step", "minimum", "maximum", "integers", "spread", "frames")
 _POPULATION = ("name", "shape", "depth", "gated", "threshold", "initial_potential", "bias", "payloads")
 _PROJECTION = ("name", "source", "target", "delay", "exponent", "weight", "geometry", "coordinates")
 _PULSE = ("name", "target", "step", "weight", "exponent", "axons")
@@ -66,6 +66,7 @@ def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
             # Left out for models of floats, and for input that is the same at every step.
             **({} if encoding.integers is None else {"integers": list(encoding.integers)}),
             **({"spread": True} if encoding.spread else {}),
+            **({"frames": True} if encoding.frames else {}),
         },
         "populations": [
             {
@@ -174,6 +175,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             maximum=_integer(encoding["maximum"]),
             integers=_range(encoding["integers"]) if "integers" in encoding else None,
             spread=_flag(encoding["spread"]) if "spread" in encoding else False,
+            frames=_flag(encoding["frames"]) if "frames" in encoding else False,
         ),
         populations=tuple(
             Population(

@@ -142,6 +142,12 @@ class InputEncoding:
         x_t = floor((t+1) x_int / T) - floor(t x_int / T)
 
     which is x_int / T rounded down or up, and adds up to x_int over the T steps without loss.
+
+    Samples that change in time have a frame for each of the T steps. Step t then sends the integer of its own frame
+    or, where the input is ``spread``, floor(C(t+1) / T) - floor(C(t) / T), with C(t) the sum of the integers of the
+    first t frames; equal frames give the messages of the constant sample. Both stay in the range that the overflow
+    proof has for constant samples, step by step and summed up. ``frames`` says that the program was compiled for such
+    samples: then no count that its schedule keeps exact rests on equal frames.
     """
 
     sample_shape: Shape
@@ -152,12 +158,22 @@ class InputEncoding:
     maximum: int
     integers: tuple[int, int] | None = None
     spread: bool = False
+    frames: bool = False
 
     def messages(self, samples: IntArray, step: int, timesteps: int) -> IntArray:
-        """What is sent of ``samples`` (..., *shape) at ``step`` 0..T-1 of a window of ``timesteps``."""
+        """What is sent of constant ``samples`` (..., *shape) at ``step`` 0..T-1 of a window of ``timesteps``."""
         if not self.spread:
             return samples
         return np.asarray((step + 1) * samples // timesteps - step * samples // timesteps)
+
+    def has_frames(self, encoded: IntArray) -> bool:
+        """Whether ``encoded`` samples are frames (N, T, *shape), the messages of each step, and not (N, *shape)."""
+        return encoded.ndim == len(self.shape) + 2
+
+    def sent(self, encoded: IntArray, step: int, timesteps: int) -> IntArray:
+        """What is sent (N, *shape) at ``step`` of ``encoded`` samples, constant ones or frames."""
+        frames = self.has_frames(encoded)
+        return np.asarray(encoded[:, step] if frames else self.messages(encoded, step, timesteps))
 
     def message_range(self, timesteps: int) -> tuple[int, int]:
         """Least and largest integer that is sent at any one step of a window of ``timesteps``."""

@@ -215,7 +215,11 @@ def _timing_contradictions(program: Program) -> Iterator[tuple[str | None, str]]
         if population.gated or population.threshold is None:
             continue
         starts_inside = (population.initial_potential >= 0) & (population.initial_potential <= population.threshold)
-        varies = program.input.spread or any(p.source != INPUT for p in program.incoming(population.name))
+        varies = (
+            program.input.spread
+            or program.input.frames
+            or any(p.source != INPUT for p in program.incoming(population.name))
+        )
         if varies or not starts_inside.all():
             yield population.name, "the schedule is exact, but the population's count depends on timing"
 

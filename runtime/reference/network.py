@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..encoded_samples import check_samples
 from ..execution import Execution, SpikeTrains, type_of_trains
 from ..program import INPUT, DenseSynapses, IntArray, Population, Program, Projection, SparseSynapses
 from ..program.neuron_models import COS, GRADED, IF, LARGEST_PAYLOAD, MSAT, SRP
@@ -22,7 +23,11 @@ from .neurons import AdaptiveThresholdNeurons, GradedNeurons, SecondPassNeurons
 def run_reference(
     program: Program, samples: IntArray, *, record: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> Execution:
-    """Run ``samples`` (N, *input shape) one time step at a time; ``progress(done, total)`` counts steps."""
+    """Run encoded ``samples``, constant ones (N, *input shape) or frames (N, T, *input shape), one step at a time.
+
+    ``progress(done, total)`` counts steps. Raises ``UnusableInput`` for samples that are not the program's.
+    """
+    check_samples(program, samples)
     started = time.perf_counter()
     steps = program.steps(len(samples))
     machine = _Machine(program, samples)
@@ -74,7 +79,8 @@ class _Machine:
         is_inside = sample < len(self.samples) and step_in_window < program.first_pass_steps + program.timesteps
         if not is_inside:
             return np.zeros(program.input.shape, dtype=np.int64)
-        graded = program.input.messages(self.samples[sample], step_in_window, program.timesteps)
+        one = self.samples[sample : sample + 1]
+        graded = program.input.sent(one, step_in_window, program.timesteps).reshape(program.input.shape)
         return graded * LARGEST_PAYLOAD if program.neuron.name == MSAT else graded
 
     def _integrate_and_fire(self, population: Population, current: IntArray, step: int) -> IntArray:

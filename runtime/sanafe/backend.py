@@ -16,11 +16,11 @@ import numpy as np
 from ...targets import load
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.libraries import install_command
+from ..encoded_samples import check_samples
 from ..execution import Execution
 from ..lava import supervisor
 from ..program import IntArray, Program
 from ..progress import Report
-from ..simulator.simulation import check_samples
 from .files import SCRIPT, cores_in_order, sanafe_files
 from .limits import find_problems
 
@@ -43,7 +43,7 @@ def run_sanafe(
     progress: Report | None = None,
     deadline: float | None = None,
 ) -> Execution:
-    """Run ``samples`` (N, *input shape), encoded integers, on SANA-FE; ``deadline`` in seconds has a generous default.
+    """Run encoded ``samples``, constant ones or frames, on SANA-FE; ``deadline`` in seconds has a generous default.
 
     Raises ``UnusableInput``: E731 where SANA-FE is not installed, E732 for a program that it would compute wrongly,
     E506 for samples that are not the program's, E733 when it fails, E734 at the deadline.

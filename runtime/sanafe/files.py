@@ -119,10 +119,11 @@ def _neuron_arrays(program: Program, population: Population, cores: IntArray) ->
 
 def _current(program: Program, entries: Entries, samples: IntArray, neurons: int) -> IntArray:
     """(N, T or 1, neurons): what the input adds to each neuron at each step of the window."""
-    steps = program.timesteps if program.input.spread else 1
+    changes = program.input.spread or program.input.has_frames(samples)
+    steps = program.timesteps if changes else 1
     found = np.zeros((len(samples), steps, neurons), dtype=np.int64)
     for sample, step in np.ndindex(len(samples), steps):
-        sent = program.input.messages(samples[sample], step, program.timesteps).ravel()
+        sent = program.input.sent(samples[sample : sample + 1], step, program.timesteps).ravel()
         # Sums of integers below 2^53, which a program has been checked for.
         found[sample, step] = np.bincount(entries.target, entries.weight * sent[entries.source], neurons)
     return found

@@ -21,8 +21,8 @@ class Sent:
     """What one source sends: ``trains`` (T, n, H, W, C), counts (n, H, W, C) of spikes, or ``graded`` input.
 
     Trains and counts are made from one another when they are asked for. ``graded`` input is the same at every step;
-    where it is spread, its messages are the trains, and the integers that they add up to the counts. So are payloads,
-    of which there is one.
+    where it is spread or changes from frame to frame, its messages are the trains, and the integers that they add up
+    to the counts. So are payloads, of which there is one.
     """
 
     def __init__(
@@ -109,8 +109,11 @@ def joined(parts: Sequence[Sent]) -> Sent:
 
 
 def encoded_input(encoding: InputEncoding, samples: IntArray, timesteps: int) -> Sent:
-    """Graded input ``samples`` (n, *shape) as maps."""
+    """Graded input as maps: encoded ``samples`` (n, *shape), or frames (n, T, *shape)."""
     height, width, channels = map_shape(encoding.shape)
+    if encoding.has_frames(samples):
+        by_step = samples.reshape(len(samples), timesteps, channels, height, width).transpose(1, 0, 3, 4, 2)
+        return Sent(timesteps, trains=by_step.astype(np.int32, order="C"), counts=by_step.sum(axis=0))
     maps = samples.reshape(len(samples), channels, height, width).transpose(0, 2, 3, 1)
     maps = np.ascontiguousarray(maps)
     if not encoding.spread:

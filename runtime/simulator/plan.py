@@ -168,12 +168,10 @@ def _message(program: Program, projection: Projection, spike: int) -> int:
 def _connection(
     program: Program, projection: Projection, reduced: Reduced, steps: int, choose: ChooseKernel, one: int
 ) -> Connection:
-    is_input = projection.source == INPUT
-    # The sum of graded input that is the same at every step is taken after the kernel.
-    summed = steps if not is_input or program.input.spread else 1
-    largest = one * reduced.pool[0] * reduced.pool[1] * summed
-    is_signed = message_range(program, projection.source)[0] < 0
-    kernel = choose(reduced.form, projection.exponent, largest, is_input or is_signed)
+    # Frames are summed before the kernel, graded input that is the same at every step behind it.
+    largest = one * reduced.pool[0] * reduced.pool[1] * steps
+    is_graded = projection.source == INPUT or message_range(program, projection.source)[0] < 0
+    kernel = choose(reduced.form, projection.exponent, largest, is_graded)
     return Connection(projection.source, reduced, kernel, largest)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...targets.diagnostic import refuse
+from ..encoded_samples import check_samples
 from ..execution import Execution, SpikeTrains
 from ..freed_pages import keep_freed_pages
 from ..program import INPUT, IntArray, Program
@@ -44,12 +45,14 @@ def simulate(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Execution:
-    """Run ``samples`` (N, *input shape) in batches; ``progress(done, total)`` counts samples.
+    """Run encoded ``samples`` (N, *input shape), or frames (N, T, *input shape), in batches.
 
+    ``progress(done, total)`` counts samples.
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
     goes, within a memory budget. ``threads`` is by default torch's number, and numba's where there is no torch.
     ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one and neurons are plain or graded. E511
-    for what cannot be had of these, E506 for samples of another shape or range than the program's input.
+    for what cannot be had of these, E506 for samples of another shape or range than the program's input, E028 for
+    frames that the program cannot take.
     """
     started = time.perf_counter()
     simulator = Simulator(program, device=device)
@@ -123,17 +126,6 @@ def _chosen_device(device: str | None, program: Program) -> str:
         message = f"neurons of the model '{program.neuron.name}' run on the processor only"
         raise refuse("E511", message, hint="leave the device out, or use 'cpu'")
     return device
-
-
-def check_samples(program: Program, samples: IntArray) -> None:
-    """Raise ``UnusableInput`` (E506) for ``samples`` of another shape or range than the program's encoded input."""
-    encoding, hint = program.input, "encode the samples with the program's own input encoding"
-    if samples.shape[1:] != encoding.shape:
-        raise refuse("E506", f"samples of shape {samples.shape} are not some of {encoding.shape}", hint=hint)
-    low, high = int(samples.min(initial=encoding.maximum)), int(samples.max(initial=encoding.minimum))
-    if low < encoding.minimum or high > encoding.maximum:
-        outside = low if low < encoding.minimum else high
-        raise refuse("E506", f"encoded input {outside} is outside {encoding.minimum}..{encoding.maximum}", hint=hint)
 
 
 class ProcessorSimulator:

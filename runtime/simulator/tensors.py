@@ -24,6 +24,9 @@ from .results import ChunkResult, last_readers
 
 Tensor = Any
 
+_CONSTANT_INPUT = 4
+"""Axes of graded input (n, H, W, C) that is the same at every step; whatever has steps has one more."""
+
 _PRODUCTS_AT_ONCE = 1 << 26
 """Products of sparse weights held at a time: 256 MB in 32-bit floats."""
 
@@ -86,7 +89,7 @@ class TensorSimulator:
         total = self._torch.zeros((steps, samples, *layer.map), dtype=self._state(layer), device=self._device)
         for connection in layer.incoming:
             messages = sent[connection.source]
-            if connection.source == INPUT and not self._program.input.spread:
+            if messages.ndim == _CONSTANT_INPUT:
                 given = self._applied(connection, messages[None], layer).to(total.dtype)
                 total += given * layer.timesteps if layer.by_counts else given
             elif layer.by_counts:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..code import Code
 from . import (
     by_layer,
+    data_in_time,
     graded,
     inputs,
     lava_processes,
@@ -33,6 +34,7 @@ FAMILIES = (
     by_layer,
     running,
     inputs,
+    data_in_time,
     machine,
     training,
     targets,

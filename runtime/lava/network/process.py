@@ -12,7 +12,7 @@ class CompiledNetwork(AbstractProcess):  # type: ignore[misc]
     """A program to be wired into a Lava network.
 
     With T = ``program.timesteps`` and P = ``program.window`` (T, or 2T where a population is gated): ``a_in``
-    (*program.input.shape) takes at time steps n*P + 1 + t, t = 0..T-1, what ``program.input.messages`` makes of the
+    (*program.input.shape) takes at time steps n*P + 1 + t, t = 0..T-1, what ``program.input.sent`` gives of the
     encoded sample n at step t, and zeros at all others; outside ``program.input``'s minimum and maximum nothing is
     proved to fit. ``s_out`` and ``v_out``
     (*readout.shape) send the read-out's spikes and its membrane potential. The result of sample n is ``v_out`` at

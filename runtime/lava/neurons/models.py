@@ -95,19 +95,24 @@ class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
         self.lanes = proc_params["lanes"]
         self.encoding = proc_params["encoding"]
         self.silence = np.zeros(proc_params["shape"], dtype=np.int32)
-        self.sample = np.zeros(proc_params["shape"], dtype=np.int64)
+        self.given = np.zeros(proc_params["shape"], dtype=np.int64)
 
     def run_spk(self) -> None:
         """One time step."""
         window, step = divmod(self.time_step - 1, self.window)
-        if step == 0:
-            self._load(self.samples[window * self.lanes : (window + 1) * self.lanes])
-        if step < self.timesteps:
-            self.s_out.send(self.encoding.messages(self.sample, step, self.timesteps).astype(np.int32))
-        else:
+        if step >= self.timesteps:
             self.s_out.send(self.silence)
+            return
+        samples = self.samples[window * self.lanes : (window + 1) * self.lanes]
+        if samples.ndim == 3:
+            self._load(samples[:, step])
+            self.s_out.send(self.given.astype(np.int32))
+            return
+        if step == 0:
+            self._load(samples)
+        self.s_out.send(self.encoding.messages(self.given, step, self.timesteps).astype(np.int32))
 
-    def _load(self, samples: Any) -> None:
-        by_lane = self.sample.reshape(self.lanes, -1)
-        by_lane[: len(samples)] = samples
-        by_lane[len(samples) :] = 0
+    def _load(self, values: Any) -> None:
+        by_lane = self.given.reshape(self.lanes, -1)
+        by_lane[: len(values)] = values
+        by_lane[len(values) :] = 0

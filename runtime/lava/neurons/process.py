@@ -72,10 +72,10 @@ class Delay(AbstractProcess):  # type: ignore[misc]
 class SampleSource(AbstractProcess):  # type: ignore[misc]
     """Sends each sample of a file in the first ``timesteps`` of ``window`` steps, zeros in between and after.
 
-    ``encoding`` (an ``InputEncoding``) says what of it at which step.
+    ``encoding`` (an ``InputEncoding``) says what of it at which step; a sample of frames sends each at its step.
 
-    Sample n of the ``.npy`` file (N, values), in port order, goes to lane n % ``lanes`` in window
-    n // ``lanes``. ``shape`` is any that holds ``lanes`` samples.
+    Sample n of the ``.npy`` file, (N, values) or frames (N, T, values), in port order, goes to lane n % ``lanes`` in
+    window n // ``lanes``. ``shape`` is any that holds ``lanes`` samples.
     """
 
     def __init__(

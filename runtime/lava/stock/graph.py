@@ -134,11 +134,15 @@ def potentials(read: Any) -> Any:
 
 
 def input_stream(program: Program, samples: Any) -> Any:
-    """What the input sends at every step of a run, port order with the time last: ``data`` of Lava's RingBuffer."""
+    """What the input sends at every step of a run, port order with the time last: ``data`` of Lava's RingBuffer.
+
+    ``samples`` are those of a job's file: encoded samples (N, values), or frames (N, T, values).
+    """
     steps, encoding, window = program.steps(len(samples)), program.input, program.window
     stream = np.zeros((*Layout.of(program).port_shape("input"), steps), dtype=np.int32)
     by_time = np.moveaxis(stream, -1, 0)
     for step in range(program.timesteps):
-        sent = encoding.messages(samples.astype(np.int64), step, program.timesteps)
+        has_frames = samples.ndim == 3
+        sent = samples[:, step] if has_frames else encoding.messages(samples.astype(np.int64), step, program.timesteps)
         by_time[step : step + len(samples) * window : window] = sent.reshape(len(samples), *stream.shape[:-1])
     return stream
