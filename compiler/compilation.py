@@ -15,8 +15,9 @@ from ..runtime.program import Program
 from ..runtime.program.digest import digest_of
 from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.neuron_range import neuron_range
-from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, program_files
+from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, SELF_TEST_FILE, program_files
 from ..runtime.samples import Samples, checked_samples, load_samples
+from ..runtime.self_test import SelfTest, make_self_test, self_test_file
 from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
@@ -91,11 +92,15 @@ class Built:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """Result of ``compile_model``: the program, its report, and seconds per pass (never part of an artefact)."""
+    """Result of ``compile_model``: the program, its report, and seconds per pass (never part of an artefact).
+
+    ``self_test`` are inputs with what they cause, for an artefact to be verified with; None where that takes too long.
+    """
 
     program: Program
     report: Report
     seconds: dict[str, float]
+    self_test: SelfTest | None = None
 
     def files(self) -> dict[str, bytes]:
         """The artefact's files by name; the same model and options give the same bytes."""
@@ -103,6 +108,8 @@ class Compiled:
 
         files = program_files(self.program)
         report = replace(self.report, program_digest=digest_of(files[PROGRAM_FILE]))
+        if self.self_test is not None:
+            files[SELF_TEST_FILE] = self_test_file(self.self_test, files[PROGRAM_FILE])
         return {
             **files,
             REPORT_FILE: report_json(report).encode(),
@@ -127,7 +134,8 @@ def compile_model(
     if report is not None:
         report("report")
     seconds = {record.name: round(record.seconds, 4) for record in built.pipeline.records}
-    return Compiled(built.program, _report(built, chosen), seconds)
+    self_test = make_self_test(built.program, built.context.calibration, network_macs(built.model.network))
+    return Compiled(built.program, _report(built, chosen), seconds, self_test)
 
 
 def build_program(

@@ -35,7 +35,7 @@ def input_shape(_context: click.Context, _parameter: click.Parameter, text: str 
     return parse_input_shape(text)
 
 
-INPUT_HELP = "Samples that stay the same over the window, or frames for each step; by default as the data are."
+INPUT_HELP = "Samples are constant over the window, or frames for each step; by default as the data are."
 INPUT_SHAPE = option(
     "--input-shape",
     metavar="CxHxW",
@@ -78,7 +78,7 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
         option("--weight-bits", type=int, section=_CHIP, help="Lower the chip's weight width, sign included."),
         option("--strict", is_flag=True, section=_CHIP, help="Count warnings as errors."),
         option("--timesteps", type=int, default=4, show_default=True, section=_TIME, help="Time steps T per sample."),
-        option("--input", type=click.Choice(INPUT_NAMES), section=_TIME, help=INPUT_HELP),
+        option("--input", type=click.Choice(INPUT_NAMES), metavar="NAME", section=_TIME, help=INPUT_HELP),
         option(
             "--schedule",
             default="pipelined",

@@ -63,7 +63,7 @@ CALIBRATION = "Training inputs; never the test data."
     help="By commas, or 'all' that apply.",
 )
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
-@option("--input", "given_as", type=click.Choice(INPUT_NAMES), help=INPUT_HELP)
+@option("--input", "given_as", type=click.Choice(INPUT_NAMES), metavar="NAME", help=INPUT_HELP)
 @INPUT_SHAPE
 @OUTPUT
 @LIMIT

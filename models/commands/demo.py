@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,9 @@ def _run_everywhere(compiled: Compiled, test: Samples) -> dict[str, Execution]:
 
 
 def _with(compiled: Compiled, agreement: Agreement) -> Compiled:
-    from ...compiler.compilation import Compiled, with_agreement
+    from ...compiler.compilation import with_agreement
 
-    return Compiled(compiled.program, with_agreement(compiled.report, agreement), compiled.seconds)
+    return replace(compiled, report=with_agreement(compiled.report, agreement))
 
 
 def _document(directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement) -> dict[str, Any]:

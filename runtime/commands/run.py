@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..execution import Execution
     from ..program import IntArray, Program
     from ..samples import Samples
+    from ..self_test import Unexpected
 
 BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe")
 
@@ -90,27 +91,71 @@ def run(
 
 @command()
 @click.argument("directory", metavar="DIR", type=click.Path())
-@_DATA
+@option(
+    "--data",
+    metavar="FILE.npz",
+    type=click.Path(),
+    help="Inputs; without it those that the artefact carries, with the counts that it expects.",
+)
 @option(
     "--backends",
     default="reference,simulator,lava",
     show_default=True,
     shell_complete=several_of(lambda: BACKEND_NAMES),
-    help="Two or more, separated by commas.",
+    help="Two or more, separated by commas; without --data one is enough.",
 )
 @_LIMIT
 @json_option
 @verbosity_options
-def verify(directory: str, data: str, backends: str, limit: int | None, as_json: bool) -> int:
-    """Run the program in DIR on several backends and compare every spike train with zero tolerance."""
+def verify(directory: str, data: str | None, backends: str, limit: int | None, as_json: bool) -> int:
+    """Run the program in DIR on several backends and compare every spike train with zero tolerance.
+
+    Without data it runs the samples that the artefact carries, and compares with the counts that it expects as well.
+    """
     from ..program.storage import load_program
 
     program = load_program(directory)
     names = tuple(name.strip() for name in backends.split(",") if name.strip())
+    if data is None:
+        return _verify_itself(program, directory, names, limit, as_json=as_json)
     _, encoded = load_encoded(program, data, limit)
     agreement = verify_backends(program, encoded, names)
     tell_json(agreement.document()) if as_json else tell(*agreement_lines(agreement))
     return 0 if agreement.equal else 1
+
+
+def _verify_itself(program: Program, directory: str, names: Sequence[str], limit: int | None, *, as_json: bool) -> int:
+    from ..agreement import compare
+    from ..encoding import encode
+    from ..self_test import first_unexpected, load_self_test
+
+    if limit is not None:
+        hint = "leave --limit out, or give --data FILE.npz"
+        raise refuse("E630", "--limit does not apply to the samples that an artefact carries", hint=hint)
+    expected = load_self_test(directory, program)
+    executions = run_recorded(program, encode(program.input, expected.inputs)[0], names, fewest=1)
+    agreement = compare(program, executions)
+    unexpected = next((u for e in executions if (u := first_unexpected(program, expected, e)) is not None), None)
+    told = None if unexpected is None else asdict(unexpected)
+    if as_json:
+        tell_json({**agreement.document(), "as_expected": unexpected is None, "unexpected": told})
+    else:
+        tell(*(agreement_lines(agreement) if len(executions) > 1 else ()), *_expectation_lines(agreement, unexpected))
+    return 0 if agreement.equal and unexpected is None else 1
+
+
+def _expectation_lines(agreement: Agreement, unexpected: Unexpected | None) -> tuple[str, ...]:
+    if unexpected is None:
+        samples, names = agreement.samples, ", ".join(agreement.backends)
+        return (f"as expected: {names} give on the {samples} samples of the artefact what it was compiled with",)
+    where = f"layer '{unexpected.layer}' on {unexpected.backend}"
+    counted = f"{unexpected.found} in place of {unexpected.expected}"
+    if unexpected.found == unexpected.expected:
+        counted = f"{unexpected.found} as expected, at other places"
+    return (
+        f"not as expected: {where} counts {counted}",
+        "the files are those that were compiled: this machine, a library or this version computes something else",
+    )
 
 
 def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple[Samples, IntArray]:
@@ -132,18 +177,24 @@ def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple
 def verify_backends(program: Program, encoded: IntArray, names: Sequence[str]) -> Agreement:
     """Run ``encoded`` samples on every backend in ``names`` and compare; E641 for fewer than two."""
     from ..agreement import compare
+
+    return compare(program, run_recorded(program, encoded, names))
+
+
+def run_recorded(program: Program, encoded: IntArray, names: Sequence[str], *, fewest: int = 2) -> list[Execution]:
+    """Run ``encoded`` samples on every backend in ``names`` and record them; E641 for fewer than ``fewest``."""
     from ..backends import BACKENDS, run_backend
 
     unknown = [name for name in names if name not in BACKENDS]
     if unknown:
         raise refuse("E640", f"there is no backend '{unknown[0]}'", hint=known_names(unknown[0], BACKENDS))
-    if len(set(names)) < 2:
+    if len(set(names)) < fewest:
         raise refuse("E641", "comparing takes two different backends", hint="give --backends reference,simulator,lava")
     executions = []
     for name in names:
         with progress_bar(f"running on {name}") as progress:
             executions.append(run_backend(name, program, encoded, record=True, progress=progress))
-    return compare(program, executions)
+    return executions
 
 
 def agreement_lines(agreement: Agreement) -> tuple[str, ...]:

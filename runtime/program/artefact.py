@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...targets.diagnostic import refuse
 
-ARTEFACT_FILES = ("program.json", "tensors.npz", "report.json", "report.html")
+ARTEFACT_FILES = ("program.json", "tensors.npz", "selftest.json", "report.json", "report.html")
 
 
 def check_destination(directory: str | Path, ours: tuple[str, ...] = ARTEFACT_FILES) -> None:

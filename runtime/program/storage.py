@@ -27,6 +27,7 @@ FORMAT = "spikec-program/3"
 PROGRAM_FILE = "program.json"
 TENSOR_FILE = "tensors.npz"
 REPORT_FILE = "report.json"
+SELF_TEST_FILE = "selftest.json"
 DIGEST_OF_PROGRAM = "program_digest"
 """Key of ``report.json`` that holds the digest of ``program.json``."""
 

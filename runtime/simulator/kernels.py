@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -32,9 +36,30 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
     raise OverflowError(f"sums up to {bound} are not exact in 64-bit floats")
 
 
-@functools.cache
+_WITHOUT_TORCH: ContextVar[bool] = ContextVar("without torch", default=False)
+
+
+@contextmanager
+def numpy_alone(*, unless_loaded: bool) -> Iterator[None]:
+    """Let kernels that are chosen inside be numpy's, for a run that is shorter than loading torch takes.
+
+    With ``unless_loaded`` a torch that is loaded already is taken. The results are the same.
+    """
+    token = _WITHOUT_TORCH.set(not (unless_loaded and "torch" in sys.modules))
+    try:
+        yield
+    finally:
+        _WITHOUT_TORCH.reset(token)
+
+
 def installed_torch() -> ModuleType | None:
     """The torch module, loaded on first use; None where it is not installed or, with warning W644, cannot be loaded."""
+    return None if _WITHOUT_TORCH.get() else load_torch()
+
+
+@functools.cache
+def load_torch() -> ModuleType | None:
+    """As ``installed_torch``, whatever kernels are to be chosen."""
     if importlib.util.find_spec("torch") is None:
         return None
     try:

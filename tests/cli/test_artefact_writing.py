@@ -22,7 +22,7 @@ from spikec.runtime.program.storage import load_program
 Process = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., tuple[int, str, str]]
 
-FILES = ["program.json", "report.html", "report.json", "tensors.npz"]
+FILES = ["program.json", "report.html", "report.json", "selftest.json", "tensors.npz"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -172,13 +172,13 @@ def test_python_is_warned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "torch" / "__init__.py").write_text(statement)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    kernels.installed_torch.cache_clear()
+    kernels.load_torch.cache_clear()
     try:
         with pytest.warns(DiagnosticWarning, match="W644 torch") as warned:
             assert [kernels.installed_torch() for _ in range(2)] == [None, None]
         assert len(warned) == 1
     finally:
-        kernels.installed_torch.cache_clear()
+        kernels.load_torch.cache_clear()
 
 
 def test_plots_refuse_a_broken_matplotlib(broken: Callable[[str, str], None], bench: Path, tmp_path: Path) -> None:

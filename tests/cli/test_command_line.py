@@ -55,6 +55,7 @@ def test_compile_prints_one_object(json_of: JsonOf, bench: Path, tmp_path: Path)
         "program.json",
         "report.html",
         "report.json",
+        "selftest.json",
         "tensors.npz",
     ]
 

@@ -1,4 +1,4 @@
-"""Codes 0xx of data that change in time: frames for every step, and files of events."""
+"""Codes 0xx of data that change in time (frames for every step, files of events), and of artefacts without data."""
 
 from __future__ import annotations
 
@@ -43,5 +43,14 @@ CODES: tuple[Code, ...] = (
         "There is no rule that would say which of its values an event is counted in.",
         "error E036: gestures.npz: the file holds events, and the model's input has shape 3x32x32",
         "Count the events into frames yourself and give 'inputs' (N, T, *input shape).",
+    ),
+    Code(
+        "E037",
+        "no inputs in the artefact",
+        "'verify' was given no data, and the artefact carries none: it was compiled before artefacts did, or its "
+        "network is so large that nothing is simulated as it is compiled.",
+        "Without samples nothing can be compared.",
+        "error E037: out: the artefact carries no inputs of its own to be verified with",
+        "Give --data FILE.npz, or compile the model again.",
     ),
 )
