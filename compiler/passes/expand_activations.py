@@ -13,7 +13,7 @@ resolves it in as many steps on either side, and zero takes no spikes at all; do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -30,7 +30,6 @@ _SMALLER_SIDE = 1 / 8
 """Share of a range on the smaller side of zero, below which a second population gains too little."""
 _SHIFTS = (0.25, 0.75)
 """Roundings between which -x rounds as x does but at ties."""
-_ONE = np.ones(())
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,10 @@ class ExpandActivations:
         return Outcome(replace(state, network=network.with_nodes(kept)), effect)
 
 
+def _one() -> FloatArray:
+    return np.ones(())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
     """y = on(gain x) - slope off(-other x) + zero, x being the value ``source``."""
@@ -67,9 +70,9 @@ class _Pair:
     source: str
     on: Operator
     off: Operator
-    gain: FloatArray = _ONE
-    other: FloatArray = _ONE
-    slope: FloatArray = _ONE
+    gain: FloatArray = field(default_factory=_one)
+    other: FloatArray = field(default_factory=_one)
+    slope: FloatArray = field(default_factory=_one)
     zero: float = 0.0
 
 
@@ -159,7 +162,7 @@ class _Expansion:
 
         None where there is none, or one that others read too, so that its own pair is needed.
         """
-        node, gain = self._nodes.get(value), _ONE
+        node, gain = self._nodes.get(value), _one()
         if node is not None and isinstance(node.operator, Scale) and (node.operator.factor > 0).all():
             gain = node.operator.factor
             if not self._is_read_once(value):

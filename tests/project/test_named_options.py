@@ -18,6 +18,8 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 
 MISSPELT = ("--timestep",)
 """Shown by ``spikec explain E631`` as what is not understood."""
+OF_INSTALLERS = ("--ignore-requires-python", "--no-deps", "--python")
+"""Those of pip and uv with which Lava is installed."""
 
 
 def strings() -> Iterator[tuple[str, str]]:
@@ -40,7 +42,7 @@ def strings() -> Iterator[tuple[str, str]]:
 def options() -> set[str]:
     commands = spikec.commands.values()
     parameters = [p for command in commands for p in command.params if isinstance(p, click.Option)]
-    return {flag for p in parameters for flag in (*p.opts, *p.secondary_opts)} | {"--help", *MISSPELT}
+    return {flag for p in parameters for flag in (*p.opts, *p.secondary_opts)} | {"--help", *MISSPELT, *OF_INSTALLERS}
 
 
 def test_every_option_that_is_named_exists() -> None:

@@ -56,4 +56,31 @@ CODES: tuple[Code, ...] = (
         "error E653: the input is nested too deeply to be read",
         "Export or write the file again without that nesting.",
     ),
+    Code(
+        "E655",
+        "another Lava than the one that can be mended",
+        "On Python 3.11 and newer lava-nc is mended as it is imported, and the one that is installed is not the "
+        "version that this was written for.",
+        "Another version may fail otherwise, or compute something else without saying so.",
+        "error E655: Lava cannot run here: on Python 3.13 it takes lava-nc 0.10.0, this is 0.11.0",
+        "'spikec doctor --install-lava' puts lava-nc 0.10.0 in its place. A newer Lava may need no mending, and a "
+        "newer spikec may know it.",
+    ),
+    Code(
+        "W655",
+        "a Lava that was not tried",
+        "The lava-nc that is installed is not the version with which spikec's backends were compared.",
+        "Its processes may behave differently, and limits that spikec knows may have moved.",
+        "warning W655: spikec was tried with lava-nc 0.10.0, this is 0.11.0",
+        "Compare it with 'spikec verify', or install lava-nc 0.10.0.",
+    ),
+    Code(
+        "E656",
+        "Lava could not be installed",
+        "'spikec doctor --install-lava' found no installer, or pip or uv ended with an error.",
+        "Without Lava there are the simulator and the reference, which give the same spikes.",
+        "error E656: lava-nc could not be installed: the installer ended with status 1",
+        "Read what the installer said. It needs a package registry that it can reach, and the right to write into the "
+        "environment of this Python.",
+    ),
 )

@@ -8,11 +8,12 @@ CODES: tuple[Code, ...] = (
     Code(
         id="E501",
         title="Lava cannot run here",
-        what="A backend that needs Intel Lava was asked for, and this Python or machine has none.",
-        why="lava-nc 0.10 exists for Python 3.10 only, and the guard that keeps a hanging Lava from staying behind "
-        "uses what Linux offers.",
-        example="E501 Lava cannot run here: lava-nc runs on Python 3.10 only, this is 3.12.4",
-        fix="Install spikec under Python 3.10 on Linux. The simulator backend needs neither and gives the same spikes.",
+        what="A backend that needs Intel Lava was asked for, and this Python or machine has none, or not all of it.",
+        why="The metadata of lava-nc 0.10.0 admits Python 3.10 only, so that newer Pythons get it by a command of its "
+        "own; the guard that keeps a hanging Lava from staying behind uses what Linux offers.",
+        example="E501 Lava cannot run here: lava-nc is not installed",
+        fix="'spikec doctor --install-lava' installs it for any Python from 3.10 on, and 'spikec doctor' says how to "
+        "do so by hand. The simulator backend needs neither Lava nor Linux and gives the same spikes.",
     ),
     Code(
         id="E502",
