@@ -22,7 +22,7 @@ echo "$(basename "$0") $*" >>"$(dirname "$0")/calls"
 def tree(tmp_path: Path) -> Path:
     """A small tree with the script and an environment that only records what is asked of it."""
     (tmp_path / ".ci").mkdir()
-    for name in ("setup", "constraints.txt"):
+    for name in ("setup", "constraints.txt", "constraints-newer.txt"):
         shutil.copy(ROOT / ".ci" / name, tmp_path / ".ci" / name)
     for name in ("pyproject.toml", "__init__.py", "__main__.py", *(f"{folder}/a.py" for folder in FOLDERS)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
