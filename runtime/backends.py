@@ -13,6 +13,7 @@ from .progress import Report
 from .reference.network import run_reference
 from .sanafe.backend import run_sanafe
 from .simulator import simulate
+from .witnesses.backends import run_brian2, run_sinabs
 
 BACKENDS: dict[str, Callable[..., Execution]] = {
     "reference": run_reference,
@@ -21,6 +22,8 @@ BACKENDS: dict[str, Callable[..., Execution]] = {
     "lava-stock": run_lava_stock,
     "loihi2": run_loihi2,
     "sanafe": run_sanafe,
+    "sinabs": run_sinabs,
+    "brian2": run_brian2,
 }
 
 

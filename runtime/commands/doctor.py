@@ -28,7 +28,7 @@ def installation() -> dict[str, str]:
     from ..lava import availability, probe_loihi2
 
     lava, loihi = availability(), probe_loihi2()
-    packages = ("spikec", "numpy", "onnx", "torch", "numba", "lava-nc", "lava-dl", "sanafe")
+    packages = ("spikec", "numpy", "onnx", "torch", "numba", "lava-nc", "lava-dl", "sanafe", "sinabs", "brian2")
     return {
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **{name: _version(name) for name in packages},

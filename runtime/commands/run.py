@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..samples import Samples
     from ..self_test import Unexpected
 
-BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe")
+BACKEND_NAMES = ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe", "sinabs", "brian2")
 
 _DATA = option("--data", required=True, metavar="FILE.npz", type=click.Path(), help="Inputs and optional labels.")
 _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this many samples.")

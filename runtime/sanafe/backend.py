@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +16,7 @@ from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.libraries import install_command
 from ..encoded_samples import check_samples
 from ..execution import Execution
-from ..lava import supervisor
+from ..guarded_script import run_script
 from ..program import IntArray, Program
 from ..progress import Report
 from .files import SCRIPT, cores_in_order, sanafe_files
@@ -31,8 +29,6 @@ _START_SECONDS = 120.0
 _SYNAPSE_SECONDS = 1e-4
 _NEURON_STEP_SECONDS = 2e-4
 """Several times what a slow machine needs to load a synapse, and to go through a neuron's step."""
-_SHUTDOWN_SECONDS = 20.0
-_LOG_LINES = 5
 
 
 def run_sanafe(
@@ -59,7 +55,12 @@ def run_sanafe(
         for name, content in files.items():
             (directory / name).write_bytes(content)
         seconds = _default_deadline(program, len(samples)) if deadline is None else deadline
-        _run_guarded(directory, seconds)
+        ended = run_script(directory / SCRIPT, directory, seconds)
+        if ended.expired:
+            raise UnusableInput(_expired(seconds))
+        if ended.status:
+            hint = f"the last lines were:\n{ended.last_lines}"
+            raise refuse("E733", f"SANA-FE failed (status {ended.status})", hint=hint)
         readouts, trains = _read(program, len(samples), directory)
     if progress is not None:
         progress(len(samples), len(samples))
@@ -99,42 +100,6 @@ def _default_deadline(program: Program, samples: int) -> float:
         for projection in program.projections
     )
     return _START_SECONDS + synapses * _SYNAPSE_SECONDS + program.steps(samples) * neurons * _NEURON_STEP_SECONDS
-
-
-def _run_guarded(directory: Path, deadline: float) -> None:
-    worker = [sys.executable, str(directory / SCRIPT), str(directory)]
-    # It makes no shared memory; the prefix is one that nothing has.
-    arguments = [str(os.getpid()), str(deadline), f"spikec_sanafe_{os.getpid()}_", str(directory), *worker]
-    log = directory / "log.txt"
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            [sys.executable, "-I", supervisor.__file__, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=written,
-            start_new_session=True,
-        )
-    try:
-        process.wait()
-    finally:
-        if process.poll() is None:
-            _stop(process, directory)
-    if process.returncode == supervisor.EXPIRED:
-        raise UnusableInput([_expired(deadline)])
-    if process.returncode:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        last = "\n".join(lines[-_LOG_LINES:])
-        raise refuse("E733", f"SANA-FE failed (status {process.returncode})", hint=f"the last lines were:\n{last}")
-
-
-def _stop(process: subprocess.Popen[bytes], directory: Path) -> None:
-    process.terminate()
-    try:
-        process.wait(_SHUTDOWN_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        supervisor.kill_session(int((directory / supervisor.SESSION_FILE).read_text()))
 
 
 def _expired(deadline: float) -> Diagnostic:

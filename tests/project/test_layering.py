@@ -21,9 +21,11 @@ MAY_IMPORT = {
 ONLY_IN = {
     "onnx": ("compiler/frontend/",),
     "lava": ("runtime/lava/",),
-    "torch": ("models/", "runtime/simulator/kernels.py"),
+    "torch": ("models/", "runtime/simulator/kernels.py", "runtime/witnesses/on_sinabs.py"),
     "torchvision": ("models/",),
     "networkx": ("compiler/",),
+    "sinabs": ("runtime/witnesses/on_sinabs.py",),
+    "brian2": ("runtime/witnesses/on_brian2.py",),
     "jinja2": ("compiler/report/",),
 }
 LAVA_EXECUTES = "models.py"

@@ -21,6 +21,7 @@ from . import (
     targets,
     topology,
     training,
+    witnesses,
 )
 
 FAMILIES = (
@@ -39,6 +40,7 @@ FAMILIES = (
     training,
     targets,
     sanafe,
+    witnesses,
 )
 
 CODES: dict[str, Code] = {code.id: code for family in FAMILIES for code in family.CODES}
