@@ -193,7 +193,7 @@ def _digest(content: Any) -> str:
     return digest_of(json.dumps(content, sort_keys=True).encode())
 
 
-def _read(content: dict[str, Any], program: Program) -> SelfTest:
+def _read(content: Any, program: Program) -> SelfTest:
     given = content["inputs"]
     if given["type"] not in _TYPES:
         raise ValueError(f"inputs are of type {given['type']!r:.40}")

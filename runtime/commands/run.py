@@ -36,7 +36,14 @@ _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this ma
 @command()
 @click.argument("directory", metavar="DIR", type=click.Path())
 @_DATA
-@option("--backend", type=Names(BACKEND_NAMES), default="simulator", show_default=True, help="Where it runs.")
+@option(
+    "--backend",
+    type=Names(BACKEND_NAMES),
+    metavar="NAME",
+    default="simulator",
+    show_default=True,
+    help=f"Where it runs: {', '.join(BACKEND_NAMES)}.",
+)
 @_LIMIT
 @option("--output", metavar="FILE.npz", type=click.Path(), help="Write predictions and read-out potentials here.")
 @option(

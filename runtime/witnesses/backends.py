@@ -15,11 +15,11 @@ import numpy.typing as npt
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.libraries import install_command
 from ...targets.records import dataclass
+from ..encoded_samples import check_samples
 from ..execution import Execution
 from ..guarded_script import Ended, run_script
 from ..program import IntArray, Program
 from ..progress import Report
-from ..simulator.simulation import check_samples
 from .files import RESULT, write_network
 from .limits import neuron_problems, saturated, synapses_of, unrolled_problems
 

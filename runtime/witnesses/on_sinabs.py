@@ -84,8 +84,8 @@ class Network:
             return F.linear(messages.flatten(1), weight)
         if projection["kind"] == "coordinates":
             ends = np.stack([self.arrays[f"projection{index}.{end}"] for end in ("target", "source")])
-            shape = (self.structure["populations"][projection["target"]]["neurons"], messages.flatten(1).shape[1])
-            matrix = torch.sparse_coo_tensor(torch.tensor(ends), weight, shape, check_invariants=True)
+            size = (self.structure["populations"][projection["target"]]["neurons"], messages.flatten(1).shape[1])
+            matrix = torch.sparse_coo_tensor(torch.tensor(ends), weight, size, check_invariants=True)
             return torch.sparse.mm(matrix, messages.flatten(1).T).T
         top, left, bottom, right = projection["padding"]
         source = projection["source"]
