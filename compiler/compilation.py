@@ -150,10 +150,22 @@ def build_program(
     examined = examine_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
     if examined.model is None:
         raise UnusableInput(all_problems(examined, target, options, model))
+    return build_from_file(model, examined.model, target, options, report, readers)
+
+
+def build_from_file(
+    file: str | Path,
+    read: Model,
+    target: Target,
+    options: CompileOptions,
+    report: Callable[[str], None] | None = None,
+    readers: Mapping[str, ModelReader] | None = None,
+) -> Built:
+    """As ``build_from`` of a model that was read from ``file``, which is named in what is raised."""
     try:
-        return build_from(examined.model, target, options, report, readers)
+        return build_from(read, target, options, report, readers)
     except UnusableInput as refusal:
-        raise UnusableInput(grouped(in_file(d, model) for d in refusal.diagnostics)) from refusal
+        raise UnusableInput(grouped(in_file(d, file) for d in refusal.diagnostics)) from refusal
 
 
 def build_from(

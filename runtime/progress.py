@@ -1,4 +1,4 @@
-"""A progress bar on stderr for what takes longer than two seconds; none in a pipe, none with ``-q``."""
+"""Progress on stderr of what takes longer than two seconds, with the time that remains: a bar, or lines in a pipe."""
 
 from __future__ import annotations
 
@@ -18,19 +18,35 @@ _PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Report]:
-    """Yield a function to be called with (done, total) as often as wished while the block runs.
+def progress_bar(description: str, *, of: str = "") -> Iterator[Report]:
+    """Yield a function to be called with (done, total) as often as wished while the block runs; with ``-q`` it is mute.
 
-    With ``-v`` the seconds that the block took are told when it is done.
+    Where nobody looks at a bar each further one of what is counted ``of`` is told in a line, if that has a name: what
+    takes minutes. With ``-v`` the seconds that the block took are told when it is done.
     """
     started = time.monotonic()
-    if is_terminal(sys.stderr) and verbosity() is not Verbosity.QUIET:
+    if verbosity() is Verbosity.QUIET:
+        yield lambda done, total: None
+    elif is_terminal(sys.stderr):
         with _drawn_bar(printable(description), started) as report:
             yield report
     else:
-        yield lambda done, total: None
+        yield _told_lines(description, of, started) if of else lambda done, total: None
     if verbosity() is Verbosity.VERBOSE:
         remark(f"{description}: {time.monotonic() - started:.2f} s")
+
+
+def _told_lines(description: str, of: str, started: float) -> Report:
+    told = [0]
+
+    def report(done: int, total: int) -> None:
+        seconds = time.monotonic() - started
+        if done > told[0] and seconds > _PATIENCE_SECONDS:
+            left = f", about {seconds / done * (total - done):.0f} s left" if done < total else ""
+            remark(f"{description}: {done} of {total} {of}{left}")
+        told[0] = max(done, told[0])
+
+    return report
 
 
 @contextmanager

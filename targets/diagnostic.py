@@ -71,6 +71,10 @@ class UnusableInput(Exception):  # noqa: N818 - the name says what the user gave
         super().__init__("; ".join(f"{d.code} {d.message}" for d in problems))
         self.diagnostics = problems
 
+    def __reduce__(self) -> tuple[type[UnusableInput], tuple[tuple[Diagnostic, ...]]]:
+        """Copied by its diagnostics, where Python would copy an exception by its text."""
+        return UnusableInput, (self.diagnostics,)
+
 
 class DiagnosticWarning(UserWarning):
     """A diagnostic that does not end the work, for callers in Python; the command line prints it as a finding."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...runtime.commands.worker_options import CLUSTER, JOBS, workers_for
 from ...runtime.progress import progress_bar
 from ...targets import names as target_names
 from ...targets.diagnostic import refuse
@@ -76,6 +77,8 @@ CALIBRATION = "Training inputs; never the test data."
 @option("--against", metavar="METHOD", help="Tell each row's difference to this method's, on the same samples.")
 @option("--markdown", metavar="FILE.md", type=click.Path(), help="Write the table in Markdown.")
 @option("--plot", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against T, one line per method.")
+@JOBS
+@CLUSTER
 @json_option
 @verbosity_options
 @click.pass_obj
@@ -96,6 +99,8 @@ def evaluate(
     against: str | None,
     markdown: str | None,
     plot: str | None,
+    jobs: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Measure the accuracy of each MODEL as float network and as integer program for several T.
@@ -110,13 +115,14 @@ def evaluate(
 
     if plot is not None:
         require_matplotlib()
+    workers = workers_for(jobs, cluster)
     samples = samples_for(models[0], input_shape, output, data, limit, readers)
     known = None if calibration is None else samples_for(models[0], input_shape, output, calibration, None, readers)
     if given_as == CONSTANT:
         samples, known = samples.constant(), None if known is None else known.constant()
     elif samples.changes_in_time:
         given_as = FRAMES
-    with progress_bar("evaluating") as progress:
+    with progress_bar("evaluating", of="rows") as progress:
         result = evaluate_models(
             models,
             samples,
@@ -127,6 +133,7 @@ def evaluate(
             journal=journal,
             against=against,
             readers=readers,
+            workers=workers,
             progress=progress,
         )
     tell_findings(result.remarks)
@@ -147,6 +154,8 @@ def evaluate(
 @option("--points", type=click.IntRange(min=2), default=6, show_default=True, help="Programs to measure.")
 @LIMIT
 @option("-o", "--output", metavar="FILE.svg", type=click.Path(), help="Plot accuracy against latency.")
+@JOBS
+@CLUSTER
 @json_option
 @verbosity_options
 @click.pass_obj
@@ -161,6 +170,8 @@ def tradeoff(
     points: int,
     limit: int | None,
     output: str | None,
+    jobs: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
@@ -172,10 +183,12 @@ def tradeoff(
 
     if output is not None:
         require_matplotlib()
+    workers = workers_for(jobs, cluster)
     samples = samples_for(model, input_shape, None, data, limit, readers)
-    options = CompileOptions(target=target, calibration=calibration, timesteps=timesteps, input_shape=input_shape)
-    with progress_bar("measuring") as progress:
-        result = measure_tradeoff(model, samples, options, points, readers=readers, progress=progress)
+    known = samples_for(model, input_shape, None, calibration, None, readers)
+    options = CompileOptions(target=target, calibration=known, timesteps=timesteps, input_shape=input_shape)
+    with progress_bar("measuring", of="programs") as progress:
+        result = measure_tradeoff(model, samples, options, points, readers=readers, workers=workers, progress=progress)
     if output is not None:
         write_file(output, plot_tradeoff(result))
     tell_json(asdict(result)) if as_json else tell(*_tradeoff_lines(result))

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
-from ...runtime.encoding import encode
-from ...runtime.program.neuron_range import stays_in_range
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
-from ...runtime.simulator import simulate
-from ...targets import Target
+from ...runtime.shards import HERE, Workers
 from ...targets.diagnostic import Diagnostic, refuse
 from ...targets.records import dataclass
-from ..analysis.ledger import predictions_of
 from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, read_model
 from ..methods.table import METHODS
 from ..options import CompileOptions
 from .applicability import (
-    aim_for,
     at_their_timesteps,
     compared_methods,
     inapplicable,
     is_compared,
     require_applicable,
 )
-from .conversion import convert
-from .journal import Figures, Journal, digest_of
-from .paired import Difference, Right, packed, paired_difference, sampling_error, unpacked
-from .resolution import unrounded
+from .bench import Unit, bench_of
+from .journal import Figures, Journal
+from .measuring import measured_units
+from .paired import Difference, Right, paired_difference, sampling_error, unpacked
 from .subjects import Subject, by_kind, mean_and_spread, reference_ann, trained_for
 
 ALL = "all"
@@ -108,9 +101,9 @@ class Evaluation:
     against: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cell:
-    """One row's work."""
+    """What one row is made of."""
 
     method: str
     training: str
@@ -129,6 +122,7 @@ def evaluate_models(
     journal: str | Path | None = None,
     against: str | None = None,
     readers: Mapping[str, ModelReader] | None = None,
+    workers: Workers = HERE,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Compile and simulate every network by every method for every T on labelled ``data``, which no method sees.
@@ -137,10 +131,12 @@ def evaluate_models(
     averaged, and networks trained for some T, of which each T takes its own. ``methods`` are names, or ``ALL``.
     ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again. ``against``
     is one of the methods: each row gets its difference to that one's at the same T, on the same samples, where both
-    have networks of the same seeds.
+    have networks of the same seeds. ``workers`` says where figures are measured, which changes none of them;
+    ``progress`` counts finished rows.
 
     Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E605
-    without labels, E617 for a comparison with a method that is not measured, E638 for a journal that is none.
+    without labels, E617 for a comparison with a method that is not measured, E638 for a journal that is none, and what
+    ``run_shards`` raises.
     """
     target = usable_target(options)
     for steps in timesteps:
@@ -157,52 +153,54 @@ def evaluate_models(
         raise refuse("E617", f"no row can be compared with '{against}', which is not measured", hint=hint)
     if data.labels is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
-    bench = _Bench(data, options, target, with_float, Journal(journal), found)
-    subjects = [Subject(file, model, bench.ann_right(model)) for file, model in read]
+    bench = bench_of(data, options, target, found)
+    subjects = [Subject(file, model, place) for place, (file, model) in enumerate(read)]
     cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
-    measured = []
-    for done, cell in enumerate(cells, 1):
-        measured.append(bench.measured_row(cell, subjects))
-        if progress is not None:
-            progress(done, len(cells))
-    rows = with_differences(measured, against)
-    ann = {kind: fmean(s.ann_accuracy for s in members) for kind, members in by_kind(subjects).items()}
+    wanted = {cell: _units(cell, with_float) for cell in cells}
+    figures = measured_units(bench, [s.file for s in subjects], wanted, Journal(journal), workers, progress)
+    table = _Table(len(data), target.name, subjects, figures)
+    rows = with_differences([table.measured_row(cell, with_float) for cell in cells], against)
+    ann = {kind: fmean(table.ann_accuracy(s) for s in members) for kind, members in by_kind(subjects).items()}
     return Evaluation(ann, len(data), rows, (*remarks, *untimely, *_overflows(rows)), against)
 
 
+def _units(cell: _Cell, with_float: bool) -> tuple[Unit, ...]:
+    roundings = (True, False) if with_float else (True,)
+    return tuple(Unit(s.place, cell.method, cell.timesteps, rounded) for s in cell.subjects for rounded in roundings)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Bench:
-    """What all measurements share."""
+class _Table:
+    """Rows from the ``figures`` of their units, measured on ``samples``."""
 
-    data: Samples
-    options: CompileOptions
-    target: Target
-    with_float: bool
-    journal: Journal
-    models: Sequence[Model]
+    samples: int
+    target: str
+    subjects: Sequence[Subject]
+    figures: Mapping[Unit, Figures]
 
-    def ann_right(self, model: Model) -> Right:
-        def measure() -> Figures:
-            return {"right": packed(self._right(predictions_of(model.network, self.data.as_float())))}
+    def ann_accuracy(self, subject: Subject) -> float:
+        right = self._right(Unit(subject.place))
+        return np.count_nonzero(right) / len(right)
 
-        of = {**self._chosen(), "model": model.section.digest, "data": digest_of(self.data), "method": "ANN"}
-        return unpacked(self.journal.figures(of, measure)["right"], len(self.data))
-
-    def measured_row(self, cell: _Cell, subjects: Sequence[Subject]) -> MeasuredRow:
-        figures = [self._figures(cell, s, self.target) for s in cell.subjects]
-        right = tuple(unpacked(f["right"], len(self.data)) for f in figures)
-        anns = [reference_ann(s, subjects).right for s in cell.subjects]
-        row = replace(self._row(cell, figures), error=sampling_error(right), to_ann=paired_difference(right, anns))
+    def measured_row(self, cell: _Cell, with_float: bool) -> MeasuredRow:
+        right = tuple(self._right(unit) for unit in _units(cell, False))
+        anns = [self._right(Unit(reference_ann(s, self.subjects).place)) for s in cell.subjects]
+        row = replace(self._row(cell, with_float), error=sampling_error(right), to_ann=paired_difference(right, anns))
         return MeasuredRow(row, right)
 
-    def _row(self, cell: _Cell, figures: Sequence[Figures]) -> EvaluationRow:
-        floats = [self._figures(cell, s, unrounded(self.target)) for s in cell.subjects] if self.with_float else []
+    def _right(self, unit: Unit) -> Right:
+        return unpacked(self.figures[unit]["right"], self.samples)
+
+    def _row(self, cell: _Cell, with_float: bool) -> EvaluationRow:
+        units = _units(cell, with_float)
+        figures = [self.figures[unit] for unit in units if unit.rounded]
+        floats = [self.figures[unit] for unit in units if not unit.rounded]
         exact = [f["accuracy"] for f in floats] or [None] * len(figures)
         measurements = tuple(
             Measurement(
-                *(s.file, s.seed, s.trained_timesteps, s.ann_accuracy, f["accuracy"], e, f["potentials"]),
+                *(s.file, s.seed, s.trained_timesteps, self.ann_accuracy(s), f["accuracy"], e, f["potentials"]),
                 digest=s.model.section.digest,
-                target=self.target.name,
+                target=self.target,
             )
             for s, f, e in zip(cell.subjects, figures, exact, strict=True)
         )
@@ -223,50 +221,6 @@ class _Bench:
             all(f["in_range"] for f in figures),
             measurements,
         )
-
-    def _figures(self, cell: _Cell, subject: Subject, target: Target) -> Figures:
-        aimed = aim_for(METHODS[cell.method], subject.model, self.models)
-        aim = self.options.aim if aimed is None else aimed.network
-        options = replace(self.options, timesteps=cell.timesteps, aim=aim)
-
-        def measure() -> Figures:
-            converted = convert(subject.model, METHODS[cell.method], target, options)
-            program = converted.program
-            encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
-            right = self._right(simulate(program, encoded).predictions)
-            return {
-                "accuracy": np.count_nonzero(right) / len(right),
-                "right": packed(right),
-                "potentials": converted.potentials,
-                "latency": program.latency,
-                "steps_per_sample": program.window,
-                "in_range": stays_in_range(program),
-            }
-
-        return self.journal.figures(self._measured(cell, subject, target, aimed), measure)
-
-    def _measured(self, cell: _Cell, subject: Subject, target: Target, aimed: Model | None) -> dict[str, Any]:
-        calibration = self.options.calibration
-        aim = {} if aimed is None else {"aim": aimed.section.digest}
-        return {
-            **self._chosen(),
-            **aim,
-            "model": subject.model.section.digest,
-            "data": digest_of(self.data),
-            "calibration": digest_of(calibration) if isinstance(calibration, Samples) else str(calibration),
-            "target": hashlib.sha256(repr(target).encode()).hexdigest(),
-            "weight_bits": self.options.weight_bits,
-            "method": cell.method,
-            "timesteps": cell.timesteps,
-        }
-
-    def _chosen(self) -> dict[str, Any]:
-        chosen = {"output": self.options.output, "input": self.options.input}
-        return {name: value for name, value in chosen.items() if value is not None}
-
-    def _right(self, predictions: Any) -> Right:
-        assert self.data.labels is not None, "labels were checked before"
-        return np.asarray(predictions == self.data.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _FIGURES = 2
 
 
 class Journal:
-    """Figures by what they were measured of; appended to ``file`` as they come, if there is one.
+    """Figures by the key of what they depend on (``key_of``); appended to ``file`` as they come, if there is one.
 
     Raises ``UnusableInput`` with E638 for a file that is no journal, or cannot be written.
     """
@@ -28,18 +28,16 @@ class Journal:
         self._file = None if file is None else Path(file)
         self._known = {} if self._file is None or not self._file.exists() else _read(self._file)
 
-    def figures(self, measured: dict[str, Any], measure: Callable[[], Figures]) -> Figures:
-        """Return what ``measure`` gives for ``measured`` (plain values), from the file where it is there."""
-        key = json.dumps({**measured, "spikec": version("spikec"), "figures": _FIGURES}, sort_keys=True)
-        if key not in self._known:
-            self._known[key] = measure()
-            self._append(key)
-        return self._known[key]
+    def figures(self, key: str) -> Figures | None:
+        """Return the figures of what has this ``key``; None where they are not known."""
+        return self._known.get(key)
 
-    def _append(self, key: str) -> None:
+    def keep(self, key: str, figures: Figures) -> None:
+        """Keep ``figures`` of what has this ``key``, in the file as well."""
+        self._known[key] = figures
         if self._file is None:
             return
-        line = json.dumps({"of": json.loads(key), "figures": self._known[key]}, sort_keys=True)
+        line = json.dumps({"of": json.loads(key), "figures": figures}, sort_keys=True)
         try:
             with self._file.open("a", encoding="utf-8") as journal:
                 journal.write(f"{line}\n")
@@ -57,6 +55,11 @@ def digest_of(samples: Samples) -> str:
     if samples.events is not None:
         in_time += [samples.events.time.tobytes(), samples.events.place.tobytes()]
     return hashlib.sha256(b"".join([samples.inputs.tobytes(), labels, *in_time])).hexdigest()
+
+
+def key_of(measured: Mapping[str, Any]) -> str:
+    """Key of figures by what they depend on, in plain values; those of another version have another."""
+    return json.dumps({**measured, "spikec": version("spikec"), "figures": _FIGURES}, sort_keys=True)
 
 
 def _read(file: Path) -> dict[str, Figures]:

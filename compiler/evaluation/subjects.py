@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-import numpy as np
-
 from ...targets.records import dataclass
 from ..frontend.model import Model
-from .paired import Right
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A network, the ``file`` that it was given as, and which samples of the data it is ``right`` on in floats."""
+    """A network, the ``file`` that it was given as, and its ``place`` among those that are compared."""
 
     file: str
     model: Model
-    right: Right
-
-    @property
-    def ann_accuracy(self) -> float:
-        """Accuracy (0..1) as float network on the data."""
-        return np.count_nonzero(self.right) / len(self.right)
+    place: int
 
     @property
     def kind(self) -> str:

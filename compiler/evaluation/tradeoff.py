@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 from ...runtime.encoding import encode
 from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
+from ...runtime.shards import HERE, Shard, Workers, run_shards
 from ...runtime.simulator import simulate
+from ...targets import Target
 from ...targets.diagnostic import refuse
 from ...targets.records import dataclass
 from ..analysis.ledger import predictions_of
-from ..compilation import build_program
-from ..frontend.model import ModelReader, read_model
+from ..compilation import build_from_file, usable_target
+from ..frontend.model import Model, ModelReader, read_model
 from ..options import CompileOptions
 from ..schedule import MEASURED_SAMPLES, Misfires, gates_by_need, measure_misfires
 
@@ -54,13 +57,16 @@ def measure_tradeoff(
     points: int,
     *,
     readers: Mapping[str, ModelReader] | None = None,
+    workers: Workers = HERE,
     progress: Progress | None = None,
 ) -> Tradeoff:
     """Compile ``model`` with more and more gates and simulate each program on labelled ``data``.
 
     Layers are ranked by their misfires on the options' calibration data, ``data`` is only measured on. ``points``
-    (2 at least) programs are taken, evenly spaced in their number of gates.
+    (2 at least) programs are taken, evenly spaced in their number of gates. ``workers`` says where they are measured,
+    which changes no figure.
     """
+    target = usable_target(options)
     read = read_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
     network = read.network
     ann = data.accuracy(predictions_of(network, data.as_float()))
@@ -70,35 +76,42 @@ def measure_tradeoff(
         raise refuse(
             "E630", "layers are ranked by measuring, and there is no calibration data", hint="give --calibration"
         )
-    pipelined = build_program(model, replace(options, schedule="pipelined"), readers=readers)
+    pipelined = build_from_file(model, read, target, replace(options, schedule="pipelined"), readers=readers)
     calibration = pipelined.context.calibration
     assert calibration is not None, "the options have calibration data"
     measured = measure_misfires(pipelined.program, calibration.first(MEASURED_SAMPLES))
     ranked = gates_by_need(pipelined.spiking, measured, pipelined.program)
-    found = []
     numbers = sorted({round(n) for n in np.linspace(0, len(ranked), max(points, 2))})
-    for number in numbers:
-        found.append(_point(model, data, options, ranked[:number], readers))
-        if progress is not None:
-            progress(len(found), len(numbers))
+    shards = [Shard(f"{model} with {number} gates", ranked[:number]) for number in numbers]
+    found: dict[str, TradeoffPoint] = {}
+    gating = _Gating(str(model), read, target, data, options)
+    with closing(run_shards(gating.point, shards, workers)) as measurements:
+        for shard, point in measurements:
+            found[shard.name] = point
+            if progress is not None:
+                progress(len(found), len(shards))
     return Tradeoff(
-        *(ann, options.timesteps, measured, tuple(found)),
+        *(ann, options.timesteps, measured, tuple(found[shard.name] for shard in shards)),
         samples=len(data),
         digest=read.section.digest,
         target=pipelined.program.target,
     )
 
 
-def _point(
-    model: str | Path,
-    data: Samples,
-    options: CompileOptions,
-    gated: tuple[str, ...],
-    readers: Mapping[str, ModelReader] | None,
-) -> TradeoffPoint:
-    mixed = replace(options, schedule="mixed", exact_layers=gated, latency_budget=None)
-    program = build_program(model, mixed, readers=readers).program
-    encoded, _ = encode(program.input, data.in_one_window(program.timesteps).inputs)
-    accuracy = data.accuracy(simulate(program, encoded).predictions)
-    assert accuracy is not None, "labels were checked before"
-    return TradeoffPoint(gated, program.latency, program.window, accuracy)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gating:
+    """What all points share."""
+
+    file: str
+    model: Model
+    target: Target
+    data: Samples
+    options: CompileOptions
+
+    def point(self, gated: tuple[str, ...]) -> TradeoffPoint:
+        mixed = replace(self.options, schedule="mixed", exact_layers=gated, latency_budget=None)
+        program = build_from_file(self.file, self.model, self.target, mixed).program
+        encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
+        accuracy = self.data.accuracy(simulate(program, encoded).predictions)
+        assert accuracy is not None, "labels were checked before"
+        return TradeoffPoint(gated, program.latency, program.window, accuracy)

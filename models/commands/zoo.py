@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...runtime.commands.worker_options import CLUSTER, JOBS, workers_for
 from ...runtime.progress import progress_bar
 from ...targets.diagnostic import refuse
 from ...targets.terminal.help_page import command, json_option, option
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 @option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
 @option("--costs", "told_costs", is_flag=True, help="Train nothing: tell epochs and seconds of what the folder holds.")
 @option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of all networks.")
+@JOBS
+@CLUSTER
 @json_option
 @verbosity_options
 def zoo(
@@ -39,13 +42,17 @@ def zoo(
     device: str,
     told_costs: bool,
     output: Path,
+    jobs: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Train the networks of a comparison that a folder does not hold yet; interrupted trainings go on.
 
     Each is written to seed-N/NAME in the folder, for 'spikec evaluate FOLDER/seed-*/*/model.onnx --methods all'.
+    With --jobs those that do not start from each other train side by side.
     """
     require_libraries("torch", "onnx")
+    from ...runtime.shards import HERE
     from ..datasets.library import load_dataset
     from ..zoo import costs, load_zoo, train_zoo
 
@@ -53,11 +60,20 @@ def zoo(
     if told_costs:
         _tell_costs(costs(listed, output), as_json)
         return
+    workers = workers_for(jobs, cluster)
     data = load_dataset(listed.dataset, folder, download=download)
     names = () if only is None else tuple(name.strip() for name in only.split(","))
     found = []
-    with progress_bar("training"):
-        for trained in train_zoo(listed, data, output, only=names, seeds=_whole_numbers(seeds), device=device):
+    with progress_bar("training", of="networks") as progress:
+        for trained in train_zoo(
+            *(listed, data, output),
+            only=names,
+            seeds=_whole_numbers(seeds),
+            device=device,
+            workers=workers,
+            # Trainings in this process show the progress of each.
+            progress=None if workers == HERE else progress,
+        ):
             found.append(trained)
             if not as_json:
                 state = "was there" if trained.was_there else "trained"

@@ -26,6 +26,8 @@ ONLY_IN = {
     "networkx": ("compiler/",),
     "sinabs": ("runtime/witnesses/on_sinabs.py",),
     "brian2": ("runtime/witnesses/on_brian2.py",),
+    "distributed": ("runtime/dask_workers.py",),
+    "dask": ("runtime/dask_workers.py",),
     "jinja2": ("compiler/report/",),
 }
 LAVA_EXECUTES = "models.py"

@@ -21,6 +21,9 @@ MISSPELT = ("--timestep",)
 OF_INSTALLERS = ("--ignore-requires-python", "--no-deps", "--python")
 """Those of pip and uv with which Lava is installed."""
 
+OF_DASK = ("--nthreads",)
+"""Shown where a cluster has to be started."""
+
 
 def strings() -> Iterator[tuple[str, str]]:
     """Where, and text of, every string of the sources that is no docstring, and of every explained code."""
@@ -42,7 +45,12 @@ def strings() -> Iterator[tuple[str, str]]:
 def options() -> set[str]:
     commands = spikec.commands.values()
     parameters = [p for command in commands for p in command.params if isinstance(p, click.Option)]
-    return {flag for p in parameters for flag in (*p.opts, *p.secondary_opts)} | {"--help", *MISSPELT, *OF_INSTALLERS}
+    return {flag for p in parameters for flag in (*p.opts, *p.secondary_opts)} | {
+        "--help",
+        *MISSPELT,
+        *OF_INSTALLERS,
+        *OF_DASK,
+    }
 
 
 def test_every_option_that_is_named_exists() -> None:

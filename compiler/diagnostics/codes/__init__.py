@@ -22,6 +22,7 @@ from . import (
     topology,
     training,
     witnesses,
+    workers,
 )
 
 FAMILIES = (
@@ -41,6 +42,7 @@ FAMILIES = (
     targets,
     sanafe,
     witnesses,
+    workers,
 )
 
 CODES: dict[str, Code] = {code.id: code for family in FAMILIES for code in family.CODES}

@@ -168,9 +168,7 @@ def test_each_timestep_takes_the_network_trained_for_it(tmp_path: Path, data: Sa
     records = [TrainingRecord("deploy", steps, seed) for seed in (0, 1) for steps in (1, 4)]
     files = [_file(tmp_path / f"{i}.onnx", record, i) for i, record in enumerate(records)]
     model = read_model(files[0])
-    subjects = [
-        Subject(str(f), replace(model, training=r), np.ones(1, dtype=bool)) for f, r in zip(files, records, strict=True)
-    ]
+    subjects = [Subject(str(f), replace(model, training=r), 0) for f, r in zip(files, records, strict=True)]
     for steps, expected in ((1, 1), (2, 1), (3, 1), (4, 4), (32, 4)):
         chosen = trained_for(subjects, steps)
         assert [(s.seed, s.trained_timesteps) for s in chosen] == [(0, expected), (1, expected)]
@@ -226,7 +224,7 @@ def test_a_journal_answers_for_what_was_measured(
     def refuse(*_: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("spikec.compiler.evaluation.evaluation.convert", refuse)
+    monkeypatch.setattr("spikec.compiler.evaluation.bench.convert", refuse)
     assert _evaluated([file], data, ("qcfs", "lmpc"), journal=journal, with_float=True) == first
     with pytest.raises(AssertionError, match="measured again"):
         _evaluated([file], replace(data, labels=np.zeros(90, dtype=np.int64)), ("qcfs",), journal=journal)
@@ -295,7 +293,7 @@ def test_a_row_says_whether_its_potentials_can_overflow(
 ) -> None:
     file = _file(tmp_path / "net.onnx", TrainingRecord("round"), 0)
     assert all(row.in_range for row in _evaluated([file], data, ("qcfs", "opi")).rows)
-    monkeypatch.setattr("spikec.compiler.evaluation.evaluation.convert", _with_large_potentials)
+    monkeypatch.setattr("spikec.compiler.evaluation.bench.convert", _with_large_potentials)
     result = evaluate_models([file], data, CompileOptions(calibration=data), (1,), ("qcfs",))
     assert [row.in_range for row in result.rows] == [False]
     assert [str(r.code) for r in result.remarks] == ["W643"]
