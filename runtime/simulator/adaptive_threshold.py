@@ -15,7 +15,7 @@ from .kernels import Floats
 from .loops import loops_for
 from .messages import Messages, Sent, encoded_input
 from .neurons import LayerInput, add_input, input_rows, integrate, layer_input
-from .plan import Bounds, Layer, arrange_neurons, plan_layer
+from .plan import Layer, arrange_neurons, plan_layer
 from .results import ChunkResult, last_readers
 
 
@@ -122,5 +122,6 @@ def _in_fractions(program: Program) -> Program:
 
 
 def _widened(fine: Program, layer: Layer) -> Layer:
-    bounds = Bounds(layer.bounds.drive, np.float64, float(fine.state_minimum), float(fine.state_maximum), False)
+    limits = float(fine.state_minimum), float(fine.state_maximum)
+    bounds = replace(layer.bounds, state=np.float64, lowest=limits[0], highest=limits[1], by_counts=False)
     return replace(layer, bounds=bounds, neurons=arrange_neurons(fine, layer.population, np.float64))

@@ -21,6 +21,8 @@ from ..program.geometry import ConvGeometry
 from . import kernels
 from .kernels import Floats, exact_float, pad_or_crop
 from .loops import loops_for
+from .native import chosen_instruction_set
+from .packing import pack
 from .reduction import Entries, Form, Identity, MapConvolution, Matrix, fan_in
 from .sparse import SparseMatrix
 
@@ -45,6 +47,12 @@ def choose_kernel(form: Form, exponent: int, largest: int, graded: bool = False)
 
     OverflowError if a sum can leave the integers of 64-bit floats.
     """
+    instructions = chosen_instruction_set() if kernels.installed_torch() is None else None
+    if instructions is not None:
+        bound = exact_float(largest_sum(form, exponent, largest))
+        packed = pack(instructions, form, exponent, largest, graded, bound)
+        if packed is not None:
+            return packed
     if isinstance(form, Identity):
         return IdentityKernel((form.factor << exponent).astype(exact_float(largest_sum(form, exponent, largest))))
     shift = _common_exponent(form.weight)

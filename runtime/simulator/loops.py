@@ -12,6 +12,7 @@ from typing import Any
 
 from ...targets.libraries import warn_without
 from . import kernels
+from .native import kernel_threads
 
 _WORTH_LOADING = 1 << 20
 """Numbers from which on loading numba pays: below, numpy is done before."""
@@ -58,6 +59,7 @@ def exact_threads(threads: int | None, values: int) -> Iterator[None]:
             stack.enter_context(_full_precision(torch))
         if loops is not None and threads is not None:
             stack.callback(loops.set_threads, loops.set_threads(threads))
+        stack.enter_context(kernel_threads(threads))
         yield
 
 

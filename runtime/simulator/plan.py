@@ -59,11 +59,12 @@ class Connection:
 class Bounds:
     """What potentials can reach: ``state`` holds each of them and every partial sum exactly.
 
-    ``drive`` is the largest input of one step. The potential saturates at ``lowest`` and ``highest``, which are
+    ``drive`` is the largest input of one step, ``reach`` the largest potential or partial sum. The potential saturates at ``lowest`` and ``highest``, which are
     infinite where it cannot come so far. ``by_counts``: the sums over the window give the same as its steps.
     """
 
     drive: int
+    reach: int
     state: FloatType
     lowest: float
     highest: float
@@ -119,9 +120,9 @@ def plan_bounds(program: Program, population: Population, drive: int) -> Bounds:
     saturates = _saturates(program, population, reach)
     is_graded = program.neuron.name == GRADED and population.threshold is not None
     by_counts = population.gated or is_graded or (population.threshold is None and not saturates)
-    state = _state_type(program, population, drive, reach, by_counts)
+    largest = _largest_number(program, population, drive, reach, by_counts)
     limits = (program.state_minimum, program.state_maximum) if saturates else (-np.inf, np.inf)
-    return Bounds(drive, state, float(limits[0]), float(limits[1]), by_counts)
+    return Bounds(drive, largest, exact_float(largest), float(limits[0]), float(limits[1]), by_counts)
 
 
 def arrange_neurons(program: Program, population: Population, state: FloatType) -> Neurons:
@@ -193,15 +194,15 @@ def _saturates(program: Program, population: Population, reach: int) -> bool:
     return bool(bounds.lowest.min() < program.state_minimum or bounds.highest.max() > program.state_maximum)
 
 
-def _state_type(program: Program, population: Population, drive: int, reach: int, by_counts: bool) -> FloatType:
+def _largest_number(program: Program, population: Population, drive: int, reach: int, by_counts: bool) -> int:
     if by_counts:
         offset = arrange_neurons(program, population, np.float64).offset
-        return exact_float(int(np.abs(offset).max()) + program.timesteps * drive + 2 * _threshold(population))
+        return int(np.abs(offset).max()) + program.timesteps * drive + 2 * _threshold(population)
     if reach < _FLOAT32_EXACT:
-        return np.float32
+        return reach
     bounds = window_range(program, population)
     largest = max(abs(int(bounds.lowest.min())), abs(int(bounds.highest.max())))
     pulses = program.potential_of_pulses(population.name).values()
     # Within a step the parts of the input add up one after the other.
     step = drive + sum(int(np.abs(p).max()) for p in pulses) + 2 * _threshold(population)
-    return exact_float(min(reach, largest + step))
+    return min(reach, largest + step)

@@ -144,5 +144,5 @@ def _widened(program: Program, layer: Layer) -> Layer:
     limits = (program.state_minimum, program.state_maximum) if saturates else (-np.inf, np.inf)
     reach = max(-lowest, highest) + layer.bounds.drive + 2 * int(population.threshold.max())
     state = exact_float(reach)
-    bounds = Bounds(layer.bounds.drive, state, float(limits[0]), float(limits[1]), by_counts=False)
+    bounds = Bounds(layer.bounds.drive, reach, state, float(limits[0]), float(limits[1]), by_counts=False)
     return replace(layer, bounds=bounds, neurons=arrange_neurons(program, population, state))

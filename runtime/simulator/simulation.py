@@ -8,7 +8,7 @@ proven from the weights before it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...targets.diagnostic import refuse
@@ -20,11 +20,12 @@ from ..program.neuron_models import GRADED, IF, MSAT
 from . import kernels
 from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes
+from .fused import fused
 from .graded import payloads_of
 from .loops import exact_threads
 from .messages import Sent, encoded_input, one_message
 from .neurons import count, fire, integrate, layer_input
-from .plan import plan_layers
+from .plan import Layer, plan_layers
 from .results import ChunkResult, joined_results, last_readers
 from .second_pass import SecondPassSimulator
 from .tensors import TensorSimulator
@@ -134,6 +135,7 @@ class ProcessorSimulator:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._layers = plan_layers(program)
+        self._fused = {layer.population.name: fused(layer) for layer in self._layers}
         self._is_graded = program.neuron.name == GRADED
         self._last_reader = last_readers(program)
 
@@ -146,21 +148,32 @@ class ProcessorSimulator:
         trains: dict[str, SpikeTrains] = {}
         for layer in self._layers:
             name = layer.population.name
-            received = layer_input(layer, sent, len(samples))
+            potentials, spikes = self._run_layer(layer, sent, len(samples))
             for source in [s for s in sent if self._last_reader.get(s) == name]:
                 del sent[source]
-            if layer.population.threshold is None:
-                readouts[name] = integrate(layer, received)
+            if potentials is not None:
+                readouts[name] = potentials
                 continue
-            if self._is_graded:
-                spikes = one_message(payloads_of(layer, received))
-            elif layer.by_counts:
-                spikes = Sent(timesteps, counts=count(layer, received))
-            else:
-                spikes = Sent(timesteps, trains=fire(layer, received))
+            assert spikes is not None, "what is no read-out fires"
             counts[name] = spikes.total
             if record:
                 trains[name] = spikes.recorded
             if name in self._last_reader:
                 sent[name] = spikes
         return ChunkResult(readouts, counts, trains)
+
+    def _run_layer(
+        self, layer: Layer, sent: Mapping[str, Sent], samples: int
+    ) -> tuple[IntArray | None, Sent | None]:
+        """Potentials of a read-out, or what a population sends."""
+        in_kernel, is_readout = self._fused[layer.population.name], layer.population.threshold is None
+        if in_kernel is not None:
+            return (in_kernel.integrate(sent, samples), None) if is_readout else (None, in_kernel.fire(sent, samples))
+        received = layer_input(layer, sent, samples)
+        if is_readout:
+            return integrate(layer, received), None
+        if self._is_graded:
+            return None, one_message(payloads_of(layer, received))
+        if layer.by_counts:
+            return None, Sent(layer.timesteps, counts=count(layer, received))
+        return None, Sent(layer.timesteps, trains=fire(layer, received))

@@ -25,6 +25,24 @@ CODES: tuple[Code, ...] = (
         "Install the library again, or remove it, and this warning with it.",
     ),
     Code(
+        "E646",
+        "no such instruction set",
+        "SPIKEC_KERNEL names an instruction set that the simulator's kernel does not have on this processor.",
+        "The run that was asked for cannot be made; results would be the same on any other.",
+        "error E646: SPIKEC_KERNEL names 'avx512', which the simulator's kernel does not have here",
+        "Name one that the message lists, 'none' to do without the kernel, or leave the variable out for the best.",
+    ),
+    Code(
+        "W646",
+        "kernel cannot be loaded",
+        "The simulator's kernel was built with the package, and the system does not load it: it may have been built for "
+        "another machine.",
+        "numpy does its work: results are the same, and come more slowly.",
+        "warning W646: the simulator's kernel is installed and cannot be loaded (wrong ELF class: ELFCLASS32); numpy does "
+        "its work",
+        "Install spikec again on this machine; 'spikec doctor' tells which kernel is used.",
+    ),
+    Code(
         "E650",
         "result cannot be printed",
         "Standard output is closed, or on a device that takes no more.",

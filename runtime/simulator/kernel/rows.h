@@ -1,0 +1,140 @@
+/* Spikes: the rows of weights of all that spiked, added up. */
+#ifndef SPIKEC_ROWS_H
+#define SPIKEC_ROWS_H
+
+#include "source.h"
+
+/* Places of the target that are worked on together: from the first up to the last, in (sample, row, column). */
+struct chunk {
+    int first, last, rows, columns, row;
+};
+
+struct place {
+    int sample, y, x;
+};
+
+static struct place place_of(const struct chunk *chunk, int index) {
+    int in_sample = index % (chunk->rows * chunk->columns);
+    return (struct place){
+        index / (chunk->rows * chunk->columns), chunk->row + in_sample / chunk->columns, in_sample % chunk->columns
+    };
+}
+
+enum { BIAS = 128, ROWS_IN_16_BITS = 256 };
+
+/* Sums in 32 bits of up to 256 rows of bytes: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the second half. */
+INLINE void widen(halves all, halves odd, int32_t *sums) {
+    halves even = all - (odd << 8);
+    for (int i = 0; i < VECTOR_BYTES / 2; i++) sums[i] += even[i];
+    for (int i = 0; i < VECTOR_BYTES / 2; i++) sums[VECTOR_BYTES / 2 + i] += odd[i];
+}
+
+/* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. */
+INLINE void sum_bytes(const uint8_t *rows, const uint32_t *index, int count, int vectors, int32_t *sums) {
+    for (int i = 0; i < vectors * VECTOR_BYTES; i++) sums[i] = -BIAS * count;
+    for (int first = 0; first < count; first += ROWS_IN_16_BITS) {
+        int last = count - first < ROWS_IN_16_BITS ? count : first + ROWS_IN_16_BITS;
+        halves all[4] = {0}, odd[4] = {0};
+        for (int i = first; i < last; i++) {
+            const uint8_t *row = rows + (size_t)index[i] * (vectors * VECTOR_BYTES);
+#pragma GCC unroll 4
+            for (int k = 0; k < vectors; k++) {
+                halves both = load_halves(row + k * VECTOR_BYTES);
+                all[k] += both;
+                odd[k] += both >> 8;
+            }
+        }
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++) widen(all[k], odd[k], sums + k * VECTOR_BYTES);
+    }
+}
+
+static void sum_words(const int32_t *rows, const uint32_t *index, int count, int block, int32_t *sums) {
+    memset(sums, 0, (size_t)block * sizeof *sums);
+    for (int i = 0; i < count; i++) {
+        const int32_t *row = rows + (size_t)index[i] * block;
+        for (int k = 0; k < block; k++) sums[k] += row[k];
+    }
+}
+
+static void sum_rows(const struct connection *c, size_t block, const uint32_t *index, int count, int32_t *sums) {
+    size_t size = (size_t)c->kernel[0] * c->kernel[1] * (c->channels / c->groups) * c->block;
+    if (c->method == WORDS) {
+        sum_words((const int32_t *)c->rows + block * size, index, count, c->block, sums);
+        return;
+    }
+    const uint8_t *rows = (const uint8_t *)c->rows + block * size;
+    switch (c->block / VECTOR_BYTES) {
+    case 1: sum_bytes(rows, index, count, 1, sums); break;
+    case 2: sum_bytes(rows, index, count, 2, sums); break;
+    default: sum_bytes(rows, index, count, 4, sums);
+    }
+}
+
+/* The rows of weights that one place of the target meets at one step, for one bit of counts. */
+static int rows_met(
+    const struct connection *c, const struct source *s, struct place at, int plane, int group, uint32_t *index
+) {
+    struct window w = s->window;
+    int each = c->channels / c->groups, count = 0;
+    size_t first = ((size_t)at.sample * c->steps * c->bits + plane) * (w.last - w.first);
+    for (int j = 0; j < c->kernel[0]; j++) {
+        int y = at.y * c->stride[0] + j * c->dilation[0] - c->padding[0];
+        if (y < w.first || y >= w.last) continue;
+        for (int i = 0; i < c->kernel[1]; i++) {
+            int x = at.x * c->stride[1] + i * c->dilation[1] - c->padding[1];
+            if (x < 0 || x >= w.columns) continue;
+            const uint32_t *start = s->starts + ((first + y - w.first) * w.columns + x) * c->groups + group;
+            uint32_t base = (uint32_t)((j * c->kernel[1] + i) * each);
+            for (uint32_t k = start[0]; k < start[1]; k++) index[count++] = base + s->entries[k];
+        }
+    }
+    return count;
+}
+
+INLINE void add_scaled(int32_t *sums, const int32_t *more, int32_t factor, int count) {
+    for (int i = 0; i < count; i++) sums[i] += factor * more[i];
+}
+
+/* A row of sums to that of its step, or of all steps where messages are the same at each. */
+static void add_to_steps(
+    const struct connection *c, const struct layer *l, int step, int shift, const int32_t *more, int32_t *sums, int count
+) {
+    int first = c->steps == 1 ? 0 : step, last = c->steps == 1 ? l->steps : step + 1;
+    for (int t = first; t < last; t++)
+        add_scaled(sums + (size_t)t * l->channels, more, (int32_t)((uint32_t)c->factor << shift), count);
+}
+
+/* Adds what a chunk's places receive to sums (places, steps, channels). */
+static int add_rows(
+    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
+) {
+    int planes = c->steps * c->bits, places = chunk->last - chunk->first, outputs = l->channels / c->groups;
+    int blocks = (outputs + c->block - 1) / c->block;
+    uint32_t *index = malloc(((size_t)places * planes * s->most + 1) * sizeof *index);
+    uint32_t **ends = malloc(((size_t)places * planes + 1) * sizeof *ends);
+    int32_t *one = malloc((size_t)c->block * sizeof *one);
+    int failed = !index || !ends || !one;
+    for (int group = 0; group < c->groups && !failed; group++) {
+        ends[0] = index;
+        for (int k = 0; k < places * planes; k++) {
+            struct place at = place_of(chunk, chunk->first + k / planes);
+            ends[k + 1] = ends[k] + rows_met(c, s, at, k % planes, group, ends[k]);
+        }
+        for (int block = 0; block < blocks; block++) {
+            int from = block * c->block, count = outputs - from < c->block ? outputs - from : c->block;
+            for (int k = 0; k < places * planes; k++) {
+                if (ends[k] == ends[k + 1]) continue;
+                sum_rows(c, (size_t)group * blocks + block, ends[k], (int)(ends[k + 1] - ends[k]), one);
+                int32_t *to = sums + (size_t)(k / planes) * l->steps * l->channels + group * outputs + from;
+                add_to_steps(c, l, k % planes / c->bits, k % c->bits, one, to, count);
+            }
+        }
+    }
+    free(index);
+    free(ends);
+    free(one);
+    return failed;
+}
+
+#endif

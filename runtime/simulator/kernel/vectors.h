@@ -1,0 +1,96 @@
+/* Vectors as wide as the instruction set has them, and the few products for which C has no operator. */
+#ifndef SPIKEC_VECTORS_H
+#define SPIKEC_VECTORS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512BW__)
+enum { VECTOR_BYTES = 64, DENSE_VECTORS = 4 };
+#define VECTOR(name, type) typedef type name __attribute__((vector_size(64)))
+#elif defined(__AVX2__)
+enum { VECTOR_BYTES = 32, DENSE_VECTORS = 2 };
+#define VECTOR(name, type) typedef type name __attribute__((vector_size(32)))
+#else
+enum { VECTOR_BYTES = 16, DENSE_VECTORS = 2 };
+#define VECTOR(name, type) typedef type name __attribute__((vector_size(16)))
+#endif
+
+VECTOR(halves, uint16_t);
+VECTOR(words, int32_t);
+
+enum { LANES = VECTOR_BYTES / 4, DENSE_BLOCK = LANES * DENSE_VECTORS };
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE halves load_halves(const void *from) {
+    halves loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
+
+INLINE words load_words(const void *from) {
+    words loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
+
+/* Every sum plus four unsigned bytes, the same in all lanes, times the four signed bytes of its lane. Where products
+ * are added in 16 bits first, two of them must fit: the caller has proven it. */
+INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights) {
+    int32_t four;
+    memcpy(&four, messages, 4);
+#if defined(__AVX512VNNI__)
+    return (words)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), _mm512_loadu_si512(weights));
+#elif defined(__AVX512BW__)
+    __m512i two = _mm512_maddubs_epi16(_mm512_set1_epi32(four), _mm512_loadu_si512(weights));
+    return sum + (words)_mm512_madd_epi16(two, _mm512_set1_epi16(1));
+#elif defined(__AVX2__)
+    __m256i two = _mm256_maddubs_epi16(_mm256_set1_epi32(four), _mm256_loadu_si256((const __m256i *)weights));
+    return sum + (words)_mm256_madd_epi16(two, _mm256_set1_epi16(1));
+#else
+    (void)four;
+    for (int lane = 0; lane < LANES; lane++)
+        for (int k = 0; k < 4; k++) sum[lane] += messages[k] * weights[4 * lane + k];
+    return sum;
+#endif
+}
+
+/* The same with pairs of signed 16 bits. */
+INLINE words add_pairs(words sum, const int16_t *messages, const int16_t *weights) {
+    int32_t pair;
+    memcpy(&pair, messages, 4);
+#if defined(__AVX512BW__)
+    return sum + (words)_mm512_madd_epi16(_mm512_set1_epi32(pair), _mm512_loadu_si512(weights));
+#elif defined(__AVX2__)
+    __m256i given = _mm256_loadu_si256((const __m256i *)weights);
+    return sum + (words)_mm256_madd_epi16(_mm256_set1_epi32(pair), given);
+#else
+    (void)pair;
+    for (int lane = 0; lane < LANES; lane++)
+        sum[lane] += messages[0] * weights[2 * lane] + messages[1] * weights[2 * lane + 1];
+    return sum;
+#endif
+}
+
+/* Which of 64 bytes have this bit. */
+INLINE uint64_t bytes_with_bit(const uint8_t *bytes, int bit) {
+#if defined(__AVX512BW__)
+    return _mm512_test_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)(1 << bit)));
+#elif defined(__AVX2__)
+    __m256i low = _mm256_loadu_si256((const __m256i *)bytes), high = _mm256_loadu_si256((const __m256i *)(bytes + 32));
+    uint32_t first = (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(low, 7 - bit));
+    uint32_t second = (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(high, 7 - bit));
+    return first | (uint64_t)second << 32;
+#else
+    uint64_t mask = 0;
+    for (int i = 0; i < 64; i++) mask |= (uint64_t)(bytes[i] >> bit & 1) << i;
+    return mask;
+#endif
+}
+
+#endif

@@ -1,0 +1,168 @@
+"""The kernel in C: where it is, which of its instruction sets this machine has, and the structures that it reads.
+
+It is a plain library of the package, built with it and loaded by ctypes: one build serves every version of Python. Where
+none could be built, all is computed without it, with the same results.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...targets.diagnostic import Diagnostic, DiagnosticWarning, refuse
+from ...targets.records import dataclass
+
+CHOICE = "SPIKEC_KERNEL"
+"""Environment variable that names an instruction set, or "none" to do without the kernel."""
+
+INSTRUCTION_SETS = ("plain", "avx2", "avx512", "avx512-vnni")
+"""In the order in which the kernel numbers them, and of what each adds."""
+
+_NONE = "none"
+_BREAK_EVEN = {"plain": 2.0, "avx2": 0.5, "avx512": 0.4, "avx512-vnni": 0.2}
+"""Share of spikes from which on a dense product is faster than adding a row for each; measured."""
+
+
+class Connection(ctypes.Structure):
+    """``struct connection`` of kernel/layer.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("method", "steps", "bits", "factor")),
+        *((name, ctypes.c_int32) for name in ("height", "width", "channels", "groups")),
+        *((name, ctypes.c_int32 * 2) for name in ("pool", "kernel", "stride", "padding", "dilation")),
+        *((name, ctypes.c_int32) for name in ("is_wide", "block")),
+        ("break_even", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("messages", "rows", "dense", "starts", "targets")),
+        *((name, ctypes.c_int64) for name in ("by_rows", "by_product")),
+    )
+
+
+class LayerOfKernel(ctypes.Structure):
+    """``struct layer`` of kernel/layer.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("samples", "steps", "height", "width", "channels", "connections")),
+        *((name, ctypes.c_int32) for name in ("neuron", "alike", "bias_steps", "lowest", "highest", "least", "most")),
+        ("width_of_output", ctypes.c_int32),
+        *((name, ctypes.c_void_p) for name in ("bias", "threshold", "initial")),
+        ("incoming", ctypes.POINTER(Connection)),
+        ("output", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("threads", "failed")),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InstructionSet:
+    """One of the kernel's: bytes of a vector, channels of a block of dense products, where these begin to pay."""
+
+    library: ctypes.CDLL
+    number: int
+    vector: int
+    dense_block: int
+
+    @property
+    def name(self) -> str:
+        """As in ``INSTRUCTION_SETS``."""
+        return INSTRUCTION_SETS[self.number]
+
+    @property
+    def break_even(self) -> float:
+        """Share of spikes from which on a dense product is faster."""
+        return _BREAK_EVEN[self.name]
+
+    def run(self, layer: LayerOfKernel) -> None:
+        """Run ``layer`` on as many threads as ``kernel_threads`` allows; MemoryError if memory is short."""
+        layer.threads = _threads
+        if self.library.spikec_run_layer(ctypes.byref(layer), self.number):
+            raise MemoryError("the simulator's kernel found no memory for a layer")
+
+
+_threads = 1
+
+
+@contextmanager
+def kernel_threads(threads: int | None) -> Iterator[None]:
+    """Let the kernel use so many threads (None: one for each core that this process may use)."""
+    global _threads
+    before, _threads = _threads, threads or len(os.sched_getaffinity(0))
+    try:
+        yield
+    finally:
+        _threads = before
+
+
+def chosen_instruction_set() -> InstructionSet | None:
+    """What layers run on: the best that there is, or the one that ``SPIKEC_KERNEL`` names (E646 if it is not there).
+
+    None where there is no kernel; W646, once, where it cannot be loaded.
+    """
+    return _instruction_set(os.environ.get(CHOICE, ""))
+
+
+def available_instruction_sets() -> tuple[InstructionSet, ...]:
+    """All that can run here, the plain one first; none where there is no kernel."""
+    library = _library()
+    if library is None:
+        return ()
+    found = []
+    for number in range(library.spikec_best_instruction_set() + 1):
+        widths = library.spikec_vector_width(number)
+        found.append(InstructionSet(library, number, widths >> 8, widths & 255))
+    return tuple(found)
+
+
+def kernel_in_words() -> str:
+    """Which kernel is used, and why none is, in a line."""
+    if os.environ.get(CHOICE) == _NONE:
+        return f"none ({CHOICE} says so): numpy"
+    path = _path()
+    if path is None:
+        return "none (it was not built when spikec was installed; a C compiler and CMake are needed for it): numpy"
+    chosen = chosen_instruction_set()
+    return "none (it is there and cannot be loaded): numpy" if chosen is None else f"{chosen.name} ({path.name})"
+
+
+@functools.cache
+def _instruction_set(name: str) -> InstructionSet | None:
+    if name == _NONE:
+        return None
+    sets = available_instruction_sets()
+    if not sets or not name:
+        return sets[-1] if sets else None
+    for one in sets:
+        if one.name == name:
+            return one
+    names = ", ".join([_NONE, *(one.name for one in sets)])
+    raise refuse("E646", f"{CHOICE} names '{name}', which the simulator's kernel does not have here", hint=f"has: {names}")
+
+
+def _path() -> Path | None:
+    found = importlib.util.find_spec(f"{__package__}.spikes")
+    return None if found is None or found.origin is None else Path(found.origin)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    path = _path()
+    if path is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+        library.spikec_run_layer.argtypes = (ctypes.POINTER(LayerOfKernel), ctypes.c_int)
+    except (OSError, AttributeError) as error:
+        _warn_without_kernel(error)
+        return None
+    return library
+
+
+def _warn_without_kernel(error: Exception) -> None:
+    import warnings
+
+    reason = " ".join(f"{error}".split())[:300]
+    message = f"the simulator's kernel is installed and cannot be loaded ({reason}); numpy does its work"
+    warnings.warn(DiagnosticWarning(Diagnostic("W646", message, hint="install spikec again on this machine")), stacklevel=4)

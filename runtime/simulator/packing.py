@@ -1,0 +1,226 @@
+"""Weights as the kernel in C reads them, where it is proven to be exact for them.
+
+Sums are of 32 bits. Weights w * 2**e with the largest common e are bytes where they fit: a row of them is added for every
+spike, or four messages at a time are multiplied, which processors without dot-product instructions add in 16 bits first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...targets.records import dataclass
+from ..program import IntArray
+from ..program.geometry import ConvGeometry
+from .native import Connection, InstructionSet, LayerOfKernel
+from .reduction import Entries, Form, Identity, MapConvolution, Matrix, fan_in
+
+Array = npt.NDArray[Any]
+
+INT32_SUMS = 1 << 31
+"""Sums of smaller magnitude are exact in the kernel."""
+
+BYTES, WORDS, PAIRS, CHANNELS, COORDINATES, CURRENTS = range(6)
+_BYTE, _HALF = 1 << 7, 1 << 15
+_WORDS_BLOCK = 64
+_LARGEST_BYTE = 255
+_NOTHING = np.zeros(0, dtype=np.int32)
+_POINT = ConvGeometry()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedWeights:
+    """A projection for the kernel: ``method`` is as in kernel/layer.h, sums are multiplied by ``factor``.
+
+    ``kernel`` (rows, columns) is None where it is as large as the source. ``output`` (rows, columns) is None where it is
+    the source's size. As a function it gives what messages (N, H, W, C) add to the targets (N, H', W', O), in ``kind``.
+    """
+
+    instructions: InstructionSet
+    method: int
+    factor: int
+    outputs: int
+    kernel: tuple[int, int] | None
+    output: tuple[int, int] | None
+    geometry: ConvGeometry
+    block: int
+    rows: Array
+    dense: Array
+    starts: IntArray | Array
+    targets: IntArray | Array
+    largest: int
+    kind: type[np.float32] | type[np.float64]
+
+    def __call__(self, maps: Array) -> Array:
+        """See ``Kernel``."""
+        given = self.readable(maps[None])
+        height, width = self.output or maps.shape[1:3]
+        sums = np.empty((len(maps), height, width, self.outputs), dtype=np.int32)
+        incoming = self.connection(given, (1, 1), self.largest)
+        layer = LayerOfKernel(
+            samples=len(maps), steps=1, height=height, width=width, channels=self.outputs, connections=1,
+            incoming=(Connection * 1)(incoming), output=sums.ctypes.data,
+        )  # fmt: skip
+        self.instructions.run(layer)
+        return sums.astype(self.kind)
+
+    def readable(self, messages: Array) -> Array:
+        """``messages`` in a type that the kernel reads."""
+        in_bytes = self.method in (BYTES, WORDS) or messages.dtype == np.uint8
+        return np.ascontiguousarray(messages, dtype=np.uint8 if in_bytes else np.int16)
+
+    def connection(self, messages: Array, pool: tuple[int, int], largest: int, times: int = 1) -> Connection:
+        """For ``messages`` (steps, N, H, W, C) up to ``largest`` that are ``readable``; sums count ``times``."""
+        steps, _, height, width, channels = messages.shape
+        if self.method == COORDINATES:
+            height, width, channels = 1, 1, height * width * channels
+        # As large as the source, pools and all: the sums of these are what its rows stand for.
+        whole = (-(-height // pool[0]), -(-width // pool[1]))
+        stride, padding = self.geometry.stride, self.geometry.padding
+        return Connection(
+            method=self.method,
+            steps=steps,
+            bits=max(1, largest.bit_length()),
+            factor=self.factor * times,
+            height=height,
+            width=width,
+            channels=channels,
+            groups=self.geometry.groups,
+            pool=pool,
+            kernel=self.kernel or whole,
+            stride=stride,
+            padding=padding[:2],
+            dilation=self.geometry.dilation,
+            is_wide=messages.dtype == np.int16,
+            block=self.block,
+            break_even=self.instructions.break_even,
+            messages=messages.ctypes.data,
+            rows=self.rows.ctypes.data,
+            dense=self.dense.ctypes.data if self.dense.size else None,
+            starts=self.starts.ctypes.data,
+            targets=self.targets.ctypes.data,
+        )
+
+
+def pack(
+    instructions: InstructionSet,
+    form: Form,
+    exponent: int,
+    largest: int,
+    signed: bool,
+    kind: type[np.float32] | type[np.float64],
+) -> PackedWeights | None:
+    """Weights for messages up to ``largest``, below 0 as well if ``signed``; None where the kernel could not be exact."""
+    if int(fan_in(form).max(initial=0)) * largest << exponent >= INT32_SUMS or largest >= _HALF:
+        return None
+    packing = _Packing(instructions, exponent, largest, signed, kind)
+    if isinstance(form, Identity):
+        return packing.channels(form.factor[:, None], (1, 1), None, _POINT)
+    if isinstance(form, Entries):
+        return packing.coordinates(form)
+    if isinstance(form, Matrix):
+        return packing.products(form.weight[:, None, :], None, (1, 1), _POINT)
+    outputs, inputs, *kernel = form.weight.shape
+    by_tap = form.weight.transpose(0, 2, 3, 1).reshape(outputs, kernel[0] * kernel[1], inputs)
+    size = (kernel[0], kernel[1])
+    if inputs == 1 and form.geometry.groups > 1:
+        return packing.channels(by_tap[:, :, 0], size, form.output, form.geometry)
+    return packing.products(by_tap, size, form.output, form.geometry)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packing:
+    instructions: InstructionSet
+    exponent: int
+    largest: int
+    signed: bool
+    kind: type[np.float32] | type[np.float64]
+
+    def channels(
+        self, weight: IntArray, kernel: tuple[int, int], output: tuple[int, int] | None, geometry: ConvGeometry
+    ) -> PackedWeights:
+        rows = np.ascontiguousarray(weight.T, dtype=np.int32)
+        return self._packed(CHANNELS, len(weight), rows, kernel, output, geometry)
+
+    def coordinates(self, form: Entries) -> PackedWeights:
+        order = np.argsort(form.source, kind="stable")
+        sources = int(form.source.max(initial=-1)) + 1
+        starts = np.searchsorted(form.source[order], np.arange(sources + 1)).astype(np.int32)
+        rows = form.weight[order].astype(np.int32)
+        targets = np.ascontiguousarray(form.target[order], dtype=np.int32)
+        packed = self._packed(COORDINATES, form.targets, rows, (1, 1), (1, 1), _POINT)
+        return replace(packed, starts=starts, targets=targets, block=sources)
+
+    def products(
+        self, weight: IntArray, kernel: tuple[int, int] | None, output: tuple[int, int], geometry: ConvGeometry
+    ) -> PackedWeights | None:
+        """Weights (O, taps, channels of a group) of a convolution or a matrix."""
+        shift = common_exponent(weight)
+        given = (weight >> shift).reshape(geometry.groups, len(weight) // geometry.groups, -1)
+        reach = int(np.abs(given).max())
+        if self.signed or self.largest > _LARGEST_BYTE:
+            if reach >= _HALF:
+                return None
+            dense = _dense(given, self.instructions.dense_block, 2, np.int16)
+            packed = self._packed(PAIRS, len(weight), _NOTHING, kernel, output, geometry)
+            return replace(packed, dense=dense, factor=packed.factor << shift)
+        if int(given.min()) >= -_BYTE and int(given.max()) < _BYTE:
+            rows, block = _byte_rows(given, self.instructions.vector)
+            packed = self._packed(BYTES, len(weight), rows, kernel, output, geometry, block)
+            if 2 * self.largest * reach < _HALF:
+                packed = replace(packed, dense=_dense(given, self.instructions.dense_block, 4, np.int8))
+            return replace(packed, factor=packed.factor << shift)
+        rows = _blocks(given, _WORDS_BLOCK).astype(np.int32)
+        packed = self._packed(WORDS, len(weight), rows, kernel, output, geometry, _WORDS_BLOCK)
+        return replace(packed, factor=packed.factor << shift)
+
+    def _packed(
+        self,
+        method: int,
+        outputs: int,
+        rows: Array,
+        kernel: tuple[int, int] | None,
+        output: tuple[int, int] | None,
+        geometry: ConvGeometry,
+        block: int = 1,
+    ) -> PackedWeights:
+        return PackedWeights(
+            self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, rows,
+            _NOTHING, _NOTHING, _NOTHING, self.largest, self.kind,
+        )  # fmt: skip
+
+
+def common_exponent(weight: IntArray) -> int:
+    """The largest e for which every weight is a multiple of 2**e; 0 where all are 0."""
+    bits = int(np.bitwise_or.reduce(weight, axis=None))
+    return (bits & -bits).bit_length() - 1 if bits else 0
+
+
+def _blocks(weight: IntArray, block: int) -> IntArray:
+    """(groups, blocks, inputs, block) of ``weight`` (groups, outputs, inputs), filled up with zeros."""
+    groups, outputs, inputs = weight.shape
+    filled = np.zeros((groups, -(-outputs // block) * block, inputs), dtype=np.int64)
+    filled[:, :outputs] = weight
+    return np.ascontiguousarray(filled.reshape(groups, -1, block, inputs).transpose(0, 1, 3, 2))
+
+
+def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
+    """Rows of w + 128 in blocks of up to four vectors; the halves of a vector's channels alternate, for sums of 16 bits."""
+    vectors = min(4, -(-weight.shape[1] // vector))
+    block = vector * (4 if vectors == 3 else vectors)
+    rows = _blocks(weight, block)
+    halves = rows.reshape(*rows.shape[:3], block // vector, 2, vector // 2).swapaxes(-1, -2)
+    return np.ascontiguousarray(halves + _BYTE, dtype=np.uint8), block
+
+
+def _dense(weight: IntArray, block: int, together: int, kind: npt.DTypeLike) -> Array:
+    """(groups, blocks, inputs / together, block, together), inputs filled up with zeros."""
+    missing = -weight.shape[2] % together
+    filled = np.pad(weight, ((0, 0), (0, 0), (0, missing)))
+    blocks = _blocks(filled, block)
+    groups, number, inputs, _ = blocks.shape
+    parts = blocks.reshape(groups, number, inputs // together, together, block).swapaxes(-1, -2)
+    return np.ascontiguousarray(parts, dtype=kind)
