@@ -9,6 +9,7 @@ From a file to spikes:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +56,13 @@ _HOME = {
     "float_scores": ".runtime",
     "load_program": ".runtime",
 }
+
+
+if sys.version_info >= (3, 11):
+    # lava-nc was written for Python 3.10; whoever imports this package may import it on this Python too.
+    from .runtime.lava_import import make_importable
+
+    make_importable()
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 ``lava-stock`` takes Lava's own processes alone, for programs of the target ``lava-stock`` and others that they compute.
 
-Imports without lava-nc; what needs it says so with E501. From then on ``import lava`` works on newer Pythons too.
+Imports without lava-nc; what needs it says so with E501.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from .guard import run_guarded
 from .job import Recorded, collect, prepare_job
 from .limits import find_problems, require_own_neurons
 from .loihi2 import Loihi2Probe, probe_loihi2, require_loihi2
-from .newer_pythons import make_importable
 from .sections import Section, available_cores, choose_lanes, cut
 from .stock.limits import STOCK_TARGET, find_stock_problems, lava_form
 
@@ -41,8 +40,6 @@ __all__ = [
     "run_lava_stock",
     "run_loihi2",
 ]
-
-make_importable()
 
 
 def run_lava(

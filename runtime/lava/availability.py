@@ -9,7 +9,7 @@ import warnings
 
 from ...targets.diagnostic import Diagnostic, DiagnosticWarning, refuse
 from ...targets.records import dataclass
-from .newer_pythons import LAVA_VERSION, needs_mending, unsettle_start_method
+from ..lava_import import LAVA_VERSION, needs_mending, unsettle_start_method
 
 NEEDED = ("asteval", "networkx", "numpy", "scipy")
 """Packages that lava-nc imports, by which it is told to be whole."""

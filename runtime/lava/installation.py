@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from ...targets.diagnostic import refuse
-from .newer_pythons import LAVA_VERSION, needs_mending
+from ..lava_import import LAVA_VERSION, needs_mending
 
 _PACKAGE = f"lava-nc=={LAVA_VERSION}"
 _BESIDE = ("asteval", "networkx", "scipy")

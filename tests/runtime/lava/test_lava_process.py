@@ -46,6 +46,7 @@ needs_lava = pytest.mark.skipif(not availability().available, reason=availabilit
 NETWORK = """
 import pickle, sys
 import numpy as np
+import spikec  # before Lava, which newer Pythons do not import otherwise
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink

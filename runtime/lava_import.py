@@ -1,30 +1,31 @@
-"""Makes lava-nc 0.10.0, which was written for Python 3.10, importable on newer Pythons; no installed file changes.
+"""Makes lava-nc 0.10.0, which was written for Python 3.10 and numpy 1, importable on what is newer.
 
-Two things of newer Pythons stop it:
+No installed file changes: a finder compiles two of them with other lines, and keeps no bytecode.
 
-* From 3.11 on, ``dataclass`` refuses defaults that cannot be hashed. ``lava/magma/compiler/var_model.py`` has eight,
-  each a new instance of a data class: the finder here compiles that file with ``field(default_factory=...)`` in their
-  place, which gives every record an instance of its own. No bytecode of it is kept.
-* From 3.14 on, processes are not forked unless one asks for it. Lava asks as it is imported, and fails where a lock of
-  another library has settled on the platform's method before: ``unsettle_start_method`` undoes that.
+* From Python 3.11 on, ``dataclass`` refuses defaults that cannot be hashed. ``var_model.py`` has eight, each a new
+  instance of a data class; ``field(default_factory=...)`` in their place gives every record an instance of its own.
+* ``numpy.reshape`` of numpy 2.4 has no argument ``newshape`` any more, which is called ``shape`` since 2.1. Ports that
+  reshape, which ``ports.py`` makes, name it.
 
-The rest of lava-nc 0.10.0 runs as it is, with numpy 2, scipy 1.18, networkx 3 and asteval 1 as well.
+A third thing is no line of theirs. From Python 3.14 on, processes are not forked unless one asks for it. Lava asks as
+it is imported, and fails where a lock of another library has settled on the platform's method before:
+``unsettle_start_method`` undoes that.
+
+Of the rest of lava-nc nothing has to change, with scipy 1.17, networkx 3 and asteval 1 as well.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import multiprocessing
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 LAVA_VERSION = "0.10.0"
 """The only lava-nc whose sources were read and run on newer Pythons."""
-MENDED = "lava.magma.compiler.var_model"
-"""The module whose defaults newer Pythons refuse."""
 
 _SETS_START_METHOD = "lava.magma.runtime.message_infrastructure.multiprocessing"
 
@@ -36,8 +37,8 @@ def needs_mending() -> bool:
 
 def make_importable() -> None:
     """Let ``import lava...`` work in this process and those it forks, whichever Python runs it."""
-    if needs_mending() and not any(isinstance(finder, _VarModelFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _VarModelFinder())
+    if needs_mending() and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
 
 
 def unsettle_start_method() -> None:
@@ -68,6 +69,24 @@ def with_factories(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(tree)
 
 
+def with_numpys_keyword(tree: ast.Module) -> ast.Module:
+    """``tree`` with the argument ``newshape`` of ``numpy.reshape`` called as the installed numpy calls it."""
+    import numpy as np
+
+    if "shape" in inspect.signature(np.reshape).parameters:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "newshape":
+                node.arg = "shape"
+    return tree
+
+
+MENDED: dict[str, Callable[[ast.Module], ast.Module]] = {
+    "lava.magma.compiler.var_model": with_factories,
+    "lava.magma.core.process.ports.ports": with_numpys_keyword,
+}
+"""The modules that what is newer would not run, and what is done about each."""
+
+
 def _is_dataclass(node: ast.ClassDef) -> bool:
     return any(isinstance(each, ast.Name) and each.id == "dataclass" for each in node.decorator_list)
 
@@ -85,20 +104,20 @@ def _after_future_imports(tree: ast.Module) -> int:
     return last + 1
 
 
-class _VarModelLoader(SourceFileLoader):
+class _Loader(SourceFileLoader):
     # The cache beside the source holds the code as it was installed, and is to stay that.
     def get_code(self, fullname: str) -> CodeType:
         tree = ast.parse(self.get_data(self.path), self.path)
-        return compile(with_factories(tree), self.path, "exec", dont_inherit=True)
+        return compile(MENDED[fullname](tree), self.path, "exec", dont_inherit=True)
 
 
-class _VarModelFinder(MetaPathFinder):
+class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != MENDED:
+        if fullname not in MENDED:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _VarModelLoader(fullname, spec.loader.path)
+            spec.loader = _Loader(fullname, spec.loader.path)
         return spec

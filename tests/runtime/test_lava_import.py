@@ -1,4 +1,4 @@
-"""lava-nc on Pythons for which it was not written: what is mended as it is imported, and what is refused."""
+"""lava-nc on Pythons and a numpy that are newer than it: what is mended as it is imported, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
-from spikec.runtime.lava import newer_pythons
+from spikec.runtime import lava_import
 from spikec.runtime.lava.availability import availability, require_lava
-from spikec.runtime.lava.newer_pythons import MENDED, with_factories
+from spikec.runtime.lava_import import MENDED, with_factories, with_numpys_keyword
 from spikec.targets.diagnostic import DiagnosticWarning, UnusableInput
 
 # The package has a function of the module's name.
@@ -30,31 +32,35 @@ EIGHT = {
     *(("AxonEncoder", name) for name in ("hi", "lo")),
 }
 
+VAR_MODEL, PORTS = MENDED
+
 # Stands for a Python of 3.14: a lock has settled on its start method before anything of Lava is imported.
 ON_A_NEWER_PYTHON = f"""
 import multiprocessing, sys
-from spikec.runtime.lava import newer_pythons
+from spikec.runtime import lava_import
 methods = ["forkserver", "spawn", "fork"]
 multiprocessing.get_all_start_methods = lambda: methods
 multiprocessing.set_start_method("forkserver", force=True)
-newer_pythons.needs_mending = lambda: True
-newer_pythons.make_importable()
-newer_pythons.make_importable()
+lava_import.needs_mending = lambda: True
+lava_import.make_importable()
+lava_import.make_importable()
 from spikec.runtime.lava import require_lava
 require_lava()
 import lava.magma.runtime.runtime
 require_lava()
-import {MENDED} as mended
-print(type(mended.__loader__).__name__, mended.ChipEncoder().x is mended.ChipEncoder().x)
-print(sum(type(finder).__module__ == newer_pythons.__name__ for finder in sys.meta_path))
+import {VAR_MODEL} as mended
+import {PORTS} as ports
+chip = mended.ChipEncoder
+print(type(mended.__loader__).__name__, type(ports.__loader__).__name__, chip().x is chip().x)
+print(sum(type(finder).__module__ == lava_import.__name__ for finder in sys.meta_path))
 print(multiprocessing.get_start_method())
 """
 
 
-def installed_source() -> Path:
-    folder = importlib.util.find_spec("lava.magma.compiler")
+def installed_source(module: str = VAR_MODEL) -> Path:
+    folder = importlib.util.find_spec(module.rpartition(".")[0])
     assert folder is not None
-    spec = PathFinder.find_spec(MENDED, folder.submodule_search_locations)
+    spec = PathFinder.find_spec(module, folder.submodule_search_locations)
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin)
@@ -122,17 +128,34 @@ def test_only_records_of_the_module_made_without_arguments_are_mended() -> None:
     assert ast.dump(with_factories(ast.parse(mended))) == ast.dump(ast.parse(mended))
 
 
+@pytest.mark.parametrize(("name", "changes"), [("newshape", 0), ("shape", 2)])
+@needs_lava
+def test_ports_name_the_shape_as_numpy_does(monkeypatch: pytest.MonkeyPatch, name: str, changes: int) -> None:
+    scope: dict[str, Any] = {}
+    exec(f"def reshape(a, {name}, order='C'): ...", scope)
+    monkeypatch.setattr(np, "reshape", scope["reshape"])
+    source = installed_source(PORTS).read_text()
+    before, after = (ast.unparse(t).splitlines() for t in (ast.parse(source), with_numpys_keyword(ast.parse(source))))
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == changes
+    assert all(new == old.replace("newshape=", "shape=") and "np.reshape" in new for old, new in changed)
+
+
+def cached(source: Path) -> list[Path]:
+    return list(source.parent.glob(f"__pycache__/{source.stem}.*"))
+
+
 @needs_lava
 def test_lava_is_imported_and_its_files_and_bytecode_stay() -> None:
-    source = installed_source()
-    files = [source, *source.parent.glob(f"__pycache__/{source.stem}.*")]
+    sources = [installed_source(module) for module in MENDED]
+    files = [path for source in sources for path in (source, *cached(source))]
     before = [path.read_bytes() for path in files]
     printed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ON_A_NEWER_PYTHON], capture_output=True, text=True, check=False
     )
-    assert printed.stdout.splitlines() == ["_VarModelLoader False", "1", "fork"], printed.stderr
+    assert printed.stdout.splitlines() == ["_Loader _Loader False", "1", "fork"], printed.stderr
     assert [path.read_bytes() for path in files] == before
-    assert sorted(source.parent.glob(f"__pycache__/{source.stem}.*")) == sorted(files[1:])
+    assert {path for source in sources for path in cached(source)} == set(files) - set(sources)
 
 
 def with_version(monkeypatch: pytest.MonkeyPatch, version: str, *, newer: bool) -> None:
@@ -166,6 +189,6 @@ def test_what_lava_imports_is_missed_before_it_runs(monkeypatch: pytest.MonkeyPa
 
 
 def test_this_python_is_mended_where_it_has_to_be() -> None:
-    assert newer_pythons.needs_mending() == (sys.version_info >= (3, 11))
-    installed = [finder for finder in sys.meta_path if type(finder).__module__ == newer_pythons.__name__]
-    assert len(installed) == newer_pythons.needs_mending()
+    assert lava_import.needs_mending() == (sys.version_info >= (3, 11))
+    installed = [finder for finder in sys.meta_path if type(finder).__module__ == lava_import.__name__]
+    assert len(installed) == lava_import.needs_mending()
