@@ -58,7 +58,8 @@ _HOME = {
 }
 
 
-if sys.version_info >= (3, 11):
+# pytest loads this file once more, under the name of the checkout's folder, which need not be one of a package.
+if sys.version_info >= (3, 11) and __name__ == "spikec":
     # lava-nc was written for Python 3.10; whoever imports this package may import it on this Python too.
     from .runtime.lava_import import make_importable
 
