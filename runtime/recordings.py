@@ -12,7 +12,8 @@ Time is divided evenly: with a recording's first event at t0 and its last at t1,
     floor((t - t0) T / (t1 - t0 + 1)) = f,   each of which counts T,
 
 so that a frame is the rate of events per recording, and the mean over the window is the number of events whatever T.
-A recording without events is all zeros.
+Where the file has a number ``unit``, frames are divided by it: so many events are 1. A recording without events is all
+zeros.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from .program.archive import DamagedArchive, array_names, read_archive
 
 Floats = npt.NDArray[np.float32]
 
+EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "i1")])
+"""An event as files of ours have it."""
+
 _ONE_EACH = re.compile(r"events_(\d+)")
 _LONGEST = 1 << 50
 """Ticks that a recording may last, so that times T they fit 64 bits: 35 years of microseconds."""
@@ -44,7 +48,7 @@ class EventRecordings:
     """Events of N recordings one after the other: their ``place`` in an input of ``shape``, counted in C order, and
     when they came, ``time`` (n,) since the first of their recording, which lasts ``length`` (N,) ticks.
 
-    Recording k has the events ``offsets[k]`` to ``offsets[k + 1]``.
+    Recording k has the events ``offsets[k]`` to ``offsets[k + 1]``. ``unit`` events at one place are the input 1.
     """
 
     shape: Shape
@@ -52,18 +56,19 @@ class EventRecordings:
     time: IntArray
     length: IntArray
     offsets: IntArray
+    unit: int = 1
 
     def __len__(self) -> int:
         return len(self.length)
 
     def frames(self, timesteps: int) -> Floats:
-        """Frames (N, T, *shape) of every recording: T for each event, at its place and time."""
+        """Frames (N, T, *shape) of every recording: T / unit for each event, at its place and time."""
         values = int(np.prod(self.shape))
         which = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         frame = self.time * timesteps // self.length[which]
         cell = (which * timesteps + frame) * values + self.place
         counts = np.bincount(cell, minlength=len(self) * timesteps * values) * timesteps
-        return counts.astype(np.float32).reshape(len(self), timesteps, *self.shape)
+        return (counts / self.unit).astype(np.float32).reshape(len(self), timesteps, *self.shape)
 
     def part(self, chosen: slice | IntArray) -> EventRecordings:
         """The ``chosen`` recordings."""
@@ -72,7 +77,16 @@ class EventRecordings:
         empty = np.zeros(0, dtype=np.int64)
         ends = np.cumsum([0, *(span.stop - span.start for span in spans)], dtype=np.int64)
         place, time = (np.concatenate([empty, *(part[s] for s in spans)]) for part in (self.place, self.time))
-        return EventRecordings(self.shape, place, time, self.length[numbers], ends)
+        return EventRecordings(self.shape, place, time, self.length[numbers], ends, self.unit)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What a file of events holds of recordings of inputs (2, H, W)."""
+        events = np.zeros(len(self.place), dtype=EVENT)
+        places = np.unravel_index(self.place, self.shape)
+        for name, values in zip(("p", "y", "x"), places, strict=True):
+            events[name] = values
+        events["t"] = self.time
+        return {"events": events, "offsets": self.offsets, "unit": np.array(self.unit)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +146,10 @@ def read_recordings(file: Path, shape: Shape) -> RecordedFile | None:
         Diagnostic("E029", message, Place(str(file)), hint=hint) for message in _faults(events, offsets, shape)
     ]:
         raise UnusableInput(found)
-    return RecordedFile(_recordings(events, offsets, shape), arrays.get("labels"))
+    unit = arrays.get("unit", np.array(1))
+    if unit.shape != () or unit.dtype.kind not in "iu" or int(unit) < 1:
+        raise refuse("E029", "'unit' is no whole number from 1 up", file=file, hint=hint)
+    return RecordedFile(recordings_of(events, offsets, shape, int(unit)), arrays.get("labels"))
 
 
 def _event_arrays(file: Path) -> dict[str, npt.NDArray[Any]] | None:
@@ -144,7 +161,7 @@ def _event_arrays(file: Path) -> dict[str, npt.NDArray[Any]] | None:
             return {"events_0": np.array(one)} if one.dtype.names else None
         held = array_names(file)
         names = [n for n in held if n == "events" or _ONE_EACH.fullmatch(n)]
-        return read_archive(file, {*names, "offsets", "labels"}) if names and "inputs" not in held else None
+        return read_archive(file, {*names, "offsets", "unit", "labels"}) if names and "inputs" not in held else None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, DamagedArchive):
         # What is wrong with the file is told by those who read it as one of inputs.
         return None
@@ -196,7 +213,8 @@ def _faults(events: npt.NDArray[Any], offsets: npt.NDArray[Any], shape: Shape) -
         yield "the events span more time than can be divided exactly"
 
 
-def _recordings(events: npt.NDArray[Any], offsets: npt.NDArray[Any], shape: Shape) -> EventRecordings:
+def recordings_of(events: npt.NDArray[Any], offsets: npt.NDArray[Any], shape: Shape, unit: int = 1) -> EventRecordings:
+    """Recordings for inputs of ``shape`` of sound ``events`` (n,) and ``offsets`` (N + 1,)."""
     bounds = offsets.astype(np.int64)
     place = events["x"].astype(np.int64)
     if len(shape) == 3:
@@ -210,4 +228,4 @@ def _recordings(events: npt.NDArray[Any], offsets: npt.NDArray[Any], shape: Shap
             first = time[start:stop].min()
             length[number] = time[start:stop].max() - first + 1
             time[start:stop] -= first
-    return EventRecordings(shape, place, time, length, bounds)
+    return EventRecordings(shape, place, time, length, bounds, unit)

@@ -15,7 +15,10 @@ from ...targets.terminal.verbosity import verbosity_options
 from ..libraries import require_libraries
 
 NETWORKS = ("convnet", "resnet20", "vgg16", "signalnet", "bagnet")
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity", "speech-commands", "imdb")
+DATASETS = (
+    *("digits", "digits-events", "fashion-mnist", "cifar10", "cifar100", "imagenet"),
+    *("activity", "speech-commands", "imdb"),
+)
 ACTIVATIONS = ("relu", "clip", "ratenorm", "floor", "round")
 NOISES = ("none", "gap", "local")
 PRECISIONS = ("float32", "bfloat16")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ...runtime.recordings import EventRecordings
 from ...targets.records import dataclass
 from .lazy_images import ByteImages, Chosen, LazyImages
 
@@ -30,6 +31,8 @@ class ImageSet:
     labels: Labels
     groups: Groups | None = None
     """(N,): whom an image is of, where those of one person are too alike to be divided; None: each stands alone."""
+    recordings: EventRecordings | None = None
+    """What images are the mean over time of, where a sensor recorded events; files then hold these."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -37,7 +40,9 @@ class ImageSet:
     def take(self, chosen: Chosen) -> ImageSet:
         """Return the chosen images with their labels; lazy ones stay in their files."""
         images = self.images.take(chosen) if isinstance(self.images, LazyImages) else self.images[chosen]
-        return ImageSet(images, self.labels[chosen], None if self.groups is None else self.groups[chosen])
+        groups = None if self.groups is None else self.groups[chosen]
+        recordings = None if self.recordings is None else self.recordings.part(np.asarray(chosen))
+        return ImageSet(images, self.labels[chosen], groups, recordings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from ...targets.diagnostic import refuse
 from ..libraries import require_libraries
 from .activity import how_to_get, read_activity
 from .cifar import holds_packed_cifar10, read_cifar10, read_cifar100, read_packed_cifar10
+from .event_sensor import recorded
 from .fashion_mnist import read_fashion_mnist
 from .imagenet import HINT as IMAGENET_HINT
 from .imagenet import read_imagenet
@@ -19,9 +20,14 @@ from .images import DataSet, ImageSet, split
 from .imdb import read_imdb
 from .speech_commands import read_speech_commands
 
-DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "imagenet", "activity", "speech-commands", "imdb")
+DATASETS = (
+    *("digits", "digits-events", "fashion-mnist", "cifar10", "cifar100", "imagenet"),
+    *("activity", "speech-commands", "imdb"),
+)
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 DIGITS_TEST_IMAGES = 360
+EVENTS_OF_ONE = 15
+"""Events at one pixel that are the largest value of an image; a divisor of 255, so that bytes hold whole events."""
 OF_FOLDERS: dict[str, Callable[[Path | None], DataSet]] = {
     "activity": read_activity,
     "speech-commands": read_speech_commands,
@@ -38,7 +44,8 @@ def cache_folder() -> Path:
 def load_dataset(name: str, folder: Path | None = None, *, download: bool = False) -> DataSet:
     """Return a data set.
 
-    ``digits`` (1x8x8) comes with scikit-learn; ``fashion-mnist`` (1x28x28) from IDX files in ``folder`` or from
+    ``digits`` (1x8x8) comes with scikit-learn, and ``digits-events`` (2x16x16, events) is made from
+    it; ``fashion-mnist`` (1x28x28) from IDX files in ``folder`` or from
     Debian's package dataset-fashion-mnist; ``cifar10`` (3x32x32) from torchvision's layout (cifar-10-batches-py) or
     packed JPEG files in ``folder``; ``cifar100`` (3x32x32) from torchvision's layout (cifar-100-python); ``imagenet``
     (3x224x224, lazy) from train/CLASS/ and val/CLASS/ in ``folder``. ``download`` lets torchvision fetch Fashion-MNIST
@@ -59,6 +66,8 @@ def load_dataset(name: str, folder: Path | None = None, *, download: bool = Fals
         raise refuse("E701", "the data folder does not exist", file=folder, hint="check the path given as --data")
     if name == "digits":
         return _digits()
+    if name == "digits-events":
+        return _digits_events()
     if name == "fashion-mnist":
         return _fashion_mnist(folder, download)
     if name == "imagenet":
@@ -76,6 +85,19 @@ def _digits() -> DataSet:
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
     train, test = split(ImageSet(images, digits.target.astype(np.int64)), DIGITS_TEST_IMAGES, seed=0)
     return DataSet("digits", train, test, tuple("0123456789"), shift=1, flip=False)
+
+
+def _digits_events() -> DataSet:
+    digits = _digits()
+    train, test = (_recorded(each) for each in (digits.train, digits.test))
+    return DataSet("digits-events", train, test, digits.classes, shift=1, flip=False)
+
+
+def _recorded(digits: ImageSet) -> ImageSet:
+    recordings = recorded(digits.images[:, 0], EVENTS_OF_ONE)
+    counts = recordings.frames(1)[:, 0] * EVENTS_OF_ONE
+    images = np.minimum(counts * (255 // EVENTS_OF_ONE), 255).astype(np.uint8)
+    return ImageSet(images, digits.labels, recordings=recordings)
 
 
 def _fashion_mnist(folder: Path | None, download: bool) -> DataSet:

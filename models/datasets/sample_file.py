@@ -1,4 +1,7 @@
-"""Sample files of the command line: ``inputs`` uint8 (N, channels, rows, columns) and ``labels`` (N,) in an .npz."""
+"""Sample files of the command line: ``inputs`` uint8 (N, channels, rows, columns) and ``labels`` (N,) in an .npz.
+
+Where images were made from events, the events are in it instead.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ def written_test_set(images: ImageSet) -> ImageSet:
 
 def sample_file(images: ImageSet) -> bytes:
     """Return the bytes of a sample file; equal images give equal bytes."""
-    return npz_bytes({"inputs": images.images[:], "labels": images.labels})
+    given = {"inputs": images.images[:]} if images.recordings is None else images.recordings.arrays()
+    return npz_bytes({**given, "labels": images.labels})
 
 
 def npz_bytes(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
