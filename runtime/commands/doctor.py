@@ -26,12 +26,14 @@ def doctor(install_lava: bool, as_json: bool) -> None:
 def installation() -> dict[str, str]:
     """What ``doctor`` prints; libraries are looked for and not loaded."""
     from ..lava import availability, probe_loihi2
+    from ..simulator.native import kernel_in_words
 
     lava, loihi = availability(), probe_loihi2()
     packages = ("spikec", "numpy", "onnx", "torch", "numba", "lava-nc", "lava-dl", "sanafe", "sinabs", "brian2")
     return {
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **{name: _version(name) for name in packages},
+        "simulator kernel": kernel_in_words(),
         "lava backend": str(lava),
         **({} if lava.available else _how_to_install()),
         "loihi 2": str(loihi),

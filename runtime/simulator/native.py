@@ -1,7 +1,7 @@
 """The kernel in C: where it is, which of its instruction sets this machine has, and the structures that it reads.
 
-It is a plain library of the package, built with it and loaded by ctypes: one build serves every version of Python. Where
-none could be built, all is computed without it, with the same results.
+It is a plain library of the package, built with it and loaded by ctypes: one build serves every version of Python.
+Where none could be built, all is computed without it, with the same results.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Connection(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("method", "steps", "bits", "factor")),
         *((name, ctypes.c_int32) for name in ("height", "width", "channels", "groups")),
         *((name, ctypes.c_int32 * 2) for name in ("pool", "kernel", "stride", "padding", "dilation")),
-        *((name, ctypes.c_int32) for name in ("is_wide", "block")),
+        *((name, ctypes.c_int32) for name in ("is_wide", "block", "dense_block", "segments")),
         ("break_even", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("messages", "rows", "dense", "starts", "targets")),
         *((name, ctypes.c_int64) for name in ("by_rows", "by_product")),
@@ -138,7 +138,9 @@ def _instruction_set(name: str) -> InstructionSet | None:
         if one.name == name:
             return one
     names = ", ".join([_NONE, *(one.name for one in sets)])
-    raise refuse("E646", f"{CHOICE} names '{name}', which the simulator's kernel does not have here", hint=f"has: {names}")
+    raise refuse(
+        "E646", f"{CHOICE} names '{name}', which the simulator's kernel does not have here", hint=f"has: {names}"
+    )
 
 
 def _path() -> Path | None:
@@ -165,4 +167,6 @@ def _warn_without_kernel(error: Exception) -> None:
 
     reason = " ".join(f"{error}".split())[:300]
     message = f"the simulator's kernel is installed and cannot be loaded ({reason}); numpy does its work"
-    warnings.warn(DiagnosticWarning(Diagnostic("W646", message, hint="install spikec again on this machine")), stacklevel=4)
+    warnings.warn(
+        DiagnosticWarning(Diagnostic("W646", message, hint="install spikec again on this machine")), stacklevel=4
+    )

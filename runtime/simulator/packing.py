@@ -1,7 +1,8 @@
 """Weights as the kernel in C reads them, where it is proven to be exact for them.
 
-Sums are of 32 bits. Weights w * 2**e with the largest common e are bytes where they fit: a row of them is added for every
-spike, or four messages at a time are multiplied, which processors without dot-product instructions add in 16 bits first.
+Sums are of 32 bits. Weights w * 2**e with the largest common e are bytes where they fit: a row of them is added for
+every spike, or four messages at a time are multiplied, which processors without dot-product instructions add in 16 bits
+first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ...targets.records import dataclass
 from ..program import IntArray
 from ..program.geometry import ConvGeometry
 from .native import Connection, InstructionSet, LayerOfKernel
-from .reduction import Entries, Form, Identity, MapConvolution, Matrix, fan_in
+from .reduction import Entries, Form, Identity, Matrix, fan_in
 
 Array = npt.NDArray[Any]
 
@@ -35,8 +36,8 @@ _POINT = ConvGeometry()
 class PackedWeights:
     """A projection for the kernel: ``method`` is as in kernel/layer.h, sums are multiplied by ``factor``.
 
-    ``kernel`` (rows, columns) is None where it is as large as the source. ``output`` (rows, columns) is None where it is
-    the source's size. As a function it gives what messages (N, H, W, C) add to the targets (N, H', W', O), in ``kind``.
+    ``kernel`` (rows, columns) is None where it is as large as the source, ``output`` (rows, columns) where it has the
+    source's size. As a function it gives what messages (N, H, W, C) add to the targets (N, H', W', O), in ``kind``.
     """
 
     instructions: InstructionSet
@@ -47,6 +48,8 @@ class PackedWeights:
     output: tuple[int, int] | None
     geometry: ConvGeometry
     block: int
+    dense_block: int
+    segments: int
     rows: Array
     dense: Array
     starts: IntArray | Array
@@ -96,6 +99,8 @@ class PackedWeights:
             dilation=self.geometry.dilation,
             is_wide=messages.dtype == np.int16,
             block=self.block,
+            dense_block=self.dense_block,
+            segments=self.segments,
             break_even=self.instructions.break_even,
             messages=messages.ctypes.data,
             rows=self.rows.ctypes.data,
@@ -113,7 +118,7 @@ def pack(
     signed: bool,
     kind: type[np.float32] | type[np.float64],
 ) -> PackedWeights | None:
-    """Weights for messages up to ``largest``, below 0 as well if ``signed``; None where the kernel could not be exact."""
+    """Weights for messages up to ``largest``, also below 0 if ``signed``; None where the kernel could not be exact."""
     if int(fan_in(form).max(initial=0)) * largest << exponent >= INT32_SUMS or largest >= _HALF:
         return None
     packing = _Packing(instructions, exponent, largest, signed, kind)
@@ -164,18 +169,30 @@ class _Packing:
         if self.signed or self.largest > _LARGEST_BYTE:
             if reach >= _HALF:
                 return None
-            dense = _dense(given, self.instructions.dense_block, 2, np.int16)
             packed = self._packed(PAIRS, len(weight), _NOTHING, kernel, output, geometry)
-            return replace(packed, dense=dense, factor=packed.factor << shift)
+            return replace(self._with_product(packed, given, 2, np.int16), factor=packed.factor << shift)
         if int(given.min()) >= -_BYTE and int(given.max()) < _BYTE:
             rows, block = _byte_rows(given, self.instructions.vector)
             packed = self._packed(BYTES, len(weight), rows, kernel, output, geometry, block)
             if 2 * self.largest * reach < _HALF:
-                packed = replace(packed, dense=_dense(given, self.instructions.dense_block, 4, np.int8))
+                packed = self._with_product(packed, given, 4, np.int8)
             return replace(packed, factor=packed.factor << shift)
         rows = _blocks(given, _WORDS_BLOCK).astype(np.int32)
         packed = self._packed(WORDS, len(weight), rows, kernel, output, geometry, _WORDS_BLOCK)
         return replace(packed, factor=packed.factor << shift)
+
+    def _with_product(
+        self, packed: PackedWeights, weight: IntArray, together: int, kind: npt.DTypeLike
+    ) -> PackedWeights:
+        """Segments are what a place reads in one piece: all of a matrix, else rows of the kernel or single taps."""
+        lanes = self.instructions.vector // 4
+        vectors = min(self.instructions.dense_block // lanes, 1 << (-(-weight.shape[1] // lanes) - 1).bit_length())
+        segments = 1
+        if packed.kernel is not None:
+            in_rows = packed.geometry.groups == 1 and packed.geometry.dilation[1] == 1
+            segments = packed.kernel[0] * (1 if in_rows else packed.kernel[1])
+        dense = _dense(weight, vectors * lanes, together, segments, kind)
+        return replace(packed, dense=dense, dense_block=vectors * lanes, segments=segments)
 
     def _packed(
         self,
@@ -188,7 +205,7 @@ class _Packing:
         block: int = 1,
     ) -> PackedWeights:
         return PackedWeights(
-            self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, rows,
+            self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, 1, 1, rows,
             _NOTHING, _NOTHING, _NOTHING, self.largest, self.kind,
         )  # fmt: skip
 
@@ -208,7 +225,7 @@ def _blocks(weight: IntArray, block: int) -> IntArray:
 
 
 def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
-    """Rows of w + 128 in blocks of up to four vectors; the halves of a vector's channels alternate, for sums of 16 bits."""
+    """Rows of w + 128 in blocks of up to four vectors; halves of a vector alternate, for sums of 16 bits."""
     vectors = min(4, -(-weight.shape[1] // vector))
     block = vector * (4 if vectors == 3 else vectors)
     rows = _blocks(weight, block)
@@ -216,10 +233,11 @@ def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
     return np.ascontiguousarray(halves + _BYTE, dtype=np.uint8), block
 
 
-def _dense(weight: IntArray, block: int, together: int, kind: npt.DTypeLike) -> Array:
-    """(groups, blocks, inputs / together, block, together), inputs filled up with zeros."""
-    missing = -weight.shape[2] % together
-    filled = np.pad(weight, ((0, 0), (0, 0), (0, missing)))
+def _dense(weight: IntArray, block: int, together: int, segments: int, kind: npt.DTypeLike) -> Array:
+    """(groups, blocks, inputs / together, block, together), the inputs of every segment filled up with zeros."""
+    by_segment = weight.reshape(*weight.shape[:2], segments, -1)
+    missing = -by_segment.shape[3] % together
+    filled = np.pad(by_segment, ((0, 0), (0, 0), (0, 0), (0, missing))).reshape(*weight.shape[:2], -1)
     blocks = _blocks(filled, block)
     groups, number, inputs, _ = blocks.shape
     parts = blocks.reshape(groups, number, inputs // together, together, block).swapaxes(-1, -2)

@@ -59,8 +59,9 @@ class Connection:
 class Bounds:
     """What potentials can reach: ``state`` holds each of them and every partial sum exactly.
 
-    ``drive`` is the largest input of one step, ``reach`` the largest potential or partial sum. The potential saturates at ``lowest`` and ``highest``, which are
-    infinite where it cannot come so far. ``by_counts``: the sums over the window give the same as its steps.
+    ``drive`` is the largest input of one step, ``reach`` the largest potential or partial sum. The potential saturates
+    at ``lowest`` and ``highest``, which are infinite where it cannot come so far. ``by_counts``: the sums over the
+    window give the same as its steps.
     """
 
     drive: int

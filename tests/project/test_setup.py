@@ -64,6 +64,16 @@ def test_a_file_that_appears_moves_or_goes_is_installed(tree: Path, installs: Ca
     assert [installs(), installs()] == [1, 0]
 
 
+def test_a_change_of_the_kernel_is_built(tree: Path, installs: Callable[[], int]) -> None:
+    assert installs() == 1
+    kernel = tree / "runtime" / "simulator" / "kernel" / "work.c"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text("int one;")
+    assert [installs(), installs()] == [1, 0]
+    kernel.write_text("int two;")
+    assert [installs(), installs()] == [1, 0]
+
+
 def test_what_python_and_the_tests_leave_behind_is_no_change(tree: Path, installs: Callable[[], int]) -> None:
     assert installs() == 1
     (tree / "compiler" / "a.py").write_text("changed = True\n")

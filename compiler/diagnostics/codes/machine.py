@@ -35,11 +35,11 @@ CODES: tuple[Code, ...] = (
     Code(
         "W646",
         "kernel cannot be loaded",
-        "The simulator's kernel was built with the package, and the system does not load it: it may have been built for "
-        "another machine.",
+        "The simulator's kernel was built with the package, and the system does not load it: it may have been built "
+        "for another machine.",
         "numpy does its work: results are the same, and come more slowly.",
-        "warning W646: the simulator's kernel is installed and cannot be loaded (wrong ELF class: ELFCLASS32); numpy does "
-        "its work",
+        "warning W646: the simulator's kernel is installed and cannot be loaded (wrong ELF class: ELFCLASS32); numpy "
+        "does its work",
         "Install spikec again on this machine; 'spikec doctor' tells which kernel is used.",
     ),
     Code(

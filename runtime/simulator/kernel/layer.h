@@ -24,7 +24,7 @@ struct connection {
     int32_t method, steps, bits, factor;
     int32_t height, width, channels, groups;
     int32_t pool[2], kernel[2], stride[2], padding[2], dilation[2];
-    int32_t is_wide, block;
+    int32_t is_wide, block, dense_block, segments;
     double break_even;
     const void *messages;
     const void *rows;  /* (groups, blocks, taps * channels per group, block) or what the method takes */

@@ -4,23 +4,29 @@
 
 #include "rows.h"
 
+INLINE void fire_once(
+    int32_t *restrict v, const int32_t *restrict sum, const int32_t *restrict bias, const int32_t *restrict threshold,
+    int32_t lowest, int32_t highest, int count, uint8_t *restrict spikes
+) {
+    for (int o = 0; o < count; o++) {
+        int32_t u = v[o] + sum[o] + bias[o];
+        u = u < lowest ? lowest : u > highest ? highest : u;
+        int32_t fires = u >= threshold[o];
+        spikes[o] = (uint8_t)fires;
+        v[o] = u - (fires ? threshold[o] : 0);
+    }
+}
+
 static void fire(const struct layer *l, const int32_t *sums, size_t parameters, size_t output, int32_t *v) {
     size_t plane = (size_t)l->samples * l->height * l->width * l->channels;
     size_t period = l->alike ? (size_t)l->channels : (size_t)l->height * l->width * l->channels;
     const int32_t *threshold = l->threshold + parameters;
-    int32_t lowest = l->lowest, highest = l->highest;
     memcpy(v, l->initial + parameters, (size_t)l->channels * sizeof *v);
     for (int t = 0; t < l->steps; t++) {
         const int32_t *bias = l->bias + period * (size_t)(t % l->bias_steps) + parameters;
         const int32_t *sum = sums + (size_t)t * l->channels;
         uint8_t *spikes = (uint8_t *)l->output + (size_t)t * plane + output;
-        for (int o = 0; o < l->channels; o++) {
-            int32_t u = v[o] + sum[o] + bias[o];
-            u = u < lowest ? lowest : u > highest ? highest : u;
-            int32_t fires = u >= threshold[o];
-            spikes[o] = (uint8_t)fires;
-            v[o] = u - (fires ? threshold[o] : 0);
-        }
+        fire_once(v, sum, bias, threshold, l->lowest, l->highest, l->channels, spikes);
     }
 }
 
@@ -71,10 +77,10 @@ static void pass(const struct layer *l, const int32_t *sums, size_t output) {
 
 /* One place; v has room for its channels. */
 static void run_neurons(
-    const struct layer *l, const int32_t *sums, int sample, struct place at, int32_t *v
+    const struct layer *l, const int32_t *sums, const struct part *part, struct place at, int32_t *v
 ) {
-    size_t place = ((size_t)at.y * l->width + at.x) * l->channels;
-    size_t output = (size_t)sample * l->height * l->width * l->channels + place, parameters = l->alike ? 0 : place;
+    size_t place = ((size_t)(part->row + at.y) * l->width + at.x) * l->channels;
+    size_t output = (size_t)(part->sample + at.sample) * l->height * l->width * l->channels + place, parameters = l->alike ? 0 : place;
     switch (l->neuron) {
     case FIRE: fire(l, sums, parameters, output, v); break;
     case DIVIDE: divide(l, sums, parameters, output, v); break;

@@ -6,99 +6,106 @@
 
 enum { DENSE_ROWS = 4 };
 
-/* What one place of the target reads of a map, taps that lie beyond it as zeros; size: bytes of a message. */
-static void gather(
-    const struct connection *c, const struct source *s, struct place at, int step, int group, int size, uint8_t *to
-) {
-    struct window w = s->window;
-    int each = c->channels / c->groups;
-    size_t pixel = (size_t)c->channels * size, bytes = (size_t)each * size;
-    const uint8_t *map = (const uint8_t *)s->map +
-                         ((size_t)at.sample * c->steps + step) * (w.last - w.first) * w.columns * pixel +
-                         group * bytes;
-    for (int j = 0; j < c->kernel[0]; j++) {
-        int y = at.y * c->stride[0] + j * c->dilation[0] - c->padding[0];
-        for (int i = 0; i < c->kernel[1]; i++, to += bytes) {
-            int x = at.x * c->stride[1] + i * c->dilation[1] - c->padding[1];
-            if (y < w.first || y >= w.last || x < 0 || x >= w.columns)
-                memset(to, 0, bytes);
-            else
-                memcpy(to, map + ((size_t)(y - w.first) * w.columns + x) * pixel, bytes);
-        }
-    }
+/* Where a segment of what a place reads lies behind the first; a kernel's rows, its taps or all of it are segments. */
+static size_t segment_at(const struct connection *c, struct window w, size_t pixel, int segment) {
+    int is_row = c->segments == c->kernel[0], row = is_row ? segment : segment / c->kernel[1];
+    int column = is_row ? 0 : segment % c->kernel[1];
+    return ((size_t)row * c->dilation[0] * w.columns + (size_t)column * c->dilation[1]) * pixel;
 }
 
 /* Some rows of messages times one block of weights; four bytes of each at a time. */
 INLINE void multiply_rows(
-    const uint8_t *messages, const uint8_t *weights, int length, int rows, int in_bytes, int32_t *sums
+    const struct connection *c, const size_t *offsets, const uint8_t *const *messages, const uint8_t *weights,
+    int length, int vectors, int in_bytes, int32_t *sums
 ) {
     words sum[DENSE_ROWS][DENSE_VECTORS] = {0};
-    for (int k = 0; k < length; k += 4, weights += DENSE_VECTORS * VECTOR_BYTES) {
+    for (int segment = 0; segment < c->segments; segment++)
+        for (int k = 0; k < length; k += 4, weights += vectors * VECTOR_BYTES) {
 #pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) {
-            const uint8_t *four = messages + (size_t)r * length + k;
+            for (int r = 0; r < DENSE_ROWS; r++) {
+                const uint8_t *four = messages[r] + offsets[segment] + k;
 #pragma GCC unroll 4
-            for (int v = 0; v < DENSE_VECTORS; v++) {
-                const uint8_t *own = weights + v * VECTOR_BYTES;
-                sum[r][v] = in_bytes ? add_quads(sum[r][v], four, (const int8_t *)own)
-                                     : add_pairs(sum[r][v], (const int16_t *)four, (const int16_t *)own);
+                for (int v = 0; v < vectors; v++) {
+                    const uint8_t *own = weights + v * VECTOR_BYTES;
+                    sum[r][v] = in_bytes ? add_quads(sum[r][v], four, (const int8_t *)own)
+                                         : add_pairs(sum[r][v], (const int16_t *)four, (const int16_t *)own);
+                }
             }
         }
-    }
-    memcpy(sums, sum, (size_t)rows * sizeof sum[0]);
+    for (int r = 0; r < DENSE_ROWS; r++)
+        for (int v = 0; v < vectors; v++) memcpy(sums + (r * vectors + v) * LANES, &sum[r][v], sizeof sum[r][v]);
 }
 
 static void multiply(
-    const uint8_t *messages, const uint8_t *weights, int length, int rows, int in_bytes, int32_t *sums
+    const struct connection *c, const size_t *offsets, const uint8_t *const *messages, const uint8_t *weights,
+    int length, int32_t *sums
 ) {
-    if (rows == DENSE_ROWS && in_bytes)
-        multiply_rows(messages, weights, length, DENSE_ROWS, 1, sums);
-    else if (rows == DENSE_ROWS)
-        multiply_rows(messages, weights, length, DENSE_ROWS, 0, sums);
+    int in_bytes = c->method == BYTES, vectors = c->dense_block / LANES;
+    if (vectors == 1 && in_bytes)
+        multiply_rows(c, offsets, messages, weights, length, 1, 1, sums);
+    else if (vectors == 1)
+        multiply_rows(c, offsets, messages, weights, length, 1, 0, sums);
+    else if (vectors == 2 && in_bytes)
+        multiply_rows(c, offsets, messages, weights, length, 2, 1, sums);
+    else if (vectors == 2)
+        multiply_rows(c, offsets, messages, weights, length, 2, 0, sums);
+    else if (in_bytes)
+        multiply_rows(c, offsets, messages, weights, length, DENSE_VECTORS, 1, sums);
     else
-        for (int r = 0; r < rows; r++) {
-            const uint8_t *own = messages + (size_t)r * length;
-            if (in_bytes)
-                multiply_rows(own, weights, length, 1, 1, sums + r * DENSE_BLOCK);
-            else
-                multiply_rows(own, weights, length, 1, 0, sums + r * DENSE_BLOCK);
-        }
+        multiply_rows(c, offsets, messages, weights, length, DENSE_VECTORS, 0, sums);
+}
+
+/* Where the messages of each (place, step) begin; the last ones are repeated to make the rows of a product up. */
+static const uint8_t **rows_of_map(
+    const struct connection *c, const struct source *s, const struct chunk *chunk, size_t pixel, int rows
+) {
+    struct window w = s->window;
+    const uint8_t **messages = malloc(((size_t)rows + DENSE_ROWS) * sizeof *messages);
+    for (int k = 0; messages && k < rows + DENSE_ROWS; k++) {
+        int row = k < rows ? k : rows - 1;
+        struct place at = place_of(chunk, chunk->first + row / c->steps);
+        size_t line = ((size_t)at.sample * c->steps + row % c->steps) * w.rows + at.y * c->stride[0];
+        messages[k] = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
+    }
+    return messages;
 }
 
 /* Adds what a chunk's places receive to sums (places, steps, channels). */
 static int add_products(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
 ) {
-    int in_bytes = c->method == BYTES, size = in_bytes ? 1 : 2, outputs = l->channels / c->groups;
-    int length = (c->kernel[0] * c->kernel[1] * (c->channels / c->groups) * size + 3) / 4 * 4;
-    int blocks = (outputs + DENSE_BLOCK - 1) / DENSE_BLOCK, rows = (chunk->last - chunk->first) * c->steps;
-    uint8_t *messages = calloc((size_t)rows, (size_t)length);
-    int32_t one[DENSE_ROWS * DENSE_BLOCK];
-    if (!messages) return 1;
-    for (int group = 0; group < c->groups; group++) {
-        for (int k = 0; k < rows; k++)
-            gather(c, s, place_of(chunk, chunk->first + k / c->steps), k % c->steps, group, size,
-                   messages + (size_t)k * length);
-        for (int block = 0; block < blocks; block++) {
-            int from = block * DENSE_BLOCK, count = outputs - from < DENSE_BLOCK ? outputs - from : DENSE_BLOCK;
-            const uint8_t *weights =
-                (const uint8_t *)c->dense + ((size_t)group * blocks + block) * length * DENSE_BLOCK;
+    int size = c->method == BYTES ? 1 : 2, each = c->channels / c->groups, outputs = l->channels / c->groups;
+    int length = (c->kernel[0] * c->kernel[1] / c->segments * each * size + 3) / 4 * 4;
+    int block = c->dense_block, blocks = (outputs + block - 1) / block, rows = (chunk->last - chunk->first) * c->steps;
+    size_t pixel = (size_t)c->channels * size;
+    const uint8_t **messages = rows_of_map(c, s, chunk, pixel, rows);
+    size_t *offsets = malloc((size_t)c->segments * sizeof *offsets);
+    int32_t one[DENSE_ROWS * MOST_DENSE_BLOCK];
+    int failed = !messages || !offsets;
+    for (int group = 0; group < c->groups && !failed; group++) {
+        for (int k = 0; k < c->segments; k++)
+            offsets[k] = segment_at(c, s->window, pixel, k) + (size_t)group * each * size;
+        for (int b = 0; b < blocks; b++) {
+            int from = b * block, count = outputs - from < block ? outputs - from : block;
+            size_t place_of_block = ((size_t)group * blocks + b) * c->segments * length * block;
+            const uint8_t *weights = (const uint8_t *)c->dense + place_of_block;
             for (int k = 0; k < rows; k += DENSE_ROWS) {
-                int some = rows - k < DENSE_ROWS ? rows - k : DENSE_ROWS;
-                multiply(messages + (size_t)k * length, weights, length, some, in_bytes, one);
-                for (int r = 0; r < some; r++) {
-                    size_t place = (size_t)(k + r) / c->steps;
-                    int32_t *to = sums + place * l->steps * l->channels + group * outputs + from;
-                    add_to_steps(c, l, (k + r) % c->steps, 0, one + r * DENSE_BLOCK, to, count);
+                multiply(c, offsets, messages + k, weights, length, one);
+                for (int r = k; r < k + DENSE_ROWS && r < rows; r++) {
+                    int32_t *to = sums + (size_t)(r / c->steps) * l->steps * l->channels + group * outputs + from;
+                    add_to_steps(c, l, r % c->steps, 0, one + (r - k) * block, to, count);
                 }
             }
         }
     }
     free(messages);
-    return 0;
+    free(offsets);
+    return failed;
 }
 
-INLINE void add_channels_of_tap(const int32_t *weights, const int16_t *read, int count, int repeats, int32_t *sums) {
+INLINE void add_channels_of_tap(
+    const int32_t *restrict weights, const int16_t *restrict read, int count, int repeats, int32_t *restrict sums
+) {
     if (repeats == 1)
         for (int o = 0; o < count; o++) sums[o] += weights[o] * read[o];
     else
@@ -116,10 +123,9 @@ static int add_channels(
         struct place at = place_of(chunk, chunk->first + k / c->steps);
         memset(one, 0, (size_t)l->channels * sizeof *one);
         for (int tap = 0; tap < c->kernel[0] * c->kernel[1]; tap++) {
-            int y = at.y * c->stride[0] + tap / c->kernel[1] * c->dilation[0] - c->padding[0];
-            int x = at.x * c->stride[1] + tap % c->kernel[1] * c->dilation[1] - c->padding[1];
-            if (y < w.first || y >= w.last || x < 0 || x >= w.columns) continue;
-            size_t line = ((size_t)at.sample * c->steps + k % c->steps) * (w.last - w.first) + (y - w.first);
+            int y = at.y * c->stride[0] + tap / c->kernel[1] * c->dilation[0];
+            int x = at.x * c->stride[1] + tap % c->kernel[1] * c->dilation[1];
+            size_t line = ((size_t)at.sample * c->steps + k % c->steps) * w.rows + y;
             const int16_t *read = (const int16_t *)s->map + (line * w.columns + x) * c->channels;
             const int32_t *weights = (const int32_t *)c->rows + (size_t)tap * l->channels;
             add_channels_of_tap(weights, read, l->channels, l->channels / c->channels, one);

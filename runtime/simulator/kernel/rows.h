@@ -4,9 +4,9 @@
 
 #include "source.h"
 
-/* Places of the target that are worked on together: from the first up to the last, in (sample, row, column). */
+/* Places of a part that are worked on together: from the first up to the last, in (sample, row, column). */
 struct chunk {
-    int first, last, rows, columns, row;
+    int first, last, rows, columns;
 };
 
 struct place {
@@ -16,7 +16,7 @@ struct place {
 static struct place place_of(const struct chunk *chunk, int index) {
     int in_sample = index % (chunk->rows * chunk->columns);
     return (struct place){
-        index / (chunk->rows * chunk->columns), chunk->row + in_sample / chunk->columns, in_sample % chunk->columns
+        index / (chunk->rows * chunk->columns), in_sample / chunk->columns, in_sample % chunk->columns
     };
 }
 
@@ -71,28 +71,35 @@ static void sum_rows(const struct connection *c, size_t block, const uint32_t *i
     }
 }
 
+/* Entries with what turns them into rows of weights; writes and reads up to a vector more. */
+INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift, uint32_t *to) {
+    for (uint32_t k = 0; k < count; k += LANES) {
+        words more = load_words(entries + k) + (int32_t)shift;
+        memcpy(to + k, &more, sizeof more);
+    }
+    return to + count;
+}
+
 /* The rows of weights that one place of the target meets at one step, for one bit of counts. */
-static int rows_met(
+static uint32_t *rows_met(
     const struct connection *c, const struct source *s, struct place at, int plane, int group, uint32_t *index
 ) {
     struct window w = s->window;
-    int each = c->channels / c->groups, count = 0;
-    size_t first = ((size_t)at.sample * c->steps * c->bits + plane) * (w.last - w.first);
+    int each = c->channels / c->groups, run = c->dilation[1] == 1 ? c->kernel[1] : 1;
+    int first = (at.sample * c->steps * c->bits + plane) * w.rows + at.y * c->stride[0];
     for (int j = 0; j < c->kernel[0]; j++) {
-        int y = at.y * c->stride[0] + j * c->dilation[0] - c->padding[0];
-        if (y < w.first || y >= w.last) continue;
-        for (int i = 0; i < c->kernel[1]; i++) {
-            int x = at.x * c->stride[1] + i * c->dilation[1] - c->padding[1];
-            if (x < 0 || x >= w.columns) continue;
-            const uint32_t *start = s->starts + ((first + y - w.first) * w.columns + x) * c->groups + group;
-            uint32_t base = (uint32_t)((j * c->kernel[1] + i) * each);
-            for (uint32_t k = start[0]; k < start[1]; k++) index[count++] = base + s->entries[k];
+        size_t line = (size_t)(first + j * c->dilation[0]) * c->groups + group;
+        for (int i = 0; i < c->kernel[1]; i += run) {
+            int x = at.x * c->stride[1] + i * c->dilation[1];
+            const uint32_t *start = s->starts + line * w.columns + x;
+            uint32_t shift = (uint32_t)((j * c->kernel[1] + i - x) * each);
+            index = shifted(s->entries + start[0], start[run] - start[0], shift, index);
         }
     }
-    return count;
+    return index;
 }
 
-INLINE void add_scaled(int32_t *sums, const int32_t *more, int32_t factor, int count) {
+INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int32_t factor, int count) {
     for (int i = 0; i < count; i++) sums[i] += factor * more[i];
 }
 
@@ -105,34 +112,43 @@ static void add_to_steps(
         add_scaled(sums + (size_t)t * l->channels, more, (int32_t)((uint32_t)c->factor << shift), count);
 }
 
+/* Rows that a chunk's places can meet. */
+static size_t most_rows(const struct connection *c, const struct source *s, const struct chunk *chunk) {
+    size_t taps = (size_t)c->kernel[0] * c->kernel[1], planes = (size_t)c->steps * c->bits;
+    size_t pixel = (size_t)(c->channels / c->groups) * c->pool[0] * c->pool[1];
+    size_t by_size = taps * pixel * planes * (size_t)(chunk->last - chunk->first), by_spikes = taps * s->spikes;
+    return by_size < by_spikes ? by_size : by_spikes;
+}
+
 /* Adds what a chunk's places receive to sums (places, steps, channels). */
 static int add_rows(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
 ) {
-    int planes = c->steps * c->bits, places = chunk->last - chunk->first, outputs = l->channels / c->groups;
+    int planes = c->steps * c->bits, rows = (chunk->last - chunk->first) * planes, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
-    uint32_t *index = malloc(((size_t)places * planes * s->most + 1) * sizeof *index);
-    uint32_t **ends = malloc(((size_t)places * planes + 1) * sizeof *ends);
+    uint32_t *index = malloc((most_rows(c, s, chunk) + LANES) * sizeof *index);
+    uint32_t **starts = malloc(((size_t)rows + 1) * sizeof *starts);
     int32_t *one = malloc((size_t)c->block * sizeof *one);
-    int failed = !index || !ends || !one;
+    int failed = !index || !starts || !one;
     for (int group = 0; group < c->groups && !failed; group++) {
-        ends[0] = index;
-        for (int k = 0; k < places * planes; k++) {
+        starts[0] = index;
+        for (int k = 0; k < rows; k += planes) {
             struct place at = place_of(chunk, chunk->first + k / planes);
-            ends[k + 1] = ends[k] + rows_met(c, s, at, k % planes, group, ends[k]);
+            for (int plane = 0; plane < planes; plane++)
+                starts[k + plane + 1] = rows_met(c, s, at, plane, group, starts[k + plane]);
         }
         for (int block = 0; block < blocks; block++) {
             int from = block * c->block, count = outputs - from < c->block ? outputs - from : c->block;
-            for (int k = 0; k < places * planes; k++) {
-                if (ends[k] == ends[k + 1]) continue;
-                sum_rows(c, (size_t)group * blocks + block, ends[k], (int)(ends[k + 1] - ends[k]), one);
+            for (int k = 0; k < rows; k++) {
+                if (starts[k] == starts[k + 1]) continue;
+                sum_rows(c, (size_t)group * blocks + block, starts[k], (int)(starts[k + 1] - starts[k]), one);
                 int32_t *to = sums + (size_t)(k / planes) * l->steps * l->channels + group * outputs + from;
                 add_to_steps(c, l, k % planes / c->bits, k % c->bits, one, to, count);
             }
         }
     }
     free(index);
-    free(ends);
+    free(starts);
     free(one);
     return failed;
 }

@@ -1,4 +1,4 @@
-/* What a part of the work reads of a source: lists of active channels, or a small map of its own; pools are summed. */
+/* What a part of the work reads of a source: lists of active channels or a map, pools summed, with its padding. */
 #ifndef SPIKEC_SOURCE_H
 #define SPIKEC_SOURCE_H
 
@@ -7,159 +7,187 @@
 #include "layer.h"
 #include "vectors.h"
 
-/* Rows of a pooled source, from the first up to the last, that some rows of the target read. */
+/* Pooled pixels that some rows of the target read: rows and columns from y and x on, also outside of the source. */
 struct window {
-    int first, last, columns, samples;
+    int y, x, rows, columns, samples;
 };
 
-/* The lists or the map of one connection for one part. Places count (sample, step, bit, row, column, group). */
+/* Lines count (sample, step, bit, row, group). The list of pixel p, all pixels counted, is entries[starts[p]] up to
+ * entries[starts[p + 1]]; an entry is column * channels of a group + channel, so that neighbours' lists are one. A map
+ * is (samples, steps, rows, columns, channels). */
 struct source {
     struct window window;
     uint32_t *starts;
     uint32_t *entries;
     void *map;
-    int is_product, most;
+    size_t spikes;
+    int is_product;
 };
 
-static int pooled_size(const struct connection *c, int axis) {
-    int size = axis ? c->width : c->height;
-    return (size + c->pool[axis] - 1) / c->pool[axis];
+static struct window window_of(const struct connection *c, const struct layer *l, const struct part *part) {
+    return (struct window){
+        .y = part->row * c->stride[0] - c->padding[0],
+        .x = -c->padding[1],
+        .rows = (part->last_row - part->row - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1,
+        .columns = (l->width - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1,
+        .samples = part->last_sample - part->sample,
+    };
 }
 
-static struct window window_of(const struct connection *c, const struct part *part) {
-    int first = part->row * c->stride[0] - c->padding[0];
-    int last = (part->last_row - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] - c->padding[0] + 1;
-    int size = pooled_size(c, 0);
-    first = first < 0 ? 0 : first > size ? size : first;
-    last = last > size ? size : last < first ? first : last;
-    return (struct window){first, last, pooled_size(c, 1), part->last_sample - part->sample};
+static size_t pixels_of(const struct connection *c, struct window w) {
+    return (size_t)w.samples * c->steps * w.rows * w.columns;
 }
 
-static size_t index_of_pixel(const struct connection *c, const struct layer *l, int step, int sample, int y, int x) {
+static size_t index_of_pixel(const struct connection *c, const struct layer *l, int sample, int step, int y, int x) {
     return ((((size_t)step * l->samples + sample) * c->height + y) * c->width + x) * c->channels;
 }
 
-static uint32_t *list_active(const uint8_t *bytes, int channels, int bit, uint32_t *entries) {
+/* The pixels of a block of a pool that are on the map. */
+struct block {
+    int y, last_y, x, last_x;
+};
+
+static struct block block_of(const struct connection *c, int y, int x) {
+    struct block b = {y * c->pool[0], (y + 1) * c->pool[0], x * c->pool[1], (x + 1) * c->pool[1]};
+    if (y < 0 || x < 0 || b.y >= c->height || b.x >= c->width) return (struct block){0, 0, 0, 0};
+    if (b.last_y > c->height) b.last_y = c->height;
+    if (b.last_x > c->width) b.last_x = c->width;
+    return b;
+}
+
+static uint32_t *list_active(const uint8_t *bytes, int channels, int bit, uint32_t first, uint32_t *entries) {
     int channel = 0;
     for (; channel + 64 <= channels; channel += 64)
         for (uint64_t mask = bytes_with_bit(bytes + channel, bit); mask; mask &= mask - 1)
-            *entries++ = (uint32_t)(channel + __builtin_ctzll(mask));
+            *entries++ = first + (uint32_t)(channel + __builtin_ctzll(mask));
+    for (; channel + 8 <= channels; channel += 8) {
+        uint64_t eight;
+        memcpy(&eight, bytes + channel, 8);
+        for (eight = eight >> bit & 0x0101010101010101; eight; eight &= eight - 1)
+            *entries++ = first + (uint32_t)(channel + (__builtin_ctzll(eight) >> 3));
+    }
     for (; channel < channels; channel++) {
-        *entries = (uint32_t)channel;
+        *entries = first + (uint32_t)channel;
         entries += bytes[channel] >> bit & 1;
     }
     return entries;
 }
 
-/* The active channels of a group in one pooled pixel, some of them several times. */
-static uint32_t *list_pixel(
-    const struct connection *c, const struct layer *l, const int at[5], int group, uint32_t *entries
+/* A line's lists, starts included; a channel that is active several times in a pool is there as often. */
+static uint32_t *list_line(
+    const struct connection *c, const struct layer *l, struct window w, const int at[5], uint32_t *starts,
+    uint32_t *entries, const uint32_t *all
 ) {
-    int each = c->channels / c->groups, y = at[3] * c->pool[0], x = at[4] * c->pool[1];
-    const uint8_t *messages = c->messages;
-    for (int j = y; j < y + c->pool[0] && j < c->height; j++)
-        for (int i = x; i < x + c->pool[1] && i < c->width; i++) {
-            const uint8_t *bytes = messages + index_of_pixel(c, l, at[1], at[0], j, i) + group * each;
-            entries = list_active(bytes, each, at[2], entries);
-        }
+    int each = c->channels / c->groups;
+    const uint8_t *messages = (const uint8_t *)c->messages + (size_t)at[4] * each;
+    for (int x = 0; x < w.columns; x++) {
+        struct block b = block_of(c, w.y + at[3], w.x + x);
+        starts[x] = (uint32_t)(entries - all);
+        for (int j = b.y; j < b.last_y; j++)
+            for (int i = b.x; i < b.last_x; i++) {
+                const uint8_t *bytes = messages + index_of_pixel(c, l, at[0], at[1], j, i);
+                entries = list_active(bytes, each, at[2], (uint32_t)(x * each), entries);
+            }
+    }
     return entries;
 }
 
 static int make_lists(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     struct window w = s->window;
-    size_t pixels = (size_t)w.samples * c->steps * c->bits * (w.last - w.first) * w.columns;
-    size_t most = pixels * c->channels * c->pool[0] * c->pool[1];
-    s->starts = malloc((pixels * c->groups + 1) * sizeof *s->starts);
-    s->entries = malloc((most + 1) * sizeof *s->entries);
+    size_t pixels = pixels_of(c, w) * c->bits * c->groups;
+    s->starts = malloc((pixels + 1) * sizeof *s->starts);
+    s->entries = malloc((s->spikes + LANES) * sizeof *s->entries);
     if (!s->starts || !s->entries) return 1;
-    uint32_t *start = s->starts, *entries = s->entries;
+    uint32_t *starts = s->starts, *entries = s->entries;
     for (int n = 0; n < w.samples; n++)
         for (int t = 0; t < c->steps; t++)
             for (int bit = 0; bit < c->bits; bit++)
-                for (int y = w.first; y < w.last; y++)
-                    for (int x = 0; x < w.columns; x++)
-                        for (int g = 0; g < c->groups; g++) {
-                            *start++ = (uint32_t)(entries - s->entries);
-                            entries = list_pixel(c, l, (int[5]){part->sample + n, t, bit, y, x}, g, entries);
-                        }
-    *start = (uint32_t)(entries - s->entries);
+                for (int y = 0; y < w.rows; y++)
+                    for (int g = 0; g < c->groups; g++, starts += w.columns) {
+                        const int at[5] = {part->sample + n, t, bit, y, g};
+                        entries = list_line(c, l, w, at, starts, entries, s->entries);
+                    }
+    *starts = (uint32_t)(entries - s->entries);
     return 0;
 }
 
-INLINE int message_at(const struct connection *c, size_t index) {
-    return c->is_wide ? ((const int16_t *)c->messages)[index] : ((const uint8_t *)c->messages)[index];
+/* Adds a pixel's messages to those of its pool. */
+INLINE void add_pixel(const struct connection *c, size_t index, int32_t *sums) {
+    if (c->is_wide)
+        for (int k = 0; k < c->channels; k++) sums[k] += ((const int16_t *)c->messages)[index + k];
+    else
+        for (int k = 0; k < c->channels; k++) sums[k] += ((const uint8_t *)c->messages)[index + k];
 }
 
-static void sum_pixel(const struct connection *c, const struct layer *l, const int at[4], int32_t *sums) {
-    memset(sums, 0, (size_t)c->channels * sizeof *sums);
-    int y = at[2] * c->pool[0], x = at[3] * c->pool[1];
-    for (int j = y; j < y + c->pool[0] && j < c->height; j++)
-        for (int i = x; i < x + c->pool[1] && i < c->width; i++) {
-            size_t index = index_of_pixel(c, l, at[1], at[0], j, i);
-            for (int k = 0; k < c->channels; k++) sums[k] += message_at(c, index + k);
-        }
+static void write_pixel(
+    const struct connection *c, const struct layer *l, struct block b, const int at[2], void *to, int in_bytes,
+    int32_t *sums
+) {
+    size_t channels = (size_t)c->channels;
+    int is_pixel = c->pool[0] == 1 && c->pool[1] == 1 && b.last_y > b.y, is_same = in_bytes == !c->is_wide;
+    if (is_pixel && is_same) {
+        size_t bytes = in_bytes ? 1 : 2;
+        const uint8_t *from = c->messages;
+        memcpy(to, from + bytes * index_of_pixel(c, l, at[0], at[1], b.y, b.x), bytes * channels);
+        return;
+    }
+    memset(sums, 0, channels * sizeof *sums);
+    for (int j = b.y; j < b.last_y; j++)
+        for (int i = b.x; i < b.last_x; i++) add_pixel(c, index_of_pixel(c, l, at[0], at[1], j, i), sums);
+    if (in_bytes)
+        for (size_t k = 0; k < channels; k++) ((uint8_t *)to)[k] = (uint8_t)sums[k];
+    else
+        for (size_t k = 0; k < channels; k++) ((int16_t *)to)[k] = (int16_t)sums[k];
 }
 
-/* Sums of pools as (samples, steps, rows, columns, channels), in bytes or 16 bits. */
+/* Sums of pools in bytes or in 16 bits. */
 static int make_map(
     const struct connection *c, const struct layer *l, const struct part *part, struct source *s, int in_bytes
 ) {
     struct window w = s->window;
-    size_t pixels = (size_t)w.samples * c->steps * (w.last - w.first) * w.columns;
-    uint8_t *bytes = malloc(pixels * c->channels * (in_bytes ? 1 : 2) + 64);
+    size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2);
+    uint8_t *to = malloc(pixels_of(c, w) * pixel + VECTOR_BYTES);
     int32_t *sums = malloc((size_t)c->channels * sizeof *sums);
-    s->map = bytes;
-    if (!bytes || !sums) {
-        free(sums);
-        return 1;
-    }
-    int is_copy = in_bytes && !c->is_wide && c->pool[0] == 1 && c->pool[1] == 1;
-    int16_t *halves_out = s->map;
-    for (int n = 0; n < w.samples; n++)
+    s->map = to;
+    for (int n = 0; to && sums && n < w.samples; n++)
         for (int t = 0; t < c->steps; t++)
-            for (int y = w.first; y < w.last; y++)
-                for (int x = 0; x < w.columns; x++) {
-                    if (is_copy) {
-                        size_t index = index_of_pixel(c, l, t, part->sample + n, y, x);
-                        memcpy(bytes, (const uint8_t *)c->messages + index, (size_t)c->channels);
-                        bytes += c->channels;
-                        continue;
-                    }
-                    sum_pixel(c, l, (int[4]){part->sample + n, t, y, x}, sums);
-                    if (in_bytes)
-                        for (int k = 0; k < c->channels; k++) *bytes++ = (uint8_t)sums[k];
-                    else
-                        for (int k = 0; k < c->channels; k++) *halves_out++ = (int16_t)sums[k];
+            for (int y = 0; y < w.rows; y++)
+                for (int x = 0; x < w.columns; x++, to += pixel) {
+                    struct block b = block_of(c, w.y + y, w.x + x);
+                    write_pixel(c, l, b, (int[2]){part->sample + n, t}, to, in_bytes, sums);
                 }
     free(sums);
-    return 0;
+    return !to || !sums;
 }
 
-/* The share of channels with a spike, those of a pool and those of the bits of a count added up. */
-static double share_of_spikes(const struct connection *c, const struct layer *l, const struct part *part) {
-    struct window w = window_of(c, part);
-    const uint8_t *messages = c->messages;
-    int first = w.first * c->pool[0], last = w.last * c->pool[0];
-    if (last > c->height) last = c->height;
+/* Spikes in the rows that are read, every bit of a count counted. */
+static size_t spikes_in(const struct connection *c, const struct layer *l, struct window w, const struct part *part) {
+    int first = w.y * c->pool[0], last = (w.y + w.rows) * c->pool[0];
+    first = first < 0 ? 0 : first > c->height ? c->height : first;
+    last = last > c->height ? c->height : last < first ? first : last;
     size_t length = (size_t)(last - first) * c->width * c->channels, spikes = 0;
     for (int n = 0; n < w.samples; n++)
         for (int t = 0; t < c->steps; t++) {
-            const uint8_t *bytes = messages + index_of_pixel(c, l, t, part->sample + n, first, 0);
-            for (int bit = 0; bit < c->bits; bit++)
-                for (size_t i = 0; i < length; i++) spikes += bytes[i] >> bit & 1;
+            const uint8_t *bytes = (const uint8_t *)c->messages + index_of_pixel(c, l, part->sample + n, t, first, 0);
+            size_t i = 0;
+            for (; i + 8 <= length; i += 8) {
+                uint64_t eight;
+                memcpy(&eight, bytes + i, 8);
+                spikes += (size_t)__builtin_popcountll(eight);
+            }
+            for (; i < length; i++) spikes += (size_t)__builtin_popcount(bytes[i]);
         }
-    size_t places = (size_t)w.samples * c->steps * (w.last - w.first) * w.columns * c->channels;
-    return places ? (double)spikes / (double)places : 0.0;
+    return spikes;
 }
 
 static int read_source(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
-    *s = (struct source){.window = window_of(c, part)};
-    s->most = c->kernel[0] * c->kernel[1] * (c->channels / c->groups) * c->pool[0] * c->pool[1];
+    *s = (struct source){.window = window_of(c, l, part)};
     if (c->method == CURRENTS) return 0;
-    s->is_product = c->method == BYTES && c->dense && share_of_spikes(c, l, part) > c->break_even;
-    if (s->is_product) return make_map(c, l, part, s, 1);
-    if (c->method == BYTES || c->method == WORDS) return make_lists(c, l, part, s);
-    return make_map(c, l, part, s, 0);
+    if (c->method != BYTES && c->method != WORDS) return make_map(c, l, part, s, 0);
+    s->spikes = spikes_in(c, l, s->window, part);
+    double places = (double)pixels_of(c, s->window) * c->channels;
+    s->is_product = c->method == BYTES && c->dense && (double)s->spikes > c->break_even * places;
+    return s->is_product ? make_map(c, l, part, s, 1) : make_lists(c, l, part, s);
 }
 
 static void drop_source(struct source *s) {

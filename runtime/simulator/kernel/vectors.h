@@ -23,7 +23,7 @@ enum { VECTOR_BYTES = 16, DENSE_VECTORS = 2 };
 VECTOR(halves, uint16_t);
 VECTOR(words, int32_t);
 
-enum { LANES = VECTOR_BYTES / 4, DENSE_BLOCK = LANES * DENSE_VECTORS };
+enum { LANES = VECTOR_BYTES / 4, MOST_DENSE_BLOCK = LANES * DENSE_VECTORS };
 
 #define INLINE static inline __attribute__((always_inline))
 

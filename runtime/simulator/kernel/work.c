@@ -5,7 +5,7 @@
 enum { SUMS_AT_ONCE = 1 << 15, MOST_PLACES = 64 };
 
 int VECTOR_WIDTH(void);
-int VECTOR_WIDTH(void) { return VECTOR_BYTES << 8 | DENSE_BLOCK; }
+int VECTOR_WIDTH(void) { return VECTOR_BYTES << 8 | MOST_DENSE_BLOCK; }
 
 static int add_currents(const struct connection *c, const struct layer *l, const struct part *part,
                         const struct chunk *chunk, int32_t *sums) {
@@ -13,7 +13,7 @@ static int add_currents(const struct connection *c, const struct layer *l, const
     for (int k = 0; k < chunk->last - chunk->first; k++) {
         struct place at = place_of(chunk, chunk->first + k);
         size_t sample = (size_t)(part->sample + at.sample);
-        size_t place = ((sample * l->height + at.y) * l->width + at.x) * l->channels;
+        size_t place = ((sample * l->height + part->row + at.y) * l->width + at.x) * l->channels;
         for (int t = 0; t < c->steps; t++)
             add_to_steps(c, l, t, 0, (const int32_t *)c->messages + (size_t)t * plane + place,
                          sums + (size_t)k * l->steps * l->channels, l->channels);
@@ -40,13 +40,13 @@ static int run_chunk(struct layer *l, const struct part *part, const struct sour
         if (add_connection(&l->incoming[i], l, part, &sources[i], chunk, sums)) return 1;
     for (int k = chunk->first; k < chunk->last; k++) {
         struct place at = place_of(chunk, k);
-        run_neurons(l, sums + (size_t)(k - chunk->first) * each, part->sample + at.sample, at, v);
+        run_neurons(l, sums + (size_t)(k - chunk->first) * each, part, at, v);
     }
     return 0;
 }
 
 static int run_places(struct layer *l, const struct part *part, const struct source *sources) {
-    struct chunk chunk = {.rows = part->last_row - part->row, .columns = l->width, .row = part->row};
+    struct chunk chunk = {.rows = part->last_row - part->row, .columns = l->width};
     int places = (part->last_sample - part->sample) * chunk.rows * chunk.columns;
     int at_once = SUMS_AT_ONCE / (l->steps * l->channels);
     at_once = at_once < 1 ? 1 : at_once > MOST_PLACES ? MOST_PLACES : at_once;
