@@ -155,10 +155,10 @@ def test_runs_without_spike_trains_cannot_be_compared() -> None:
 
 
 def test_backends_by_name() -> None:
-    assert tuple(BACKENDS) == ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe")
+    assert tuple(BACKENDS) == ("reference", "simulator", "lava", "lava-stock", "loihi2", "sanafe", "sinabs", "brian2")
     with pytest.raises(UnusableInput, match="E640 there is no backend 'loihi9'") as caught:
         run_backend("loihi9", program(), IMAGES)
     assert (
         caught.value.diagnostics[0].hint
-        == "did you mean 'loihi2'? choose from reference, simulator, lava, lava-stock, loihi2, sanafe"
+        == "did you mean 'loihi2'? choose from reference, simulator, lava, lava-stock, loihi2, sanafe, sinabs, brian2"
     )
