@@ -6,20 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compilation import Compiled, check_model, compile_model, with_agreement
+    from .compilation import check_model, compile_model
+    from .compiled import Compiled
     from .options import CompileOptions
     from .report import Report
 
-__all__ = ["CompileOptions", "Compiled", "Report", "check_model", "compile_model", "with_agreement"]
+__all__ = ["CompileOptions", "Compiled", "Report", "check_model", "compile_model"]
 
 # Imported when they are first asked for: the command line looks into this package for its help page.
 _HOME = {
     "CompileOptions": ".options",
-    "Compiled": ".compilation",
+    "Compiled": ".compiled",
     "Report": ".report",
     "check_model": ".compilation",
     "compile_model": ".compilation",
-    "with_agreement": ".compilation",
 }
 
 

@@ -1,23 +1,22 @@
-"""From a model file to a program with its report."""
+"""From a model to a program with its report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..runtime.encoding import encode
 from ..runtime.freed_pages import keep_freed_pages
+from ..runtime.given_data import samples_of
 from ..runtime.program import Program
-from ..runtime.program.digest import digest_of
 from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.neuron_range import neuron_range
-from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, SELF_TEST_FILE, program_files
-from ..runtime.samples import Samples, checked_samples, load_samples
-from ..runtime.self_test import SelfTest, make_self_test, self_test_file
+from ..runtime.samples import Samples
+from ..runtime.self_test import make_self_test
 from ..targets import Target
 from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
@@ -27,8 +26,9 @@ from .analysis.ledger import LEDGER_SAMPLES, accuracy_lost, ledger, predictions_
 from .analysis.on_chip import measure_on_chip
 from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
+from .compiled import Compiled
 from .diagnostics.grouping import grouped
-from .frontend.model import Model, ModelReader, examine_model, read_model
+from .frontend.model import Model, ModelReader, ModelSource, examine_model, read_model
 from .graded_worth import beside_plain_neurons
 from .ir.network import Network
 from .ir.spiking import SpikingNetwork
@@ -43,21 +43,9 @@ from .passes.encode_input import unencodable
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
-from .report import (
-    AgreementSection,
-    FirstDifference,
-    NumbersRow,
-    Overflow,
-    PassRow,
-    Report,
-    build_report,
-    effect_in_words,
-)
+from .report import NumbersRow, Overflow, PassRow, Report, build_report, effect_in_words
 from .report.measured import OnChip
 from .trials import CompileAgain, Trial, with_tried_hints
-
-if TYPE_CHECKING:
-    from ..runtime.agreement import Agreement
 
 _FEWEST_TO_DIVIDE = 32
 """Calibration samples; with fewer no trial has accuracies."""
@@ -90,41 +78,14 @@ class Built:
         return program_level(self.pipeline.state)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compiled:
-    """Result of ``compile_model``: the program, its report, and seconds per pass (never part of an artefact).
-
-    ``self_test`` are inputs with what they cause, for an artefact to be verified with; None where that takes too long.
-    """
-
-    program: Program
-    report: Report
-    seconds: dict[str, float]
-    self_test: SelfTest | None = None
-
-    def files(self) -> dict[str, bytes]:
-        """The artefact's files by name; the same model and options give the same bytes."""
-        from .report import report_html, report_json
-
-        files = program_files(self.program)
-        report = replace(self.report, program_digest=digest_of(files[PROGRAM_FILE]))
-        if self.self_test is not None:
-            files[SELF_TEST_FILE] = self_test_file(self.self_test, files[PROGRAM_FILE])
-        return {
-            **files,
-            REPORT_FILE: report_json(report).encode(),
-            "report.html": report_html(report).encode(),
-        }
-
-
 def compile_model(
-    model: str | Path,
+    model: ModelSource,
     options: CompileOptions | None = None,
     *,
     readers: Mapping[str, ModelReader] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Compiled:
-    """Compile a model file into a program and say whether it fits.
+    """Compile a model into a program and say whether it fits.
 
     ``report(stage)`` is called as each stage begins. Raises ``UnusableInput`` with everything that makes the model,
     the options or the calibration data unusable; a program that does not fit its target is a result.
@@ -139,7 +100,7 @@ def compile_model(
 
 
 def build_program(
-    model: str | Path,
+    model: ModelSource,
     options: CompileOptions,
     *,
     readers: Mapping[str, ModelReader] | None = None,
@@ -154,7 +115,7 @@ def build_program(
 
 
 def build_from_file(
-    file: str | Path,
+    file: ModelSource,
     read: Model,
     target: Target,
     options: CompileOptions,
@@ -195,7 +156,7 @@ def build_from(
 
 
 def check_model(
-    model: str | Path,
+    model: ModelSource,
     options: CompileOptions | None = None,
     *,
     readers: Mapping[str, ModelReader] | None = None,
@@ -224,19 +185,6 @@ def check_model(
     return _report(built, chosen)
 
 
-def with_agreement(report: Report, agreement: Agreement) -> Report:
-    """Return the report with the result of comparing backends."""
-    difference = agreement.first_difference
-    first = (
-        None
-        if difference is None
-        else FirstDifference(
-            difference.layer, difference.neuron, difference.step, difference.sample, dict(difference.values)
-        )
-    )
-    return replace(report, agreement=AgreementSection(agreement.backends, agreement.samples, agreement.equal, first))
-
-
 def usable_target(options: CompileOptions) -> Target:
     """Load the target that ``options`` name; ``UnusableInput`` with all that is wrong with the options."""
     found = list(option_problems(options))
@@ -254,13 +202,7 @@ def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | N
     if data is None:
         return None, ()
     classes = int(np.prod(network.shape(network.results[0])))
-    if isinstance(data, Samples):
-        checked = checked_samples(
-            data.inputs, data.labels, network.input_shape, classes=classes, integers=network.integers
-        )
-        given = replace(checked, events=data.events)
-    else:
-        given = load_samples(data, network.input_shape, classes=classes, integers=network.integers)
+    given = samples_of(data, network.input_shape, classes=classes, integers=network.integers)
     samples = given.constant() if options.input == CONSTANT else given.in_windows(options.timesteps)
     usable, found = without_outliers(samples)
     largest = unencodable(usable, network.integers)
@@ -269,7 +211,7 @@ def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | N
     raise refuse(
         "E603",
         f"the largest magnitude in 'inputs' is {largest:.2g}, which no step of an encoding stands for",
-        file=None if isinstance(data, Samples) else Path(data),
+        file=Path(data) if isinstance(data, str | PathLike) else None,
         hint="look for damaged samples; if there are none, scale data and the first weights towards 1",
     )
 
@@ -283,7 +225,7 @@ def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelR
     own = recognised(network)  # what is wrong with the model itself is not told of the file of the aim
     aim = read_model(given, output=options.output, input_shape=options.input_shape, readers=readers).network
     try:
-        return matching_aim(aim, own, given)
+        return matching_aim(aim, own, str(given))
     except UnusableInput as refusal:
         raise UnusableInput(in_file(d, given) for d in refusal.diagnostics) from refusal
 

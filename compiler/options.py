@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..runtime.program.neuron_models import COS, GRADED, IF, SRP
 from ..runtime.program.rules import MAXIMUM_TIMESTEPS
-from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.facts import NEURON_MODELS
 from ..targets.records import dataclass
@@ -16,6 +14,10 @@ from ..targets.suggestion import known_names
 from .ir.network import Network
 from .passes.contract import DEFAULT_LEVELS
 from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES
+
+if TYPE_CHECKING:
+    from ..runtime.given_data import Data
+    from .frontend.model import ModelSource
 
 Granularity = Literal["neuron", "channel", "layer"]
 ThresholdMethod = Literal["mse", "percentile"]
@@ -33,9 +35,10 @@ class CompileOptions:
     """Options of ``compile_model`` and ``check_model``.
 
     ``target`` is a name from ``spikec targets`` or the path of a chip description. ``timesteps`` T >= 1 is the
-    window per sample. ``calibration`` are training inputs, or their file, with or without labels: with them ReLU
-    networks get thresholds, weights are rounded against real activity and initial potentials are calibrated; with
-    labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's own limit. ``strict`` turns
+    window per sample. ``calibration`` are training inputs, as an array or a tensor, with labels as a pair of the two,
+    or their file: with them ReLU networks get thresholds, weights are rounded against real activity and initial
+    potentials are calibrated; with labels the report's ledger has accuracies. ``weight_bits`` 2..16 lowers the target's
+    own limit. ``strict`` turns
     warnings into errors. ``threshold_method`` and ``percentile`` (0..100) apply to activations without levels;
     ``calibrate``, ``granularity`` and ``iterations`` to initial potentials, which aim at the activations of
     ``aim``, a network or its file, where the model's own are not what its spikes should stand for. ``output``
@@ -58,7 +61,7 @@ class CompileOptions:
     target: str = "lava"
     timesteps: int = 4
     schedule: str = "pipelined"
-    calibration: Samples | str | Path | None = None
+    calibration: Data | None = None
     weight_bits: int | None = None
     strict: bool = False
     threshold_method: ThresholdMethod = "mse"
@@ -72,7 +75,7 @@ class CompileOptions:
     neuron: str = IF
     first_pass: int = 4
     levels: int = DEFAULT_LEVELS
-    aim: Network | str | Path | None = None
+    aim: Network | ModelSource | None = None
     input_shape: tuple[int, ...] | None = None
     pieces: int = DEFAULT_PIECES
     max_loss: float = 1.0

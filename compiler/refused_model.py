@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from ..targets import Target
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from .diagnostics.grouping import grouped
 from .frontend.builder import Refused
-from .frontend.model import Examined
+from .frontend.model import Examined, ModelSource
 from .frontend.reading import checkable
 from .ir.activations import EXPANDED
 from .ir.network import Network, Node
@@ -28,7 +27,7 @@ _CORES = "cores, at least"
 
 
 def all_problems(
-    examined: Examined, target: Target, options: CompileOptions, file: str | Path
+    examined: Examined, target: Target, options: CompileOptions, file: ModelSource
 ) -> tuple[Diagnostic, ...]:
     """What reading found, and what is wrong with the activations of the layers that were understood."""
     partial = examined.partial
@@ -53,7 +52,7 @@ def _readers_of_refused(network: Network) -> frozenset[str]:
     return frozenset(origin.node for node in readers for origin in node.origins)
 
 
-def in_file(diagnostic: Diagnostic, file: str | Path) -> Diagnostic:
+def in_file(diagnostic: Diagnostic, file: ModelSource) -> Diagnostic:
     """Return the finding with ``file`` as its place where it names none."""
     return replace(diagnostic, place=replace(diagnostic.place, file=diagnostic.place.file or str(file)))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import warnings
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +18,11 @@ from ..targets.records import dataclass
 from .networks.activation import Activation, threshold_layers
 from .networks.networks import NetworkSpec
 from .networks.signal_network import SignedBytes
+from .onnx_export import traced_onnx
 from .training.kind import training_kind
 
 FORMAT = "spikec-checkpoint"
 VERSION = 1
-OPSET = 17
 COPY_AGAIN = "copy the file again from where it was written, or train again"
 OWN_MODEL = "have torch.onnx.export write the network as an .onnx file, and give that"
 TRAINED_HERE = "give a checkpoint that 'spikec train' wrote; other networks are compiled from .onnx files as they are"
@@ -168,26 +167,9 @@ def onnx_of(checkpoint: Checkpoint) -> bytes:
 
 def onnx_bytes(network: nn.Module, spec: NetworkSpec) -> bytes:
     """Return a network in evaluation mode as the bytes of an ONNX model; see `onnx_of`."""
-    buffer = io.BytesIO()
     taken = nn.Sequential(SignedBytes(), network) if spec.signed else network
-    with warnings.catch_warnings():
-        # The TorchScript exporter announces its successor, which writes paths of this machine into the model.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # PRESERVE keeps batch norm; the exporter warns of it because it also serves networks in training mode.
-        warnings.filterwarnings("ignore", message=".*constant folding", category=UserWarning)
-        warnings.filterwarnings("ignore", message="Constant folding", category=UserWarning)
-        torch.onnx.export(
-            taken,
-            (torch.zeros(1, *spec.shape, dtype=torch.int8 if spec.signed else torch.float32),),
-            cast(Any, buffer),
-            input_names=["input"],
-            output_names=["logits"],
-            dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
-            opset_version=OPSET,
-            training=torch.onnx.TrainingMode.PRESERVE,
-            dynamo=False,
-        )
-    return buffer.getvalue()
+    example = torch.zeros(1, *spec.shape, dtype=torch.int8 if spec.signed else torch.float32)
+    return traced_onnx(taken, example, ("logits",))
 
 
 def thresholds(network: nn.Module) -> dict[str, float]:

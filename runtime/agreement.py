@@ -62,6 +62,23 @@ class Agreement:
             "first_difference": None if self.first_difference is None else self.first_difference.document(),
         }
 
+    def lines(self) -> tuple[str, ...]:
+        """One or two lines for a person."""
+        names = ", ".join(self.backends)
+        compared = f"{self.samples} samples, {len(self.compared)} layers, every neuron and step"
+        difference = self.first_difference
+        if difference is None:
+            return (f"equal: {names} ({compared})",)
+        values = ", ".join(f"{name} {value}" for name, value in difference.values.items())
+        return (
+            f"not equal: {names} ({compared})",
+            f"first difference: layer '{difference.layer}', neuron {difference.neuron}, step {difference.step}, "
+            f"sample {difference.sample}: {values}",
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
 
 def compare(program: Program, executions: Sequence[Execution]) -> Agreement:
     """Compare recorded ``executions`` of the same samples: every spike train, then the read-outs' potentials.

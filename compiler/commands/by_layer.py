@@ -16,7 +16,7 @@ from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
 from .compile_options import INPUT_SHAPE, OUTPUT
-from .measure import ALL, CALIBRATION, DEFAULT_NAMES, LIMIT, METHOD_NAMES, TARGET, samples_for
+from .measure import ALL, CALIBRATION, DEFAULT_NAMES, LIMIT, METHOD_NAMES, TARGET
 
 if TYPE_CHECKING:
     from ..analysis.unevenness import Given
@@ -151,6 +151,7 @@ def _run(
     """Measure, and give the result in the forms that were asked for."""
     from ...runtime.program.artefact import write_file
     from ..evaluation.by_layer import measure_by_layer
+    from ..evaluation.model_data import samples_for
     from ..evaluation.picture import require_matplotlib, svg_panels
     from ..options import CompileOptions
 

@@ -19,7 +19,7 @@ from ...targets.terminal.verbosity import Verbosity, verbosity, verbosity_option
 from .compile_options import compile_options
 
 if TYPE_CHECKING:
-    from ..compilation import Compiled
+    from ..compiled import Compiled
     from ..frontend.model import ModelReader
     from ..report import Report
 
@@ -48,7 +48,7 @@ def compile_command(
     readers: Mapping[str, ModelReader] | None, /, model: str, directory: str, as_json: bool, **options: Any
 ) -> int:
     """Compile MODEL (.onnx or a .pt checkpoint) and write the artefact to DIR."""
-    from ...runtime.program.artefact import check_destination, write_artefact
+    from ...runtime.program.artefact import check_destination
     from ..compilation import compile_model
     from ..options import CompileOptions
     from ..pipeline import STAGES
@@ -58,7 +58,7 @@ def compile_command(
         compiled = compile_model(
             model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES)
         )
-    write_artefact(directory, compiled.files())
+    compiled.save(directory)
     tell_findings(compiled.report.diagnostics)
     if verbosity() is Verbosity.VERBOSE:
         remark(*(f"{name}: {seconds:.3f} s" for name, seconds in compiled.seconds.items()))

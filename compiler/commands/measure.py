@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,8 +19,6 @@ from ...targets.terminal.verbosity import verbosity_options
 from .compile_options import INPUT_HELP, INPUT_NAMES, INPUT_SHAPE, OUTPUT
 
 if TYPE_CHECKING:
-    from ...runtime.samples import Samples
-    from ..evaluation.evaluation import Evaluation
     from ..evaluation.tradeoff import Tradeoff
     from ..frontend.model import ModelReader
 
@@ -108,27 +105,25 @@ def evaluate(
     Models of one kind of training, as their files tell, share the rows of that kind: seeds are averaged.
     """
     from ...runtime.program.artefact import write_file
-    from ..evaluation.evaluation import evaluate_models
-    from ..evaluation.forms import evaluation_markdown, evaluation_plot, evaluation_text
+    from ..evaluation.evaluate_given import evaluate_given
+    from ..evaluation.forms import evaluation_plot
     from ..evaluation.picture import require_matplotlib
-    from ..options import CONSTANT, FRAMES, CompileOptions
+    from ..options import CompileOptions
 
     if plot is not None:
         require_matplotlib()
     workers = workers_for(jobs, cluster)
-    samples = samples_for(models[0], input_shape, output, data, limit, readers)
-    known = None if calibration is None else samples_for(models[0], input_shape, output, calibration, None, readers)
-    if given_as == CONSTANT:
-        samples, known = samples.constant(), None if known is None else known.constant()
-    elif samples.changes_in_time:
-        given_as = FRAMES
+    chosen = CompileOptions(
+        target=target, calibration=calibration, input_shape=input_shape, output=output, input=given_as
+    )
     with progress_bar("evaluating", of="rows") as progress:
-        result = evaluate_models(
+        result = evaluate_given(
             models,
-            samples,
-            CompileOptions(target=target, calibration=known, input_shape=input_shape, output=output, input=given_as),
+            data,
+            chosen,
             _integers(timesteps),
             ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
+            limit=limit,
             with_float=with_float,
             journal=journal,
             against=against,
@@ -138,10 +133,10 @@ def evaluate(
         )
     tell_findings(result.remarks)
     if markdown is not None:
-        write_file(markdown, evaluation_markdown(result).encode())
+        write_file(markdown, result.markdown().encode())
     if plot is not None:
         write_file(plot, evaluation_plot(result))
-    tell_json(_evaluation_document(result)) if as_json else tell(*evaluation_text(result).split("\n"))
+    tell_json(result.document()) if as_json else tell(*result.text().split("\n"))
 
 
 @command()
@@ -176,6 +171,7 @@ def tradeoff(
 ) -> None:
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
     from ...runtime.program.artefact import write_file
+    from ..evaluation.model_data import samples_for
     from ..evaluation.picture import require_matplotlib
     from ..evaluation.tradeoff import measure_tradeoff
     from ..evaluation.tradeoff_plot import plot_tradeoff
@@ -191,32 +187,7 @@ def tradeoff(
         result = measure_tradeoff(model, samples, options, points, readers=readers, workers=workers, progress=progress)
     if output is not None:
         write_file(output, plot_tradeoff(result))
-    tell_json(asdict(result)) if as_json else tell(*_tradeoff_lines(result))
-
-
-def samples_for(
-    model: str,
-    input_shape: tuple[int, ...] | None,
-    output: tuple[str, ...] | None,
-    data: str,
-    limit: int | None,
-    readers: Mapping[str, ModelReader] | None,
-) -> Samples:
-    """Samples of the file ``data`` for ``model``, at most ``limit``, evenly spaced; errors as of their readers."""
-    import numpy as np
-
-    from ...runtime.samples import load_samples
-    from ..frontend.model import read_model
-
-    network = read_model(model, output=output, input_shape=input_shape, readers=readers).network
-    classes = int(np.prod(network.shape(network.results[0])))
-    return load_samples(data, network.input_shape, classes=classes, integers=network.integers).evenly(limit)
-
-
-def _evaluation_document(result: Evaluation) -> dict[str, Any]:
-    rows = [{**asdict(row), "samples": result.samples} for row in result.rows]
-    compared = {} if result.against is None else {"against": result.against}
-    return {"ann_accuracy": dict(result.ann_accuracy), **compared, "rows": rows}
+    tell_json(result.document()) if as_json else tell(*_tradeoff_lines(result))
 
 
 def _integers(text: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -15,7 +15,7 @@ from ...runtime.shards import HERE, Workers
 from ...targets.diagnostic import Diagnostic, refuse
 from ...targets.records import dataclass
 from ..compilation import usable_target
-from ..frontend.model import Model, ModelReader, read_model
+from ..frontend.model import Model, ModelReader, ModelSource, read_model
 from ..methods.table import METHODS
 from ..options import CompileOptions
 from .applicability import (
@@ -100,6 +100,27 @@ class Evaluation:
     """Methods that were left out, where all were asked for, and rows whose potentials can overflow."""
     against: str | None = None
 
+    def document(self) -> dict[str, Any]:
+        """As ``evaluate --json`` prints it."""
+        rows = [{**asdict(row), "samples": self.samples} for row in self.rows]
+        compared = {} if self.against is None else {"against": self.against}
+        return {"ann_accuracy": dict(self.ann_accuracy), **compared, "rows": rows}
+
+    def text(self) -> str:
+        """As ``evaluate`` prints it, a row per method, training and T."""
+        from .forms import evaluation_text
+
+        return evaluation_text(self)
+
+    def markdown(self) -> str:
+        """As ``evaluate --markdown`` writes it; notebooks show it."""
+        from .forms import evaluation_markdown
+
+        return evaluation_markdown(self)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cell:
@@ -112,7 +133,7 @@ class _Cell:
 
 
 def evaluate_models(
-    models: Sequence[str | Path],
+    models: Sequence[ModelSource],
     data: Samples,
     options: CompileOptions,
     timesteps: Sequence[int],

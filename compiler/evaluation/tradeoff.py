@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,10 @@ class Tradeoff:
     samples: int
     digest: str
     target: str
+
+    def document(self) -> dict[str, Any]:
+        """As ``tradeoff --json`` prints it."""
+        return asdict(self)
 
 
 def measure_tradeoff(

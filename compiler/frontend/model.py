@@ -24,6 +24,20 @@ ModelReader = Callable[[Path], bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ModelBytes:
+    """An ONNX model in memory: the ``content`` of its file, and the ``name`` that is told where a file would be."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ModelSource = str | Path | ModelBytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A model read from a file: level 1, what was remarked, the identity of the file, how it was trained if known."""
 
@@ -49,13 +63,13 @@ class Examined:
 
 
 def read_model(
-    path: str | Path,
+    path: ModelSource,
     *,
     output: Choice = None,
     input_shape: Shape | None = None,
     readers: Mapping[str, ModelReader] | None = None,
 ) -> Model:
-    """Read an ``.onnx`` file, or another kind for which ``readers`` has an entry by suffix."""
+    """Read a model in memory, an ``.onnx`` file, or another kind for which ``readers`` has an entry by suffix."""
     examined = examine_model(path, output=output, input_shape=input_shape, readers=readers)
     if examined.model is None:
         raise UnusableInput(examined.found)
@@ -63,21 +77,18 @@ def read_model(
 
 
 def examine_model(
-    path: str | Path,
+    path: ModelSource,
     *,
     output: Choice = None,
     input_shape: Shape | None = None,
     readers: Mapping[str, ModelReader] | None = None,
 ) -> Examined:
-    """Look at a model file as ``read_model`` does, and tell what is in one that cannot be compiled.
+    """Look at a model as ``read_model`` does, and tell what is in one that cannot be compiled.
 
     Raises UnusableInput for a path that leads to no model file, and for an unusable checkpoint.
     """
-    file = Path(path)
-    source = _source(file, readers or {})
-    content = source if isinstance(source, bytes) else read_content(file)
-    name = printable(file.stem)
-    digest = hashlib.sha256(content if isinstance(source, Path) else file.read_bytes()).hexdigest()
+    name, source, content, stored = _identified(path, readers or {})
+    digest = hashlib.sha256(stored).hexdigest()
     try:
         reading = examine_onnx(source, output=output, input_shape=input_shape)
     except UnusableInput as refusal:
@@ -93,6 +104,16 @@ def examine_model(
     onnx_digest = hashlib.sha256(content).hexdigest()
     model = Model(network, reading.found, section, read_training_record(source), onnx_digest)
     return Examined(model, section, reading.found, network)
+
+
+def _identified(given: ModelSource, readers: Mapping[str, ModelReader]) -> tuple[str, Path | bytes, bytes, bytes]:
+    """Name of a model, what is read, the bytes of it as an ONNX file, and those of the file that was given."""
+    if isinstance(given, ModelBytes):
+        return printable(given.name), given.content, given.content, given.content
+    file = Path(given)
+    source = _source(file, readers)
+    content = source if isinstance(source, bytes) else read_content(file)
+    return printable(file.stem), source, content, content if isinstance(source, Path) else file.read_bytes()
 
 
 def _source(file: Path, readers: Mapping[str, ModelReader]) -> Path | bytes:

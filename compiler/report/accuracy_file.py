@@ -23,9 +23,14 @@ def read_accuracies(file: str | Path, digest: str) -> tuple[AccuracyPoint, ...]:
     Raises ``UnusableInput`` (E638) for a file that holds no such measurements, or none of this model.
     """
     try:
-        found = [point for of, point in _points(json.loads(read_text(Path(file)))) if of == digest]
+        return accuracies_in(json.loads(read_text(Path(file))), digest, file)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unusable("this is not what 'evaluate' or 'tradeoff' prints with --json", file) from error
+
+
+def accuracies_in(document: Any, digest: str, file: str | Path | None = None) -> tuple[AccuracyPoint, ...]:
+    """The same of what was printed, as it was measured; E638 where nothing in it is of this model."""
+    found = [point for of, point in _points(document) if of == digest]
     if not found:
         raise _unusable("no figure in it was measured on the report's model", file)
     return tuple(sorted(dict.fromkeys(found), key=_order))
@@ -35,7 +40,7 @@ def _order(point: AccuracyPoint) -> tuple[str, str, int, int]:
     return point.method, point.target, point.timesteps, point.latency
 
 
-def _unusable(message: str, file: str | Path) -> UnusableInput:
+def _unusable(message: str, file: str | Path | None) -> UnusableInput:
     hint = "give the output of 'spikec evaluate MODEL ... --json' or 'spikec tradeoff MODEL ... --json' for this model"
     return refuse("E638", message, file=file, hint=hint)
 

@@ -305,3 +305,33 @@ class Report:
     """Absent, in JSON too, for other than graded neurons, and as ``cost`` is."""
     accuracies: tuple[AccuracyPoint, ...] = ()
     """Absent, in JSON too, where no measurement was given."""
+
+    def text(self, width: int | None = None) -> str:
+        """As ``spikec report`` prints it, as wide as ``width`` characters."""
+        from .text import report_text
+
+        return report_text(self) if width is None else report_text(self, width=width)
+
+    def markdown(self) -> str:
+        """As ``spikec report --format markdown`` prints it."""
+        from .markdown import report_markdown
+
+        return report_markdown(self)
+
+    def json(self) -> str:
+        """As the artefact keeps it."""
+        from .json_form import report_json
+
+        return report_json(self)
+
+    def html(self) -> str:
+        """One self-contained page, as the artefact keeps it."""
+        from .html import report_html
+
+        return report_html(self)
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that its style stays out of the notebook that shows it."""
+        from .html import report_frame
+
+        return report_frame(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from .traffic_tables import chips_table
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_FRAME = 900
+"""Height in a notebook, in pixels; the rest is scrolled to."""
+
 
 @functools.cache
 def _templates() -> Environment:
@@ -35,6 +39,12 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def report_frame(report: Report) -> str:
+    """Render the page as an element of another page."""
+    page = html.escape(report_html(report), quote=True)
+    return f'<iframe title="report" sandbox srcdoc="{page}" width="100%" height="{_FRAME}" frameborder="0"></iframe>'
 
 
 def report_html(report: Report) -> str:

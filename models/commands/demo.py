@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...runtime.commands.run import agreement_lines, verify_backends
 from ...runtime.progress import count_stages, progress_bar
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
@@ -16,7 +14,7 @@ from ...targets.terminal.verbosity import verbosity_options
 from ..shipped import shipped_model, shipped_samples
 
 if TYPE_CHECKING:
-    from ...compiler.compilation import Compiled
+    from ...compiler.compiled import Compiled
     from ...runtime.agreement import Agreement
     from ...runtime.execution import Execution
     from ...runtime.samples import Samples
@@ -51,7 +49,8 @@ def demo(directory: str, verify_samples: int, as_json: bool) -> int:
     from ...compiler import CompileOptions, compile_model
     from ...compiler.pipeline import STAGES
     from ...runtime.encoding import encode
-    from ...runtime.program.artefact import check_destination, write_artefact
+    from ...runtime.program.artefact import check_destination
+    from ...runtime.running import compare_backends
 
     check_destination(directory)
     test, calibration = load_shipped_samples()
@@ -63,8 +62,8 @@ def demo(directory: str, verify_samples: int, as_json: bool) -> int:
         )
     executions = _run_everywhere(compiled, test)
     encoded, _ = encode(compiled.program.input, test.first(verify_samples).inputs)
-    agreement = verify_backends(compiled.program, encoded, ("reference", *executions))
-    write_artefact(directory, _with(compiled, agreement).files())
+    agreement = compare_backends(compiled.program, encoded, ("reference", *executions))
+    compiled.with_agreement(agreement).save(directory)
     document = _document(directory, test, executions, agreement)
     tell_json(document) if as_json else tell(*_lines(document, agreement))
     same = all(np.array_equal(e.readout, executions["simulator"].readout) for e in executions.values())
@@ -97,12 +96,6 @@ def _run_everywhere(compiled: Compiled, test: Samples) -> dict[str, Execution]:
     return executions
 
 
-def _with(compiled: Compiled, agreement: Agreement) -> Compiled:
-    from ...compiler.compilation import with_agreement
-
-    return replace(compiled, report=with_agreement(compiled.report, agreement))
-
-
 def _document(directory: str, test: Samples, executions: dict[str, Execution], agreement: Agreement) -> dict[str, Any]:
     from ...compiler.analysis.ledger import predictions_of
     from ...compiler.frontend.model import read_model
@@ -133,7 +126,7 @@ def _lines(document: dict[str, Any], agreement: Agreement) -> list[str]:
         lines.append(f"spikes on {name:10} {accuracy:.1%}   {figures}")
     if "lava" not in document["spiking_accuracy"]:
         lines.append(f"not run on Lava: {document['lava']}")
-    first, *others = agreement_lines(agreement)
+    first, *others = agreement.lines()
     lines += [
         f"verify: {first}",
         *others,

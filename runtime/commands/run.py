@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...targets.diagnostic import Place, refuse
-from ...targets.suggestion import known_names
+from ...targets.diagnostic import Diagnostic, Place, refuse
 from ...targets.terminal.choice import Names
 from ...targets.terminal.completion import several_of
 from ...targets.terminal.findings import tell_findings
@@ -22,7 +21,6 @@ from ..progress import progress_bar
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
-    from ..execution import Execution
     from ..program import IntArray, Program
     from ..samples import Samples
     from ..self_test import Unexpected
@@ -71,9 +69,9 @@ def run(
     """Run the compiled program in DIR on the samples of a data file."""
     import numpy as np
 
-    from ..backends import run_backend
     from ..program.artefact import write_file
     from ..program.storage import load_program
+    from ..running import run_program
     from .output_scores import score_arrays, score_document, score_lines, scores_by_name
 
     settings = {name: value for name, value in (("batch", batch), ("threads", threads)) if value is not None}
@@ -81,15 +79,16 @@ def run(
         hint = "leave it out, or give --backend simulator"
         raise refuse("E630", f"--{next(iter(settings))} does not apply to the backend '{backend}'", hint=hint)
     program = load_program(directory)
-    samples, encoded = load_encoded(program, data, limit)
     with progress_bar(f"running on {backend}") as progress:
-        execution = run_backend(backend, program, encoded, progress=progress, settings=settings)
+        done = run_program(program, data, backend=backend, limit=limit, progress=progress, settings=settings)
+    _tell_of(done.remarks, data)
+    execution = done.execution
     in_units = scores_by_name(program, execution) if scores == "float" else {}
     if output is not None:
         buffer = io.BytesIO()
         np.savez(buffer, **score_arrays(program, execution, in_units))
         write_file(output, buffer.getvalue())
-    document = _run_document(execution, samples)
+    document = done.document()
     if as_json:
         tell_json(document | score_document(program, execution, in_units))
     else:
@@ -120,20 +119,22 @@ def verify(directory: str, data: str | None, backends: str, limit: int | None, a
     Without data it runs the samples that the artefact carries, and compares with the counts that it expects as well.
     """
     from ..program.storage import load_program
+    from ..running import compare_backends
 
     program = load_program(directory)
     names = tuple(name.strip() for name in backends.split(",") if name.strip())
     if data is None:
         return _verify_itself(program, directory, names, limit, as_json=as_json)
     _, encoded = load_encoded(program, data, limit)
-    agreement = verify_backends(program, encoded, names)
-    tell_json(agreement.document()) if as_json else tell(*agreement_lines(agreement))
+    agreement = compare_backends(program, encoded, names)
+    tell_json(agreement.document()) if as_json else tell(*agreement.lines())
     return 0 if agreement.equal else 1
 
 
 def _verify_itself(program: Program, directory: str, names: Sequence[str], limit: int | None, *, as_json: bool) -> int:
     from ..agreement import compare
     from ..encoding import encode
+    from ..running import run_recorded
     from ..self_test import first_unexpected, load_self_test
 
     if limit is not None:
@@ -147,7 +148,7 @@ def _verify_itself(program: Program, directory: str, names: Sequence[str], limit
     if as_json:
         tell_json({**agreement.document(), "as_expected": unexpected is None, "unexpected": told})
     else:
-        tell(*(agreement_lines(agreement) if len(executions) > 1 else ()), *_expectation_lines(agreement, unexpected))
+        tell(*(agreement.lines() if len(executions) > 1 else ()), *_expectation_lines(agreement, unexpected))
     return 0 if agreement.equal and unexpected is None else 1
 
 
@@ -170,65 +171,15 @@ def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple
 
     Recordings are cut into windows of the program's steps, each a sample.
     """
-    from ..encoding import encode
-    from ..samples import load_samples
+    from ..running import given_samples
 
-    encoding = program.input
-    given = load_samples(data, encoding.sample_shape, classes=program.readout.neurons, integers=encoding.integers)
-    samples = given.first(limit).in_windows(program.timesteps).first(limit)
-    encoded, remarks = encode(program.input, samples.inputs)
+    given = given_samples(program, data, limit)
+    _tell_of(given.remarks, data)
+    return given.samples, given.encoded
+
+
+def _tell_of(remarks: Iterable[Diagnostic], data: str | Path) -> None:
     tell_findings(replace(each, place=Place(file=str(data)), measured=None, limit=None) for each in remarks)
-    return samples, encoded
-
-
-def verify_backends(program: Program, encoded: IntArray, names: Sequence[str]) -> Agreement:
-    """Run ``encoded`` samples on every backend in ``names`` and compare; E641 for fewer than two."""
-    from ..agreement import compare
-
-    return compare(program, run_recorded(program, encoded, names))
-
-
-def run_recorded(program: Program, encoded: IntArray, names: Sequence[str], *, fewest: int = 2) -> list[Execution]:
-    """Run ``encoded`` samples on every backend in ``names`` and record them; E641 for fewer than ``fewest``."""
-    from ..backends import BACKENDS, run_backend
-
-    unknown = [name for name in names if name not in BACKENDS]
-    if unknown:
-        raise refuse("E640", f"there is no backend '{unknown[0]}'", hint=known_names(unknown[0], BACKENDS))
-    if len(set(names)) < fewest:
-        raise refuse("E641", "comparing takes two different backends", hint="give --backends reference,simulator,lava")
-    executions = []
-    for name in names:
-        with progress_bar(f"running on {name}") as progress:
-            executions.append(run_backend(name, program, encoded, record=True, progress=progress))
-    return executions
-
-
-def agreement_lines(agreement: Agreement) -> tuple[str, ...]:
-    """One or two lines for a person."""
-    names = ", ".join(agreement.backends)
-    compared = f"{agreement.samples} samples, {len(agreement.compared)} layers, every neuron and step"
-    difference = agreement.first_difference
-    if difference is None:
-        return (f"equal: {names} ({compared})",)
-    values = ", ".join(f"{name} {value}" for name, value in difference.values.items())
-    return (
-        f"not equal: {names} ({compared})",
-        f"first difference: layer '{difference.layer}', neuron {difference.neuron}, step {difference.step}, "
-        f"sample {difference.sample}: {values}",
-    )
-
-
-def _run_document(execution: Execution, samples: Samples) -> dict[str, Any]:
-    return {
-        "backend": execution.backend,
-        "samples": len(samples),
-        "accuracy": samples.accuracy(execution.predictions),
-        "predictions": execution.predictions.tolist(),
-        "spikes": execution.spike_counts,
-        "steps": execution.steps,
-        "seconds": round(execution.seconds, 3),
-    }
 
 
 def _run_lines(document: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from ..code import Code
 from . import (
     by_layer,
     data_in_time,
+    given_modules,
     graded,
     inputs,
     lava_processes,
@@ -27,6 +28,7 @@ from . import (
 
 FAMILIES = (
     reading,
+    given_modules,
     topology,
     numbers,
     resources,
