@@ -17,6 +17,7 @@ from .passes.fit_pieces import DEFAULT_PIECES, MOST_PIECES
 
 if TYPE_CHECKING:
     from ..runtime.given_data import Data
+    from ..runtime.samples import Samples
     from .frontend.model import ModelSource
 
 Granularity = Literal["neuron", "channel", "layer"]

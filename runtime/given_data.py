@@ -27,6 +27,8 @@ def samples_of(
     Errors: those of ``load_samples``, E603 for what is no array of numbers, E604 for labels that are none.
     """
     if isinstance(data, str | PathLike):
+        if not str(data):
+            raise refuse("E600", "the path of the data is empty", hint="check the path")
         return load_samples(Path(data), shape, classes=classes, integers=integers)
     inputs, labels = _inputs_and_labels(data)
     checked = checked_samples(inputs, labels, shape, classes=classes, integers=integers)

@@ -1,4 +1,4 @@
-"""Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,).
+"""Data files: ``FILE.npz`` with ``inputs`` (N, *input shape) uint8 or float32 and optional ``labels`` (N,), and others.
 
 A model whose input is an integer type takes integers of its range, of any type, unscaled. Inputs with one axis more
 than that are recordings of frames (N, F, *input shape); files of events are in ``events``.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..targets.diagnostic import UnusableInput, refuse
 from ..targets.records import dataclass
 from .program import IntArray, Shape
-from .program.archive import DamagedArchive, array_names, read_archive
+from .program.archive import DamagedArchive, array_names, read_archive, read_array
 from .recordings import EventRecordings, mean_over_frames, read_recordings, several_windows, windows_in_a_row
 
 
@@ -113,10 +113,17 @@ def load_samples(
 ) -> Samples:
     """Read and check a data file; ``UnusableInput`` lists everything that is wrong with it.
 
+    An ``.npz`` archive has inputs and labels, an ``.npy`` file inputs alone, a folder an image in ``CLASS/`` each.
+
     ``shape`` is the model's input shape per sample, ``classes`` the number of its outputs; a single output tells two
     classes apart. ``integers`` is the range of an integer input. Recordings are not cut into windows yet.
     """
     file = Path(path)
+    if file.is_dir():
+        from .image_folder import read_image_folder
+
+        inputs, classes_of = read_image_folder(file, shape)
+        return checked_samples(inputs, classes_of, shape, classes=classes, file=file, integers=integers)
     recorded = read_recordings(file, shape)
     if recorded is not None:
         counts = recorded.events.frames(1)[:, 0]
@@ -158,14 +165,15 @@ def checked_samples(
 
 def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
     try:
+        if file.suffix.lower() == ".npy":
+            return {"inputs": read_array(file)}
         return read_archive(file, ("inputs", "labels"))
     except FileNotFoundError as error:
         raise refuse("E600", "the data file does not exist", file=file, hint="check the path") from error
-    except IsADirectoryError as error:
-        raise refuse("E600", "this is a folder, not a data file", file=file, hint="give an .npz file") from error
     except DamagedArchive as error:
+        writer = "save" if file.suffix.lower() == ".npy" else "savez"
         raise refuse(
-            "E601", f"the data file cannot be read ({error})", file=file, hint="save it again with numpy.savez"
+            "E601", f"the data file cannot be read ({error})", file=file, hint=f"save it again with numpy.{writer}"
         ) from error
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...targets.terminal.listing import COMPILING, LOOKING_UP, METHODS, RUNNING, Listed
 
-_COMPILE, _MEASURE, _BY_LAYER, _PLOT, _PROFILE, _PASSES, _EXPORT = (
-    f"{__name__}.{name}" for name in ("compile", "measure", "by_layer", "plot", "profile", "passes", "export")
+_COMPILE, _MEASURE, _METHODS, _BY_LAYER, _PLOT, _PROFILE, _PASSES, _EXPORT = (
+    f"{__name__}.{name}"
+    for name in ("compile", "measure", "methods", "by_layer", "plot", "profile", "passes", "export")
 )
 _EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
@@ -16,6 +17,7 @@ COMMANDS = (
     Listed("export", RUNNING, "Write a compiled network for another tool.", _EXPORT, "export"),
     Listed("profile", RUNNING, "Measure spikes and operations of each layer.", _PROFILE, "profile"),
     Listed("evaluate", METHODS, "Compare what conversion methods are worth on data.", _MEASURE, "evaluate"),
+    Listed("methods", METHODS, "List conversion methods, and which apply to a model.", _METHODS, "methods"),
     Listed("tradeoff", METHODS, "Measure accuracy against latency, gate by gate.", _MEASURE, "tradeoff"),
     Listed("rmpe", METHODS, "Tell the residual potentials that methods leave, by layer.", _BY_LAYER, "rmpe"),
     Listed("unevenness", METHODS, "Tell how spike counts err, in four kinds by layer.", _BY_LAYER, "unevenness"),

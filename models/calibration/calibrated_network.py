@@ -43,6 +43,7 @@ def calibrate_network(
     calibration.npz beside the checkpoint. Errors: E701 no images, E705 ``output`` is the checkpoint's own folder, E615
     it cannot be written, E706 an unfinished training is in it; those of `load_checkpoint` and `calibrate_weights`.
     """
+    _require_checkpoint(checkpoint)
     trained = load_checkpoint(checkpoint)
     source = _beside(checkpoint) if images is None else images
     spec = trained.network
@@ -54,6 +55,14 @@ def calibrate_network(
     copied = {TEST_NAME: checkpoint.with_name(TEST_NAME), CALIBRATION_NAME: source}
     write_network(output, result, {name: path.read_bytes() for name, path in copied.items() if path.is_file()})
     return Calibrated(result.training["weight_calibration"], len(samples))
+
+
+def _require_checkpoint(file: Path) -> None:
+    """E713 for a model that has no layers in torch: gradients go through them, and results are written of them."""
+    if file.suffix.lower() == ".onnx":
+        message = "weights are calibrated by training in torch, and an ONNX file holds no network of torch"
+        hint = "compile it with --calibration FILE.npz, which fits weights of ReLU layers to their counts in T steps"
+        raise refuse("E713", message, file=file, hint=hint)
 
 
 def _beside(checkpoint: Path) -> Path:

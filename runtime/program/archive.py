@@ -69,6 +69,19 @@ def read_archive(path: Path, names: Collection[str] | None = None) -> dict[str, 
         raise DamagedArchive(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 
 
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """The array of an .npy file; Python objects are never loaded. Raises as ``read_archive`` does."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DamagedArchive("it is a device or a pipe, not a file")
+        with path.open("rb") as file:
+            return _read_member(file, path.name, path.stat().st_size)
+    except (FileNotFoundError, IsADirectoryError):
+        raise
+    except _FAULTS as error:
+        raise DamagedArchive(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
 def array_names(path: Path) -> tuple[str, ...]:
     """Names of the arrays in a sound .npz archive, sorted."""
     with zipfile.ZipFile(path) as archive:
@@ -100,35 +113,40 @@ def _check_members(members: list[zipfile.ZipInfo], stored: int) -> None:
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
     with archive.open(member) as stream:
-        shape, is_fortran, dtype, size = _read_header(stream, member)
-        entries = math.prod(shape)
-        if size + entries * dtype.itemsize != member.file_size:
-            claims = f"{'x'.join(map(str, shape)) or 'one'} of {dtype}"
-            raise DamagedArchive(f"'{member.filename}' claims {claims}, and has {member.file_size - size} bytes")
-        values = np.empty(entries, dtype)
-        _fill(values, stream)
+        return _read_member(stream, member.filename, member.file_size)
+
+
+def _read_member(stream: IO[bytes], name: str, stored: int) -> npt.NDArray[Any]:
+    """The array in ``stream``, which is called ``name`` and has ``stored`` bytes."""
+    shape, is_fortran, dtype, size = _read_header(stream, name)
+    entries = math.prod(shape)
+    if size + entries * dtype.itemsize != stored:
+        claims = f"{'x'.join(map(str, shape)) or 'one'} of {dtype}"
+        raise DamagedArchive(f"'{name}' claims {claims}, and has {stored - size} bytes")
+    values = np.empty(entries, dtype)
+    _fill(values, stream)
     return values.reshape(shape[::-1]).transpose() if is_fortran else values.reshape(shape)
 
 
-def _read_header(stream: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Shape, whether in Fortran order, type, and the bytes that the header takes."""
     begin = stream.read(_HEADER_LIMIT)
     # numpy declares no types for its reader of headers.
     numpy_format: Any = np.lib.format
     if not begin.startswith(numpy_format.MAGIC_PREFIX):
-        raise DamagedArchive(f"'{member.filename}' is not an array in numpy's format")
+        raise DamagedArchive(f"'{name}' is not an array in numpy's format")
     header = io.BytesIO(begin)
     version = numpy_format.read_magic(header)
     readers = {(1, 0): numpy_format.read_array_header_1_0, (2, 0): numpy_format.read_array_header_2_0}
     if version not in readers:
-        raise DamagedArchive(f"'{member.filename}' has version {version} of numpy's format, not 1.0 or 2.0")
+        raise DamagedArchive(f"'{name}' has version {version} of numpy's format, not 1.0 or 2.0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape, is_fortran, dtype = readers[version](header)
     if dtype.hasobject:
-        raise DamagedArchive(f"'{member.filename}' holds Python objects")
+        raise DamagedArchive(f"'{name}' holds Python objects")
     if dtype.itemsize == 0 or min(shape, default=1) < 0:
-        raise DamagedArchive(f"'{member.filename}' claims to have shape {shape} and type {dtype}")
+        raise DamagedArchive(f"'{name}' claims to have shape {shape} and type {dtype}")
     stream.seek(header.tell())
     return tuple(int(extent) for extent in shape), bool(is_fortran), dtype, header.tell()
 

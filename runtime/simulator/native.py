@@ -138,9 +138,7 @@ def _instruction_set(name: str) -> InstructionSet | None:
         if one.name == name:
             return one
     names = ", ".join([_NONE, *(one.name for one in sets)])
-    raise refuse(
-        "E646", f"{CHOICE} names '{name}', which the simulator's kernel does not have here", hint=f"has: {names}"
-    )
+    raise refuse("E646", f"{CHOICE} names '{name}', which the simulator's kernel does not have here", hint=f"has: {names}")
 
 
 def _path() -> Path | None:
@@ -167,6 +165,4 @@ def _warn_without_kernel(error: Exception) -> None:
 
     reason = " ".join(f"{error}".split())[:300]
     message = f"the simulator's kernel is installed and cannot be loaded ({reason}); numpy does its work"
-    warnings.warn(
-        DiagnosticWarning(Diagnostic("W646", message, hint="install spikec again on this machine")), stacklevel=4
-    )
+    warnings.warn(DiagnosticWarning(Diagnostic("W646", message, hint="install spikec again on this machine")), stacklevel=4)

@@ -149,7 +149,7 @@ def test_data_files(refused: Refused, bench: Path, saved: Saved, tmp_path: Path,
         np.save(stream, IMAGES)
     names = ("missing.npz", ".", "text.npz", "empty.npz", "cut.npz", "single.npz")
     lines = [line for name in names for line in refused("run", bench / "artefact", "--data", tmp_path / name)]
-    assert set(codes(lines)) == {"E600", "E601"}
+    assert set(codes(lines)) == {"E600", "E601", "E712"}
     golden("lines.txt", placeless(lines, tmp_path))
 
 

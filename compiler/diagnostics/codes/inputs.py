@@ -8,15 +8,16 @@ CODES: tuple[Code, ...] = (
     Code(
         "E600",
         "data file not found",
-        "The file given with --data or --calibration does not exist or is a folder.",
+        "The file given with --data or --calibration does not exist.",
         "Without samples nothing can be run, calibrated or measured.",
         "error E600: images.npz: the data file does not exist",
-        "Check the path; the file is an .npz archive with 'inputs' and, if known, 'labels'.",
+        "Check the path; the file is an .npz archive with 'inputs' and, if known, 'labels', an .npy file, or a folder "
+        "of images by class.",
     ),
     Code(
         "E601",
         "data file unreadable",
-        "The file is not an .npz archive, or it is truncated or damaged, or it holds Python objects.",
+        "The file is not an .npz archive or .npy file, or it is truncated or damaged, or it holds Python objects.",
         "Guessing at damaged samples would give figures that mean nothing.",
         "error E601: images.npz: the data file cannot be read (File is not a zip file)",
         "Save it again with numpy.savez(FILE, inputs=..., labels=...).",

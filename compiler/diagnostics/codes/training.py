@@ -71,7 +71,7 @@ CODES: tuple[Code, ...] = (
     Code(
         id="E708",
         title="optional library missing",
-        what="A library that only training, data sets or checkpoints need is not installed.",
+        what="A library that only training, data sets, checkpoints or folders of images need is not installed.",
         why="Compiling and running ONNX models works without it, so it is not installed with spikec itself.",
         example="E708 torch is not installed",
         fix="Install it as the hint says; training takes torch, torchvision, onnxscript, scikit-learn and pillow.",
@@ -104,6 +104,26 @@ CODES: tuple[Code, ...] = (
         "trained without.",
         example="E711 networks.noise starts from 'qcfs', which no network above it is (zoo.toml)",
         fix="Mend the file as the message says; models/zoo/README.md describes it, and the shipped ones are examples.",
+    ),
+    Code(
+        id="E712",
+        title="folder of images that cannot be used",
+        what="A folder was given as data, and it has no folders of images by class, or images that are damaged, of "
+        "another size than the model takes, or of more than 8 bits per channel, or the model takes no images.",
+        why="Leaving images out, or resizing them, would change what accuracies mean without a word.",
+        example="E712 the image has 32x30 pixels, the model takes 32x32 (data/cat/0041.png)",
+        fix="Mend or remove the images that are named, all in one run; resize and crop as was done in training.",
+    ),
+    Code(
+        id="E713",
+        title="weights that cannot be calibrated by training",
+        what="calibrate-weights was given an ONNX file.",
+        why="It trains the weights of one layer after the other by gradients through its spikes, in torch, and writes "
+        "what train writes: a checkpoint, which holds a network that spikec knows how to build.",
+        example="E713 weights are calibrated by training in torch, and an ONNX file holds no network of torch",
+        fix="Compile the model with calibration data, labels are not needed: the pass fit-counts fits weights, "
+        "thresholds and potentials of ReLU layers by least squares to what they count in T steps, and keeps the fit if "
+        "it is better on held-out samples. 'spikec methods MODEL' lists what else applies.",
     ),
     Code(
         id="E720",

@@ -114,7 +114,7 @@ def test_everything_that_is_refused(trained: Path, tmp_path: Path) -> None:
         ("E701 the checkpoint does not exist", (tmp_path / "none.pt", *given)),
         ("E701 there are no calibration images", (alone, *given)),
         ("E703 the file is not a checkpoint: it is no archive as torch writes them", (tmp_path / "foreign.pt", *given)),
-        ("E703 the file is not a checkpoint: it is an ONNX model", (trained / "model.onnx", *given)),
+        ("E713 weights are calibrated by training in torch", (trained / "model.onnx", *given)),
         ("E600 the data file does not exist", (model, *given, "--images", tmp_path / "none.npz")),
         ("E603 'inputs' has shape (9, 1, 9, 9)", (model, *given, "--images", tmp_path / "large.npz")),
         ("E705 the activation 'relu' has no levels", (relu, *given)),
