@@ -94,7 +94,8 @@ def _digits_events() -> DataSet:
 
 
 def _recorded(digits: ImageSet) -> ImageSet:
-    recordings = recorded(digits.images[:, 0], EVENTS_OF_ONE)
+    pictures = np.asarray(digits.images[:], dtype=np.uint8)[:, 0]
+    recordings = recorded(pictures, EVENTS_OF_ONE)
     counts = recordings.frames(1)[:, 0] * EVENTS_OF_ONE
     images = np.minimum(counts * (255 // EVENTS_OF_ONE), 255).astype(np.uint8)
     return ImageSet(images, digits.labels, recordings=recordings)

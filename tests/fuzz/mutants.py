@@ -70,7 +70,7 @@ def _model(choices: Choices) -> tuple[Files, tuple[str, ...]]:
 
 def _artefact(choices: Choices) -> tuple[Files, tuple[str, ...]]:
     files, data = _base_artefact(choices.whole(0, 11))
-    name = choices.pick(("program.json", "program.json", "tensors.npz", "report.json"))
+    name = choices.pick(("program.json", "program.json", "tensors.npz", "report.json", "selftest.json"))
     content, other = files[name], files["tensors.npz"]
     if choices.chance(0.25):
         damaged = mutated_bytes(choices, content, other)
@@ -85,6 +85,8 @@ def _artefact(choices: Choices) -> tuple[Files, tuple[str, ...]]:
         ("profile", "artefact", "--data", "data.npz"),
     )
     command = commands[2] if name == "report.json" else choices.pick(commands[:2] + commands[3:])
+    if name == "selftest.json":
+        command = ("verify", "artefact", "--backends", "simulator")
     return {"data.npz": data} | {f"artefact/{n}": c for n, c in {**files, name: damaged}.items()}, command
 
 

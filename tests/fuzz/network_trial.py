@@ -31,6 +31,7 @@ from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
 from .choices import Array, Choices
 from .float_values import by_evaluator, by_runtime, differs, each_output_alone
+from .frames import difference_on_frames
 from .integer_network import Stepped, quantised_counts, step_through
 from .networks import DrawnNetwork, NetworkSettings, drawn_network
 from .verdict import Verdict
@@ -139,12 +140,14 @@ def _judged(drawn: DrawnNetwork, options: CompileOptions, *, lava: bool) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         path.write_bytes(drawn.model)
-        built = build_program(path, options)
+        built = build_program(path, replace(options, input="frames") if len(drawn.model) % 2 else options)
     _compare_recognised(built, network, drawn.samples.astype(np.float64))
     _compare_maxima(built, drawn.samples.astype(np.float64))
     _compare_rates(built, drawn.samples.astype(np.float64))
     encoded, _ = encode(built.program.input, drawn.samples)
     _compare_spikes(built, drawn, encoded, lava=lava)
+    if (difference := difference_on_frames(built.program, drawn.samples)) is not None:
+        raise DisagreementError(f"frames: {difference}")
     return note
 
 
