@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ...targets import names as target_names
-from ...targets.diagnostic import UnusableInput
+from ...targets.diagnostic import UnusableInput, refuse
 from ...targets.terminal.completion import name_or_file
+from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, option
 from ...targets.terminal.streams import tell
 from ...targets.terminal.verbosity import verbosity_options
@@ -46,9 +47,23 @@ def _for_netx(program: Program, _: Target, encoded: IntArray) -> dict[str, bytes
     return netx_files(program, encoded)
 
 
+def _for_nir(program: Program, _: Target, encoded: IntArray) -> dict[str, bytes]:
+    from ...runtime.nir.graph import nir_files
+    from ...runtime.nir.layout import Layout
+    from ...runtime.nir.limits import find_problems, find_warnings
+    from ...runtime.nir.other_readers import find_differences
+
+    if problems := find_problems(program):
+        raise UnusableInput(problems)
+    files = nir_files(program, encoded)
+    tell_findings((*find_warnings(program, Layout.of(program)), *find_differences(program, encoded)))
+    return files
+
+
 FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {
     "sanafe": _for_sanafe,
     "netx": _for_netx,
+    "nir": _for_nir,
 }
 
 
@@ -64,14 +79,21 @@ FORMATS: dict[str, Callable[[Program, Target, IntArray], dict[str, bytes]]] = {
     help="Chip whose cores and costs are written; the program's own where none is given.",
 )
 @option("-o", "--output", required=True, metavar="FOLDER", type=click.Path(), help="Where the files go.")
+@option("--check", is_flag=True, help="Load a NIR file with the readers that are installed, and compare spike counts.")
 @verbosity_options
-def export(directory: str, form: str, data: str, limit: int, target: str | None, output: str) -> None:
+def export(
+    directory: str, form: str, data: str, limit: int, target: str | None, output: str, check: bool
+) -> int | None:
     """Write the program in DIR, on the cores of its chip, as files for another tool."""
     from ...runtime.commands.run import load_encoded
     from ...runtime.program.artefact import check_destination, write_file
     from ...runtime.program.storage import load_program
     from ...targets import load
 
+    if check and form != "nir":
+        raise refuse(
+            "E630", f"--check does not apply to the format '{form}'", hint="give --format nir, or leave it out"
+        )
     program = load_program(directory)
     _, encoded = load_encoded(program, data, limit)
     files = FORMATS[form](program, load(target or program.target), encoded)
@@ -79,3 +101,10 @@ def export(directory: str, form: str, data: str, limit: int, target: str | None,
     for name, content in files.items():
         write_file(Path(output) / name, content)
     tell(f"{output}: {', '.join(sorted(files))}", f"run it: python {Path(output) / 'run.py'}")
+    if not check:
+        return None
+    from ...runtime.nir.checked import check_files
+
+    equal, lines = check_files(Path(output))
+    tell(*lines)
+    return 0 if equal else 1

@@ -25,7 +25,7 @@ _Arrays = dict[str, npt.NDArray[Any]]
 def write_network(directory: Path, program: Program, samples: IntArray, *, unrolled: bool) -> None:
     """Write ``program`` and its encoded ``samples`` (N, *input shape) to ``directory``."""
     numbers = {population.name: number for number, population in enumerate(program.populations)}
-    arrays: _Arrays = {"messages": _messages(program, samples)}
+    arrays: _Arrays = {"messages": messages_by_step(program, samples)}
     for number, population in enumerate(program.populations):
         found = _neuron_arrays(program, population)
         arrays |= {f"population{number}.{name}": values for name, values in found.items()}
@@ -47,7 +47,7 @@ def write_network(directory: Path, program: Program, samples: IntArray, *, unrol
     np.savez(directory / ARRAYS, **arrays)
 
 
-def _messages(program: Program, samples: IntArray) -> IntArray:
+def messages_by_step(program: Program, samples: IntArray) -> IntArray:
     """(N, T or 1, *input shape): what the input sends at each step; one where all steps are alike."""
     steps = program.timesteps if program.input.spread else 1
     sent = [program.input.messages(samples, step, program.timesteps) for step in range(steps)]

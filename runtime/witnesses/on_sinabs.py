@@ -89,8 +89,9 @@ class Network:
             return torch.sparse.mm(matrix, messages.flatten(1).T).T
         top, left, bottom, right = projection["padding"]
         source = projection["source"]
-        shape = None if source is None else self.structure["populations"][source]["shape"]
-        maps = messages if shape is None else messages.reshape(len(messages), *shape)
+        maps = messages
+        if source is not None:
+            maps = messages.reshape(len(messages), *self.structure["populations"][source]["shape"])
         padded = F.pad(maps, (left, right, top, bottom))
         stride, dilation = projection["stride"], projection["dilation"]
         return F.conv2d(padded, weight, None, stride, 0, dilation, projection["groups"]).flatten(1)

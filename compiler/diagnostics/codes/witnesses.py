@@ -1,4 +1,4 @@
-"""Codes 7xx: other people's simulators as witnesses."""
+"""Codes 7xx: other people's simulators as witnesses, and NIR, which they read."""
 
 from __future__ import annotations
 
@@ -24,6 +24,51 @@ CODES: tuple[Code, ...] = (
         example="E761 layer 'fc': on these samples a potential leaves the state from above, and sinabs "
         "does not saturate; measured 140000 of 131071 weight units",
         fix="Use brian2, which saturates as the program does, or the reference; docs/witnesses.md has what each takes.",
+    ),
+    Code(
+        id="E764",
+        title="packages for NIR are not installed",
+        what="A NIR graph was to be written without the package nir, or to be checked without any of its readers.",
+        why="NIR is other people's format; its package and readers are extras.",
+        example="E764 nir is not installed, which writes graphs",
+        fix="pip install 'spikec[nir]' to write graphs; 'spikec[witness]' brings the readers sinabs and snnTorch.",
+    ),
+    Code(
+        id="E765",
+        title="program that no NIR graph says",
+        what="The program has gates, pulses, other neurons, several read-outs, or synapses that take too large a "
+        "matrix.",
+        why="NIR has nodes for convolutions, matrices and integrate-and-fire neurons, and none for what happens at one "
+        "step of a window; a graph without it would be another network.",
+        example="E765 NIR has no gates and pulses, and the program's schedule is 'exact'",
+        fix="Compile with --schedule pipelined and plain neurons, with one --output.",
+    ),
+    Code(
+        id="W760",
+        title="readers that reset to zero compute another network",
+        what="The exported graph was run as NIR defines its neuron: it starts at 0 and is reset to zero.",
+        why="The program subtracts the threshold, and NIR has no place to say so; tools read a file in both ways.",
+        example="W760 a reader that resets to zero, as NIR defines, computes another network: 41210 of 125952 spike "
+        "counts differ, and 1 of 4 classes",
+        fix="Use a reader that subtracts; run.py beside the graph loads it with sinabs and snnTorch and compares. At "
+        "T = 1 with v0 = 0 both are the same.",
+    ),
+    Code(
+        id="W761",
+        title="readers that ignore v0 compute another network",
+        what="The exported graph was run with neurons that start at 0 and subtract the threshold.",
+        why="The program's neurons start each window at v0, for which NIR has no place; it is in the metadata.",
+        example="W761 a reader that begins at potential 0 in place of v0 computes another network: 30112 of 125952 "
+        "spike counts differ, and 0 of 4 classes",
+        fix="Set the initial potentials of the metadata before each sample, as run.py does.",
+    ),
+    Code(
+        id="W762",
+        title="NIR reader may differ, or not load the graph",
+        what="A layer can saturate where the state ends, or has several thresholds in the graph.",
+        why="No NIR reader saturates from above, and snnTorch's takes one threshold for a layer.",
+        example="W762 layer 'fc': the potential saturates where the state ends, which no NIR reader does",
+        fix="Run the check on your data: export --check, or run.py beside the graph.",
     ),
     Code(
         id="E762",
