@@ -31,6 +31,7 @@ NOT_RUN = {
     r"--cluster": "needs a cluster, which the tests of the cluster start",
     r"--jobs": "starts processes, which the tests of processes do",
     r"lava-stock|,lava\b|^spikec verify (DIR|out|net)$|sanafe|brian2|netx|nir": "needs Lava or another extra",
+    r"--install-lava": "installs; the command has tests of its own",
     r"--output boxes": "needs a model with these outputs",
     r"resnet20|vgg16|mobilenet|models/shipped|docs/methods/": "takes a large model or data for longer than a test may",
     r"tradeoff\.svg": "draws, which the tests of pictures do",
