@@ -24,8 +24,9 @@ INSTRUCTION_SETS = ("plain", "avx2", "avx512", "avx512-vnni")
 """In the order in which the kernel numbers them, and of what each adds."""
 
 _NONE = "none"
-_BREAK_EVEN = {"plain": 2.0, "avx2": 0.5, "avx512": 0.4, "avx512-vnni": 0.2}
-"""Share of spikes from which on a dense product is faster than adding a row for each; measured."""
+_BREAK_EVEN = {"plain": 2.0, "avx2": 0.5, "avx512": 0.4, "avx512-vnni": 0.23}
+"""Share of spikes from which on a dense product is faster than adding a row for each, where both fill whole vectors;
+measured."""
 
 
 class Connection(ctypes.Structure):

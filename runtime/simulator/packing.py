@@ -75,6 +75,12 @@ class PackedWeights:
         in_bytes = self.method in (BYTES, WORDS) or messages.dtype == np.uint8
         return np.ascontiguousarray(messages, dtype=np.uint8 if in_bytes else np.int16)
 
+    def _break_even(self) -> float:
+        """Share of spikes above which a product costs less; both work on what fills up their blocks, too."""
+        outputs = self.outputs // self.geometry.groups
+        multiplied, added = (-(-outputs // block) * block for block in (self.dense_block, self.block))
+        return self.instructions.break_even * multiplied / added
+
     def connection(self, messages: Array, pool: tuple[int, int], largest: int, times: int = 1) -> Connection:
         """For ``messages`` (steps, N, H, W, C) up to ``largest`` that are ``readable``; sums count ``times``."""
         steps, _, height, width, channels = messages.shape
@@ -101,7 +107,7 @@ class PackedWeights:
             block=self.block,
             dense_block=self.dense_block,
             segments=self.segments,
-            break_even=self.instructions.break_even,
+            break_even=self._break_even() if self.dense.size else 0.0,
             messages=messages.ctypes.data,
             rows=self.rows.ctypes.data,
             dense=self.dense.ctypes.data if self.dense.size else None,

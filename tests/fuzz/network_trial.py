@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
@@ -27,6 +28,7 @@ from spikec.runtime.program.neuron_models import GRADED
 from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.runtime.simulator.native import CHOICE, available_instruction_sets
 from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
 from .choices import Array, Choices
@@ -370,7 +372,9 @@ def _simulations(program: Program, encoded: IntArray) -> Iterator[tuple[str, Exe
 
     yield "simulator", simulate(program, encoded, record=True, batch=2)
     with patch.object(kernels, "installed_torch", no_torch):
-        yield "simulator without torch", simulate(program, encoded, record=True)
+        for name in ("none", *(one.name for one in available_instruction_sets())):
+            with patch.dict(os.environ, {CHOICE: name}):
+                yield f"simulator without torch, kernel {name}", simulate(program, encoded, record=True)
     compiled: Callable[[int], object] = lambda values: loops.installed_loops()  # noqa: E731
     with patch.object(loops, "loops_for", compiled):
         yield "simulator with compiled loops", simulate(program, encoded, record=True)

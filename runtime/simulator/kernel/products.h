@@ -61,12 +61,15 @@ static const uint8_t **rows_of_map(
 ) {
     struct window w = s->window;
     const uint8_t **messages = malloc(((size_t)rows + DENSE_ROWS) * sizeof *messages);
-    for (int k = 0; messages && k < rows + DENSE_ROWS; k++) {
-        int row = k < rows ? k : rows - 1;
-        struct place at = place_of(chunk, chunk->first + row / c->steps);
-        size_t line = ((size_t)at.sample * c->steps + row % c->steps) * w.rows + at.y * c->stride[0];
-        messages[k] = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
+    if (!messages) return NULL;
+    size_t step = (size_t)w.rows * w.columns * pixel;
+    for (int k = 0; k < rows; k += c->steps) {
+        struct place at = place_of(chunk, chunk->first + k / c->steps);
+        size_t line = (size_t)at.sample * c->steps * w.rows + at.y * c->stride[0];
+        const uint8_t *first = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
+        for (int t = 0; t < c->steps; t++) messages[k + t] = first + t * step;
     }
+    for (int k = rows; k < rows + DENSE_ROWS; k++) messages[k] = messages[rows - 1];
     return messages;
 }
 
@@ -91,10 +94,8 @@ static int add_products(
             const uint8_t *weights = (const uint8_t *)c->dense + place_of_block;
             for (int k = 0; k < rows; k += DENSE_ROWS) {
                 multiply(c, offsets, messages + k, weights, length, one);
-                for (int r = k; r < k + DENSE_ROWS && r < rows; r++) {
-                    int32_t *to = sums + (size_t)(r / c->steps) * l->steps * l->channels + group * outputs + from;
-                    add_to_steps(c, l, r % c->steps, 0, one + (r - k) * block, to, count);
-                }
+                for (int r = k; r < k + DENSE_ROWS && r < rows; r++)
+                    add_to_steps(c, l, r, 0, one + (r - k) * block, sums + group * outputs + from, count);
             }
         }
     }
@@ -103,13 +104,22 @@ static int add_products(
     return failed;
 }
 
+/* Messages of one pixel times a weight and a factor for each channel; every channel of the source serves several. */
 INLINE void add_channels_of_tap(
-    const int32_t *restrict weights, const int16_t *restrict read, int count, int repeats, int32_t *restrict sums
+    const int32_t *restrict weights, const void *read, int in_bytes, int32_t factor, int count, int repeats,
+    int32_t *restrict sums
 ) {
-    if (repeats == 1)
-        for (int o = 0; o < count; o++) sums[o] += weights[o] * read[o];
+    const uint8_t *bytes = read;
+    const int16_t *halves_read = read;
+    if (repeats == 1 && in_bytes)
+        for (int o = 0; o < count; o++) sums[o] += factor * weights[o] * bytes[o];
+    else if (repeats == 1)
+        for (int o = 0; o < count; o++) sums[o] += factor * weights[o] * halves_read[o];
     else
-        for (int o = 0; o < count; o++) sums[o] += weights[o] * read[o / repeats];
+        for (int o = 0; o < count; o++) {
+            int channel = o / repeats;
+            sums[o] += factor * weights[o] * (in_bytes ? bytes[channel] : halves_read[channel]);
+        }
 }
 
 /* Weights (taps, channels of the target). */
@@ -117,23 +127,20 @@ static int add_channels(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
 ) {
     struct window w = s->window;
-    int32_t *one = malloc((size_t)l->channels * sizeof *one);
-    if (!one) return 1;
-    for (int k = 0; k < (chunk->last - chunk->first) * c->steps; k++) {
-        struct place at = place_of(chunk, chunk->first + k / c->steps);
-        memset(one, 0, (size_t)l->channels * sizeof *one);
-        for (int tap = 0; tap < c->kernel[0] * c->kernel[1]; tap++) {
-            int y = at.y * c->stride[0] + tap / c->kernel[1] * c->dilation[0];
-            int x = at.x * c->stride[1] + tap % c->kernel[1] * c->dilation[1];
-            size_t line = ((size_t)at.sample * c->steps + k % c->steps) * w.rows + y;
-            const int16_t *read = (const int16_t *)s->map + (line * w.columns + x) * c->channels;
-            const int32_t *weights = (const int32_t *)c->rows + (size_t)tap * l->channels;
-            add_channels_of_tap(weights, read, l->channels, l->channels / c->channels, one);
-        }
-        int32_t *to = sums + (size_t)(k / c->steps) * l->steps * l->channels;
-        add_to_steps(c, l, k % c->steps, 0, one, to, l->channels);
+    int in_bytes = reads_bytes(c), repeats = l->steps / c->steps;
+    size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2), step = (size_t)w.rows * w.columns * pixel;
+    for (int place = chunk->first; place < chunk->last; place++) {
+        struct place at = place_of(chunk, place);
+        size_t line = (size_t)at.sample * c->steps * w.rows + at.y * c->stride[0];
+        const uint8_t *first = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
+        for (int t = 0; t < l->steps; t++, sums += l->channels)
+            for (int tap = 0; tap < c->kernel[0] * c->kernel[1]; tap++) {
+                int row = tap / c->kernel[1] * c->dilation[0], column = tap % c->kernel[1] * c->dilation[1];
+                const uint8_t *read = first + t / repeats * step + ((size_t)row * w.columns + column) * pixel;
+                const int32_t *weights = (const int32_t *)c->rows + (size_t)tap * l->channels;
+                add_channels_of_tap(weights, read, in_bytes, c->factor, l->channels, l->channels / c->channels, sums);
+            }
     }
-    free(one);
     return 0;
 }
 

@@ -103,13 +103,14 @@ INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int
     for (int i = 0; i < count; i++) sums[i] += factor * more[i];
 }
 
-/* A row of sums to that of its step, or of all steps where messages are the same at each. */
+/* The sums of a (place, step) of messages, or of all steps where messages are the same at each, to those of the layer. */
 static void add_to_steps(
-    const struct connection *c, const struct layer *l, int step, int shift, const int32_t *more, int32_t *sums, int count
+    const struct connection *c, const struct layer *l, int row, int shift, const int32_t *more, int32_t *sums, int count
 ) {
-    int first = c->steps == 1 ? 0 : step, last = c->steps == 1 ? l->steps : step + 1;
-    for (int t = first; t < last; t++)
-        add_scaled(sums + (size_t)t * l->channels, more, (int32_t)((uint32_t)c->factor << shift), count);
+    int repeats = l->steps / c->steps;
+    int32_t factor = (int32_t)((uint32_t)c->factor << shift);
+    for (int t = row * repeats; t < (row + 1) * repeats; t++)
+        add_scaled(sums + (size_t)t * l->channels, more, factor, count);
 }
 
 /* Rows that a chunk's places can meet. */
@@ -139,12 +140,12 @@ static int add_rows(
         }
         for (int block = 0; block < blocks; block++) {
             int from = block * c->block, count = outputs - from < c->block ? outputs - from : c->block;
-            for (int k = 0; k < rows; k++) {
-                if (starts[k] == starts[k + 1]) continue;
-                sum_rows(c, (size_t)group * blocks + block, starts[k], (int)(starts[k + 1] - starts[k]), one);
-                int32_t *to = sums + (size_t)(k / planes) * l->steps * l->channels + group * outputs + from;
-                add_to_steps(c, l, k % planes / c->bits, k % c->bits, one, to, count);
-            }
+            for (int row = 0, k = 0; k < rows; row++)
+                for (int bit = 0; bit < c->bits; bit++, k++) {
+                    if (starts[k] == starts[k + 1]) continue;
+                    sum_rows(c, (size_t)group * blocks + block, starts[k], (int)(starts[k + 1] - starts[k]), one);
+                    add_to_steps(c, l, row, bit, one, sums + group * outputs + from, count);
+                }
         }
     }
     free(index);

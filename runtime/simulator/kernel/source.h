@@ -119,18 +119,12 @@ INLINE void add_pixel(const struct connection *c, size_t index, int32_t *sums) {
         for (int k = 0; k < c->channels; k++) sums[k] += ((const uint8_t *)c->messages)[index + k];
 }
 
+/* A pixel of a map: what its pool adds up to. */
 static void write_pixel(
     const struct connection *c, const struct layer *l, struct block b, const int at[2], void *to, int in_bytes,
     int32_t *sums
 ) {
     size_t channels = (size_t)c->channels;
-    int is_pixel = c->pool[0] == 1 && c->pool[1] == 1 && b.last_y > b.y, is_same = in_bytes == !c->is_wide;
-    if (is_pixel && is_same) {
-        size_t bytes = in_bytes ? 1 : 2;
-        const uint8_t *from = c->messages;
-        memcpy(to, from + bytes * index_of_pixel(c, l, at[0], at[1], b.y, b.x), bytes * channels);
-        return;
-    }
     memset(sums, 0, channels * sizeof *sums);
     for (int j = b.y; j < b.last_y; j++)
         for (int i = b.x; i < b.last_x; i++) add_pixel(c, index_of_pixel(c, l, at[0], at[1], j, i), sums);
@@ -140,24 +134,50 @@ static void write_pixel(
         for (size_t k = 0; k < channels; k++) ((int16_t *)to)[k] = (int16_t)sums[k];
 }
 
-/* Sums of pools in bytes or in 16 bits. */
-static int make_map(
-    const struct connection *c, const struct layer *l, const struct part *part, struct source *s, int in_bytes
+/* A line of a source without pools, whose messages are as wide as the map's. */
+static void copy_line(
+    const struct connection *c, const struct layer *l, struct window w, const int at[2], int y, uint8_t *to, size_t pixel
 ) {
+    int first = w.x < 0 ? -w.x : 0, last = c->width - w.x < w.columns ? c->width - w.x : w.columns;
+    if (y < 0 || y >= c->height || last <= first) {
+        memset(to, 0, (size_t)w.columns * pixel);
+        return;
+    }
+    size_t bytes = pixel / (size_t)c->channels;
+    const uint8_t *from = (const uint8_t *)c->messages + bytes * index_of_pixel(c, l, at[0], at[1], y, w.x + first);
+    memset(to, 0, (size_t)first * pixel);
+    memcpy(to + (size_t)first * pixel, from, (size_t)(last - first) * pixel);
+    memset(to + (size_t)last * pixel, 0, (size_t)(w.columns - last) * pixel);
+}
+
+static int has_pool(const struct connection *c) { return c->pool[0] > 1 || c->pool[1] > 1; }
+
+/* Whether the map of a connection is in bytes: sums of pools are proven to fit for BYTES alone. */
+static int reads_bytes(const struct connection *c) {
+    return c->method == BYTES || (c->method == CHANNELS && !c->is_wide && !has_pool(c));
+}
+
+/* Sums of pools in bytes or in 16 bits. */
+static int make_map(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     struct window w = s->window;
+    int in_bytes = reads_bytes(c), is_copied = !has_pool(c) && in_bytes == !c->is_wide;
     size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2);
     uint8_t *to = malloc(pixels_of(c, w) * pixel + VECTOR_BYTES);
     int32_t *sums = malloc((size_t)c->channels * sizeof *sums);
+    int failed = !to || !sums;
     s->map = to;
-    for (int n = 0; to && sums && n < w.samples; n++)
+    for (int n = 0; !failed && n < w.samples; n++)
         for (int t = 0; t < c->steps; t++)
-            for (int y = 0; y < w.rows; y++)
-                for (int x = 0; x < w.columns; x++, to += pixel) {
-                    struct block b = block_of(c, w.y + y, w.x + x);
-                    write_pixel(c, l, b, (int[2]){part->sample + n, t}, to, in_bytes, sums);
-                }
+            for (int y = 0; y < w.rows; y++, to += (size_t)w.columns * pixel) {
+                const int at[2] = {part->sample + n, t};
+                if (is_copied)
+                    copy_line(c, l, w, at, w.y + y, to, pixel);
+                else
+                    for (int x = 0; x < w.columns; x++)
+                        write_pixel(c, l, block_of(c, w.y + y, w.x + x), at, to + (size_t)x * pixel, in_bytes, sums);
+            }
     free(sums);
-    return !to || !sums;
+    return failed;
 }
 
 /* Spikes in the rows that are read, every bit of a count counted. */
@@ -183,11 +203,11 @@ static size_t spikes_in(const struct connection *c, const struct layer *l, struc
 static int read_source(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     *s = (struct source){.window = window_of(c, l, part)};
     if (c->method == CURRENTS) return 0;
-    if (c->method != BYTES && c->method != WORDS) return make_map(c, l, part, s, 0);
+    if (c->method != BYTES && c->method != WORDS) return make_map(c, l, part, s);
     s->spikes = spikes_in(c, l, s->window, part);
     double places = (double)pixels_of(c, s->window) * c->channels;
     s->is_product = c->method == BYTES && c->dense && (double)s->spikes > c->break_even * places;
-    return s->is_product ? make_map(c, l, part, s, 1) : make_lists(c, l, part, s);
+    return s->is_product ? make_map(c, l, part, s) : make_lists(c, l, part, s);
 }
 
 static void drop_source(struct source *s) {

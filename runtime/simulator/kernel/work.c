@@ -15,8 +15,8 @@ static int add_currents(const struct connection *c, const struct layer *l, const
         size_t sample = (size_t)(part->sample + at.sample);
         size_t place = ((sample * l->height + part->row + at.y) * l->width + at.x) * l->channels;
         for (int t = 0; t < c->steps; t++)
-            add_to_steps(c, l, t, 0, (const int32_t *)c->messages + (size_t)t * plane + place,
-                         sums + (size_t)k * l->steps * l->channels, l->channels);
+            add_to_steps(c, l, k * c->steps + t, 0, (const int32_t *)c->messages + (size_t)t * plane + place, sums,
+                         l->channels);
     }
     return 0;
 }
