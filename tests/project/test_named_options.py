@@ -24,6 +24,9 @@ OF_INSTALLERS = ("--ignore-requires-python", "--no-deps", "--python")
 OF_DASK = ("--nthreads",)
 """Shown where a cluster has to be started."""
 
+OF_READERS_CHECK = ("--reader", "--plain")
+"""Those of the script that is exported beside a NIR graph."""
+
 
 def strings() -> Iterator[tuple[str, str]]:
     """Where, and text of, every string of the sources that is no docstring, and of every explained code."""
@@ -50,6 +53,7 @@ def options() -> set[str]:
         *MISSPELT,
         *OF_INSTALLERS,
         *OF_DASK,
+        *OF_READERS_CHECK,
     }
 
 
