@@ -138,13 +138,15 @@ def fused(layer: Layer) -> FusedLayer | None:
     height, width, channels = layer.map
     neurons, size = layer.neurons, height * width * channels
     shape = (1, 1, size) if _is_flat(layer) else layer.map
-    alike = shape == layer.map and neurons.row < size or height * width == 1
+    alike = (shape == layer.map and neurons.row < size) or height * width == 1
     length = channels if alike else size
 
     def ints(values: npt.NDArray[Any] | None) -> Ints:
         if values is None:
             return np.zeros(0, dtype=np.int32)
-        return np.ascontiguousarray(np.resize(values, length) if len(values) < length else values[:length], dtype=np.int32)
+        return np.ascontiguousarray(
+            np.resize(values, length) if len(values) < length else values[:length], dtype=np.int32
+        )
 
     incoming = tuple(_flattened(c, shape) for c in layer.incoming) if shape != layer.map else layer.incoming
     return FusedLayer(

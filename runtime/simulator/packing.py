@@ -17,7 +17,7 @@ from ...targets.records import dataclass
 from ..program import IntArray
 from ..program.geometry import ConvGeometry
 from .native import Connection, InstructionSet, LayerOfKernel
-from .reduction import Entries, Form, Identity, MapConvolution, Matrix, fan_in
+from .reduction import Entries, Form, Identity, Matrix, fan_in
 
 Array = npt.NDArray[Any]
 

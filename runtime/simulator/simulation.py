@@ -162,9 +162,7 @@ class ProcessorSimulator:
                 sent[name] = spikes
         return ChunkResult(readouts, counts, trains)
 
-    def _run_layer(
-        self, layer: Layer, sent: Mapping[str, Sent], samples: int
-    ) -> tuple[IntArray | None, Sent | None]:
+    def _run_layer(self, layer: Layer, sent: Mapping[str, Sent], samples: int) -> tuple[IntArray | None, Sent | None]:
         """Potentials of a read-out, or what a population sends."""
         in_kernel, is_readout = self._fused[layer.population.name], layer.population.threshold is None
         if in_kernel is not None:
