@@ -1,13 +1,13 @@
 """Load a network that spikec wrote as NIR with other people's readers, and compare spike counts.
 
-    python run.py [FOLDER] [--reader sinabs] [--reader snntorch] [--plain]
+    python run.py [FOLDER [all|sinabs|snntorch [plain]]]
 
-FOLDER holds ``network.nir`` and ``samples.npz``; ``results.json`` goes there. Needs ``nir``, numpy, and the readers
-that are asked for (all that are installed, if none is named). The exit status is 0 where all counts are equal.
+FOLDER holds ``network.nir`` and ``samples.npz``; ``results.json`` goes there. Needs ``nir``, numpy, and the
+reader that is asked for, or one of them. The exit status is 0 where all counts are equal.
 
 A reader takes from the graph what NIR has nodes for. The rest is in the graph's metadata, and is set here after
 loading: initial potentials, reset by subtraction, at most one spike a step, no leak, the least of the state. Sums are
-in doubles. ``--plain`` leaves all that as the reader had it, and says how far its counts are from the program's.
+in doubles. ``plain`` leaves all that as the reader had it, and says how far its counts are from the program's.
 """
 
 from __future__ import annotations
@@ -186,14 +186,17 @@ def main() -> int:
     """Run what the command line says; 0 where all is equal."""
     parser = argparse.ArgumentParser(description="Load a NIR graph that spikec wrote with other readers.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--reader", action="append", choices=READERS, help="which reader; all that there are, if none")
-    parser.add_argument("--plain", action="store_true", help="as the reader has it, without the metadata")
+    parser.add_argument("reader", nargs="?", choices=("all", *READERS), default="all", help="all: that are installed")
+    parser.add_argument("plain", nargs="?", choices=("plain",), help="as the reader has it, without the metadata")
     arguments = parser.parse_args()
-    readers = arguments.reader or [name for name in READERS if importlib.util.find_spec(name)]
+    installed = [name for name in READERS if importlib.util.find_spec(name)]
+    readers = installed if arguments.reader == "all" else [arguments.reader]
     results: dict[str, dict[str, Any]] = {}
     for reader in readers:
         try:
-            results[reader] = compare(exported := Exported(arguments.folder), RUN[reader](exported, arguments.plain))
+            results[reader] = compare(
+                exported := Exported(arguments.folder), RUN[reader](exported, arguments.plain is not None)
+            )
         except Exception as error:  # whatever another package raises, and the other readers go on
             results[reader] = {"equal": False, "error": f"{type(error).__name__}: {error}"[:300]}
         results[reader]["version"] = version(reader)

@@ -100,7 +100,7 @@ def test_other_peoples_readers_give_the_programs_counts(tmp_path: Path) -> None:
         "snntorch": (True, None),
     }
     assert found["sinabs"]["counts"] == 3 * (36 + 27 + 27 + 5)
-    plain = check(tmp_path, "--plain")
+    plain = check(tmp_path, "all", "plain")
     assert not plain["sinabs"]["equal"]
     assert "spike counts differ" in str(plain["sinabs"]["said"])
     assert "cannot run it" in str(plain["snntorch"]["said"])
