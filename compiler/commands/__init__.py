@@ -8,6 +8,7 @@ _COMPILE, _MEASURE, _METHODS, _BY_LAYER, _PLOT, _PROFILE, _PASSES, _EXPORT = (
     f"{__name__}.{name}"
     for name in ("compile", "measure", "methods", "by_layer", "plot", "profile", "passes", "export")
 )
+_IMPORT = f"{__name__}.import_nir"
 _EXPLAIN = f"{__name__.rpartition('.')[0]}.diagnostics.commands"
 
 COMMANDS = (
@@ -15,6 +16,7 @@ COMMANDS = (
     Listed("compile", COMPILING, "Compile a model into integers, with a report.", _COMPILE, "compile_command"),
     Listed("report", COMPILING, "Show the report of a compiled network.", _COMPILE, "report"),
     Listed("export", RUNNING, "Write a compiled network for another tool.", _EXPORT, "export"),
+    Listed("import", COMPILING, "Read a NIR graph of another simulator as a model.", _IMPORT, "import_command"),
     Listed("profile", RUNNING, "Measure spikes and operations of each layer.", _PROFILE, "profile"),
     Listed("evaluate", METHODS, "Compare what conversion methods are worth on data.", _MEASURE, "evaluate"),
     Listed("methods", METHODS, "List conversion methods, and which apply to a model.", _METHODS, "methods"),

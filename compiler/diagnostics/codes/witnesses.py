@@ -44,6 +44,32 @@ CODES: tuple[Code, ...] = (
         fix="Compile with --schedule pipelined and plain neurons, with one --output.",
     ),
     Code(
+        id="E766",
+        title="no NIR file, or a damaged one",
+        what="The file is not HDF5 with the nodes and edges of a NIR graph, is cut off, refers to other files, or is "
+        "larger than 2 GiB.",
+        why="Nothing of it can be trusted to be what its writer meant.",
+        example="E766 net.nir: this is no NIR file, or a damaged one (truncated file)",
+        fix="Write it again with nir.write, or copy it again.",
+    ),
+    Code(
+        id="E767",
+        title="NIR graph that cannot be used",
+        what="The graph has a node of a kind that is not read, lacks numbers, has shapes that do not fit, or a circle.",
+        why="A program is compiled from feed-forward graphs of neurons that do not leak.",
+        example="E767 net.nir: layer 'lif1': a node of the kind 'LIF' is none that spikec reads",
+        fix="Train with integrate-and-fire neurons (sinabs IAF, snnTorch Leaky with beta 1), without recurrence.",
+    ),
+    Code(
+        id="E768",
+        title="reset of a NIR graph",
+        what="The file does not say how neurons are reset, says another way than --reset, or they are reset to zero.",
+        why="NIR has no place for it: tools read the same IF node in both ways, and get different networks.",
+        example="E768 net.nir: the file does not say how its neurons are reset, and NIR does not either",
+        fix="Give --reset subtract for files of sinabs and snnTorch. Neurons reset to zero can be compiled for "
+        "--timesteps 1, where both are the same.",
+    ),
+    Code(
         id="W760",
         title="readers that reset to zero compute another network",
         what="The exported graph was run as NIR defines its neuron: it starts at 0 and is reset to zero.",
