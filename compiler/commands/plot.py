@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("table", metavar="TABLE.json", type=click.Path(path_type=Path))
+@click.argument("tables", metavar="TABLE.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @option("--costs", metavar="COSTS.json", type=click.Path(), help="What 'zoo --costs --json' printed of the networks.")
 @option("-o", "--output", metavar="FOLDER", type=click.Path(path_type=Path), required=True, help="Where they go.")
 @json_option
 @verbosity_options
-def plot(table: Path, costs: str | None, output: Path, as_json: bool) -> None:
+def plot(tables: tuple[Path, ...], costs: str | None, output: Path, as_json: bool) -> None:
     """Draw what 'evaluate --json' printed: the best of each family against T, steps, the ANN, and cost of training.
 
-    The files are named after the table: TABLE-accuracy.svg, -steps, -gap, and -cost where costs are given.
+    Several tables, of unlike rows on the same samples, are drawn as one. The
+    files are named after the first: TABLE-accuracy.svg, -steps, -gap, and -cost where costs are given.
     """
     from ...runtime.program.artefact import write_file
     from ..evaluation.chart import chart_panels
-    from ..evaluation.kept_table import read_costs, read_table
+    from ..evaluation.kept_table import read_costs, read_tables
     from ..evaluation.picture import require_matplotlib, svg_panels
     from ..evaluation.questions import charts_of
 
     require_matplotlib()
-    charts = charts_of(read_table(table), None if costs is None else read_costs(costs))
-    drawn = {output / f"{table.stem}-{chart.name}.svg": chart for chart in charts}
+    charts = charts_of(read_tables(tables), None if costs is None else read_costs(costs))
+    drawn = {output / f"{tables[0].stem}-{chart.name}.svg": chart for chart in charts}
     for file, chart in drawn.items():
         write_file(file, svg_panels(chart_panels(chart)))
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,24 @@ def read_table(file: str | Path) -> Evaluation:
         return _evaluation(json.loads(read_text(Path(file))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unusable("this is not what 'evaluate' prints with --json", file, "spikec evaluate ... --json") from error
+
+
+def read_tables(files: Sequence[str | Path]) -> Evaluation:
+    """Return one table with the rows of all ``files``, which were measured on as many samples each.
+
+    Raises ``UnusableInput`` (E638) as ``read_table`` does, and for files that do not go together.
+    """
+    tables = [read_table(file) for file in files]
+    rows = [row for table in tables for row in table.rows]
+    if len({table.samples for table in tables}) > 1:
+        raise _unusable("its rows are of another number of samples", files[-1], "spikec evaluate ... --limit N")
+    if len({(row.method, row.training, row.timesteps) for row in rows}) < len(rows):
+        raise _unusable(
+            "a row of it stands in another table too", files[-1], "spikec evaluate ... --methods NAMES --json"
+        )
+    against = {table.against for table in tables if table.against is not None}
+    accuracies = {kind: value for table in tables for kind, value in table.ann_accuracy.items()}
+    return Evaluation(accuracies, tables[0].samples, tuple(rows), against=against.pop() if len(against) == 1 else None)
 
 
 def read_costs(file: str | Path) -> Mapping[str, NetworkCost]:

@@ -15,7 +15,7 @@ from spikec import CompileOptions, compile_model
 from spikec.compiler.evaluation import tradeoff_plot
 from spikec.compiler.evaluation.chart import Chart, chart_panels
 from spikec.compiler.evaluation.evaluation import Evaluation
-from spikec.compiler.evaluation.kept_table import read_costs, read_table
+from spikec.compiler.evaluation.kept_table import read_costs, read_tables
 from spikec.compiler.evaluation.picture import svg_panels, svg_picture
 from spikec.compiler.evaluation.questions import charts_of
 from spikec.compiler.report import report_html
@@ -54,8 +54,8 @@ def report_page() -> str:
 
 
 def evaluation_of(name: str) -> Evaluation:
-    """What ``spikec evaluate --json`` printed into ``docs/methods/<name>.json``."""
-    return read_table(METHODS / f"{name}.json")
+    """What ``spikec evaluate --json`` printed into the tables of ``name`` in ``docs/methods``."""
+    return read_tables([METHODS / f"{part}.json" for part in EVALUATIONS[name]])
 
 
 def charts_in(name: str) -> tuple[Chart, ...]:
@@ -87,7 +87,13 @@ def _draw_tradeoff(axes: Any) -> None:
     tradeoff_plot.draw_tradeoff(axes, shown["ann_accuracy"], shown["timesteps"], marks)
 
 
-EVALUATIONS = ("fashion-mnist", "cifar10-resnet20", "activity")
+EVALUATIONS = {
+    "fashion-mnist": ("fashion-mnist",),
+    "cifar10-resnet20": ("cifar10-resnet20", "cifar10-resnet20-trained"),
+    "activity": ("activity",),
+}
+"""By name the files of a table, measured by a command each."""
+
 PICTURES = (
     Picture("report.png", lambda: report_page().encode(), lambda: screenshot(report_page(), *_REPORT_PIXELS)),
     _plot("tradeoff.svg", _draw_tradeoff, tradeoff_plot.INCHES),

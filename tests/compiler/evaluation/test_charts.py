@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spikec.compiler.evaluation.chart import INK, LOOKS, SMALL, Chart, apart, chart_panels, ticks
 from spikec.compiler.evaluation.evaluation import Evaluation, EvaluationRow, Measurement
 from spikec.compiler.evaluation.families import KNOWN, MOST, OTHERS, families_of
-from spikec.compiler.evaluation.kept_table import NetworkCost, read_costs, read_table
+from spikec.compiler.evaluation.kept_table import NetworkCost, read_costs, read_table, read_tables
 from spikec.compiler.evaluation.paired import Difference
 from spikec.compiler.evaluation.questions import charts_of
 from spikec.compiler.methods.table import METHODS
@@ -177,6 +177,28 @@ def test_files_that_are_no_table_or_no_costs_are_refused(tmp_path: Path, text: s
         with pytest.raises(UnusableInput) as refused:
             read(tmp_path / "table.json")
         assert [each.code for each in refused.value.diagnostics] == ["E638"]
+
+
+def test_tables_of_unlike_rows_are_drawn_as_one(tmp_path: Path) -> None:
+    document = json.loads(json.dumps(TABLE.document()))
+    method = document["rows"][0]["method"]
+    parts = [
+        {**document, "rows": [r for r in document["rows"] if (r["method"] == method) == first]} for first in (1, 0)
+    ]
+    files = [tmp_path / f"{number}.json" for number in range(2)]
+    for file, part in zip(files, parts, strict=True):
+        file.write_text(json.dumps(part))
+    joined = read_tables(files)
+    assert {(r.method, r.timesteps, r.accuracy) for r in joined.rows} == {
+        (r.method, r.timesteps, r.accuracy) for r in TABLE.rows
+    }
+    assert [c.name for c in charts_of(joined)] == [c.name for c in charts_of(TABLE)]
+    with pytest.raises(UnusableInput, match="a row of it stands in another table too"):
+        read_tables([*files, files[1]])
+    fewer = {**parts[1], "rows": [{**r, "samples": 7} for r in parts[1]["rows"]]}
+    files[1].write_text(json.dumps(fewer))
+    with pytest.raises(UnusableInput, match="its rows are of another number of samples"):
+        read_tables(files)
 
 
 def test_costs_are_those_of_the_networks_that_a_row_ran_on(tmp_path: Path) -> None:
