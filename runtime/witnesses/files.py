@@ -23,7 +23,7 @@ _Arrays = dict[str, npt.NDArray[Any]]
 
 
 def write_network(directory: Path, program: Program, samples: IntArray, *, unrolled: bool) -> None:
-    """Write ``program`` and its encoded ``samples`` (N, *input shape) to ``directory``."""
+    """Write ``program`` and its encoded ``samples``, constant ones or frames, to ``directory``."""
     numbers = {population.name: number for number, population in enumerate(program.populations)}
     arrays: _Arrays = {"messages": messages_by_step(program, samples)}
     for number, population in enumerate(program.populations):
@@ -48,9 +48,10 @@ def write_network(directory: Path, program: Program, samples: IntArray, *, unrol
 
 
 def messages_by_step(program: Program, samples: IntArray) -> IntArray:
-    """(N, T or 1, *input shape): what the input sends at each step; one where all steps are alike."""
-    steps = program.timesteps if program.input.spread else 1
-    sent = [program.input.messages(samples, step, program.timesteps) for step in range(steps)]
+    """(N, T or 1, *input shape): what the input sends at each step of ``samples``; one where all steps are alike."""
+    changes = program.input.spread or program.input.has_frames(samples)
+    steps = program.timesteps if changes else 1
+    sent = [program.input.sent(samples, step, program.timesteps) for step in range(steps)]
     return np.stack(sent, axis=1)
 
 

@@ -125,6 +125,17 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("backend", ["sinabs", "brian2"])
+def test_input_may_change_in_time(backend: str) -> None:
+    frames: IntArray = np.random.default_rng(6).integers(0, 8, (2, 4, 2, 4, 5))
+    program = mixed_program()
+    reference = run_backend("reference", program, frames, record=True)
+    assert compare(program, [reference, run_backend(backend, program, frames, record=True)]).equal
+    still = run_backend("reference", program, frames[:, 0], record=True)
+    assert not compare(program, [reference, still]).equal, "the frames are alike"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("backend", ["sinabs", "brian2"])
 def test_every_spike_and_potential_is_the_references(backend: str) -> None:
     seen: list[tuple[int, int]] = []
     for name, make in PROGRAMS.items():
