@@ -19,7 +19,6 @@ zeros.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +30,7 @@ import numpy.typing as npt
 from ..targets.diagnostic import Diagnostic, Place, UnusableInput, refuse
 from ..targets.records import dataclass
 from .program import IntArray, Shape
-from .program.archive import DamagedArchive, array_names, read_archive
+from .program.archive import DamagedArchive, array_names, array_type, read_archive, read_array
 
 Floats = npt.NDArray[np.float32]
 
@@ -157,12 +156,11 @@ def _event_arrays(file: Path) -> dict[str, npt.NDArray[Any]] | None:
         return None
     try:
         if file.suffix == ".npy":
-            one = np.load(file, mmap_mode="r", allow_pickle=False)
-            return {"events_0": np.array(one)} if one.dtype.names else None
+            return {"events_0": read_array(file)} if array_type(file).names else None
         held = array_names(file)
         names = [n for n in held if n == "events" or _ONE_EACH.fullmatch(n)]
         return read_archive(file, {*names, "offsets", "unit", "labels"}) if names and "inputs" not in held else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, DamagedArchive):
+    except DamagedArchive:
         # What is wrong with the file is told by those who read it as one of inputs.
         return None
 

@@ -13,7 +13,8 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,36 +57,44 @@ def read_archive(path: Path, names: Collection[str] | None = None) -> dict[str, 
     Without ``names`` every member must be an array. Raises ``FileNotFoundError``, ``IsADirectoryError`` or, for
     everything else, ``DamagedArchive``.
     """
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise DamagedArchive("it is a device or a pipe, not a file")
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            members = [m for m in archive.infolist() if names is None or _array_name(m) in names]
-            _check_members(members, path.stat().st_size)
-            return {_array_name(member): _read_array(archive, member) for member in members}
-    except (FileNotFoundError, IsADirectoryError):
-        raise
-    except _FAULTS as error:
-        raise DamagedArchive(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    with _damage_told(), _opened(path) as file, zipfile.ZipFile(file) as archive:
+        members = [m for m in archive.infolist() if names is None or _array_name(m) in names]
+        _check_members(members, path.stat().st_size)
+        return {_array_name(member): _read_array(archive, member) for member in members}
 
 
 def read_array(path: Path) -> npt.NDArray[Any]:
     """The array of an .npy file; Python objects are never loaded. Raises as ``read_archive`` does."""
+    with _damage_told(), _opened(path) as file:
+        return _read_member(file, path.name, path.stat().st_size)
+
+
+def array_type(path: Path) -> np.dtype[Any]:
+    """What the entries of an .npy file are, of which only the header is read. Raises as ``read_archive`` does."""
+    with _damage_told(), _opened(path) as file:
+        return _read_header(file, path.name)[2]
+
+
+def array_names(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in an .npz archive, sorted. Raises as ``read_archive`` does."""
+    with _damage_told(), _opened(path) as file, zipfile.ZipFile(file) as archive:
+        return tuple(sorted({_array_name(member) for member in archive.infolist()}))
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise DamagedArchive("it is a device or a pipe, not a file")
-        with path.open("rb") as file:
-            return _read_member(file, path.name, path.stat().st_size)
+        yield
     except (FileNotFoundError, IsADirectoryError):
         raise
     except _FAULTS as error:
         raise DamagedArchive(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 
 
-def array_names(path: Path) -> tuple[str, ...]:
-    """Names of the arrays in a sound .npz archive, sorted."""
-    with zipfile.ZipFile(path) as archive:
-        return tuple(sorted({_array_name(member) for member in archive.infolist()}))
+def _opened(path: Path) -> IO[bytes]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DamagedArchive("it is a device or a pipe, not a file")
+    return path.open("rb")
 
 
 def _array_name(member: zipfile.ZipInfo) -> str:

@@ -138,3 +138,23 @@ def test_labels_belong_to_recordings(file: Callable[..., Path]) -> None:
         load_samples(file(events_0=drawn(0, 5), labels=np.array([0, 1])), SHAPE)
     with pytest.raises(UnusableInput, match="E029"):
         load_samples(file(events=drawn(0, 0), offsets=np.array([0])), SHAPE)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+def test_damaged_files_are_refused_whatever_they_might_have_been(tmp_path: Path, suffix: str) -> None:
+    """A file is looked at for events before it is read as one of inputs."""
+    path = tmp_path / f"data{suffix}"
+    if suffix == ".npz":
+        np.savez(path, inputs=np.zeros((2, 2, 3, 4), np.float32))
+    else:
+        np.save(path, np.zeros((2, 2, 3, 4), np.float32))
+    sound = path.read_bytes()
+    codes = set()
+    for place in range(len(sound)):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 255]) + sound[place + 1 :])
+        try:
+            load_samples(path, (2, 3, 4))
+        except UnusableInput as refusal:
+            codes |= {d.code for d in refusal.diagnostics}
+    assert codes
+    assert not {code for code in codes if code.startswith("E9")}
