@@ -72,9 +72,11 @@ def test_whoever_stops_early_leaves_no_process(work: Any) -> None:
 
 
 SLEEPERS = """
+import signal
 import time
 from spikec.runtime.shards import Shard, Workers, run_shards
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they run behind them ignore it
     print("started", flush=True)
     list(run_shards(time.sleep, [Shard(str(n), 60) for n in range(2)], Workers(jobs=2)))
 """

@@ -121,9 +121,9 @@ CODES: tuple[Code, ...] = (
         why="It trains the weights of one layer after the other by gradients through its spikes, in torch, and writes "
         "what train writes: a checkpoint, which holds a network that spikec knows how to build.",
         example="E713 weights are calibrated by training in torch, and an ONNX file holds no network of torch",
-        fix="Compile the model with calibration data, labels are not needed: the pass fit-counts fits weights, "
-        "thresholds and potentials of ReLU layers by least squares to what they count in T steps, and keeps the fit if "
-        "it is better on held-out samples. 'spikec methods MODEL' lists what else applies.",
+        fix="Compile the model with calibration data, labels are not needed: weights, thresholds and "
+        "potentials of ReLU layers are then fitted by least squares to what they count in T steps, and the fit is kept "
+        "if it is better on held-out samples. 'spikec methods MODEL' lists what else applies.",
     ),
     Code(
         id="E720",
