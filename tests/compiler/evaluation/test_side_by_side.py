@@ -59,6 +59,7 @@ def kill_at(place: int, module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "run_shards", run_lethal)
 
 
+@pytest.mark.slow
 def test_a_comparison_with_a_lost_worker_is_that_of_one_process(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
