@@ -87,7 +87,7 @@ def _accepted(called: Called, inputs: Tensor) -> Tensor:
 def _runs(called: Called, inputs: Tensor) -> bool:
     try:
         called(inputs)
-    except Exception:
+    except Exception:  # a module raises what it likes, and the caller tells what this means
         return False
     return True
 
