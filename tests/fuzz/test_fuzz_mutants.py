@@ -28,7 +28,7 @@ def fuzz(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("part", range(3))
 def test_damaged_files_are_refused_or_read(part: int, tmp_path: Path) -> None:
-    numbers = range(40 * part, 40 * part + 40)
+    numbers = range(80 * part, 80 * part + 80)
     chosen = [n for n in numbers if part == 0 or family_of(n) != "checkpoint"]
     finished = fuzz(tmp_path, "--seed", SEED, "--no-shrink", *(a for n in chosen for a in ("--mutant", n)))
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -55,7 +55,6 @@ def test_the_demo_prints_what_the_readme_shows(
         assert Path(line.split(": ")[1]).is_file()
 
 
-@pytest.mark.slow
 def test_a_finding_looks_as_the_readme_shows(tmp_path: Path) -> None:
     shown = shown_after("`spikec check vgg16.onnx --target loihi1`")
     (cores,) = (int(found) for line in shown for found in re.findall(r"measured (\d+)", line))

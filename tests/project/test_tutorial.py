@@ -71,7 +71,6 @@ def without_figures(lines: list[str]) -> list[str]:
     return [re.sub(r"[\s+±-]+", " ", re.sub(r"\d[\d.,]*", "N", line)).strip() for line in lines]
 
 
-@pytest.mark.slow
 def test_every_cell_runs_and_prints_what_the_page_shows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
