@@ -63,7 +63,7 @@ class Bench:
         encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
         right = self._right(simulate(program, encoded).predictions)
         return {
-            "accuracy": np.count_nonzero(right) / len(right),
+            "accuracy": float(np.count_nonzero(right) / len(right)),
             "right": packed(right),
             "potentials": converted.potentials,
             "latency": program.latency,

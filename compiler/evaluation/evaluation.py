@@ -202,7 +202,7 @@ class _Table:
 
     def ann_accuracy(self, subject: Subject) -> float:
         right = self._right(Unit(subject.place))
-        return np.count_nonzero(right) / len(right)
+        return float(np.count_nonzero(right) / len(right))
 
     def measured_row(self, cell: _Cell, with_float: bool) -> MeasuredRow:
         right = tuple(self._right(unit) for unit in _units(cell, False))
