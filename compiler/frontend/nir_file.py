@@ -33,8 +33,11 @@ FIELDS = {
     "AvgPool2d": ("kernel_size", "stride", "padding"),
     "Scale": ("scale",),
     "IF": ("r", "v_threshold"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold"),
 }
 """Kinds of nodes that are read, and what each must have."""
+
+_WITHOUT_END = {("LIF", "tau"), ("LIF", "r")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +141,7 @@ def _faults(nodes: dict[str, NirNode], edges: list[tuple[str, str]]) -> Iterator
         for field in FIELDS[node.kind]:
             if field not in node.fields:
                 yield name, f"the {node.kind} has no '{field}'"
-            elif not isinstance(node.fields[field], bytes | str) and not _is_finite(node.fields[field]):
+            elif not isinstance(node.fields[field], bytes | str) and not _is_usable(node, field):
                 yield name, f"'{field}' of the {node.kind} is no finite number"
     for kind in ("Input", "Output"):
         count = sum(node.kind == kind for node in nodes.values())
@@ -157,9 +160,12 @@ def _faults(nodes: dict[str, NirNode], edges: list[tuple[str, str]]) -> Iterator
             yield name, "nothing reaches the node"
 
 
-def _is_finite(value: Any) -> bool:
-    array = np.asarray(value)
-    return array.dtype.kind in "iufb" and bool(np.isfinite(array).all())
+def _is_usable(node: NirNode, field: str) -> bool:
+    array = np.asarray(node.fields[field])
+    if array.dtype.kind not in "iufb" or not array.size:
+        return False
+    # Without a leak both are without end.
+    return bool((np.isfinite(array) | (np.isposinf(array) & ((node.kind, field) in _WITHOUT_END))).all())
 
 
 def _in_order(nodes: dict[str, NirNode], edges: list[tuple[str, str]]) -> list[str]:

@@ -82,6 +82,7 @@ class _Writer:
             shape = tuple(int(size) for size in np.atleast_1d(node.fields["shape"]))
             if not 1 <= len(shape) <= 4 or min(shape) < 1:
                 raise ValueError(f"its shape is {shape}")
+            shape = shape[self._is_batched(name, shape) :]
             self.input = name
             self.shapes[name], self.values[name] = shape, self._encoded(name)
             return
@@ -91,6 +92,13 @@ class _Writer:
         given = [self.values[source] for source in self.graph.sources[name]]
         value = given[0] if len(given) == 1 else self._op("Sum", given)
         self.values[name], self.shapes[name] = _KINDS[node.kind](self, node, value, shapes.pop(), name)
+
+    def _is_batched(self, name: str, shape: tuple[int, ...]) -> bool:
+        """Whether the first axis is that of the sample that the graph was traced with, which Norse leaves there."""
+        if shape[0] != 1 or len(shape) not in (2, 4):
+            return False
+        readers = [node for each, node in self.graph.nodes.items() if name in self.graph.sources.get(each, ())]
+        return len(shape) == 4 or all(reader.kind in ("Affine", "Linear") for reader in readers)
 
     def _encoded(self, name: str) -> str:
         encoding = self.graph.said.get("encoding")
@@ -154,6 +162,14 @@ class _Writer:
         counts = self._op("Clip", [self._op("Floor", [moved]), *bounds])
         return self._op("Mul", [counts, self._constant(np.array(1 / self.timesteps))]), shape
 
+    def leaky(self, node: NirNode, value: str, shape: tuple[int, ...], name: str) -> tuple[str, tuple[int, ...]]:
+        """Only without a leak, tau without end: so snnTorch writes a Leaky of beta 1, whose input has the weight 1."""
+        tau, r = np.asarray(node.fields["tau"]), np.asarray(node.fields["r"])
+        if not (np.isposinf(tau).all() and np.isposinf(r).all()) or np.any(node.fields["v_leak"]):
+            raise ValueError(f"its neurons leak: tau is {np.min(tau):.4g} s at least")
+        fields = {**node.fields, "r": np.ones(())}
+        return self.neurons(NirNode("IF", fields), value, shape, name)
+
     def end(self, node: NirNode, value: str, shape: tuple[int, ...], _: str) -> tuple[str, tuple[int, ...]]:
         self.output = value
         return value, shape
@@ -186,6 +202,7 @@ _KINDS: dict[str, Callable[..., tuple[str, tuple[int, ...]]]] = {
     "Flatten": _Writer.flatten,
     "Scale": _Writer.scale,
     "IF": _Writer.neurons,
+    "LIF": _Writer.leaky,
     "Output": _Writer.end,
 }
 

@@ -57,7 +57,7 @@ CODES: tuple[Code, ...] = (
         title="NIR graph that cannot be used",
         what="The graph has a node of a kind that is not read, lacks numbers, has shapes that do not fit, or a circle.",
         why="A program is compiled from feed-forward graphs of neurons that do not leak.",
-        example="E767 net.nir: layer 'lif1': a node of the kind 'LIF' is none that spikec reads",
+        example="E767 net.nir: layer 'lif1': the LIF cannot be used: its neurons leak: tau is 0.002 s at least",
         fix="Train with integrate-and-fire neurons (sinabs IAF, snnTorch Leaky with beta 1), without recurrence.",
     ),
     Code(

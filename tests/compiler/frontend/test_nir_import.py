@@ -102,6 +102,51 @@ def test_the_program_fires_as_the_graphs_neurons(tmp_path: Path) -> None:
             assert np.array_equal(np.stack(trains).reshape(T, -1), found[sample])
 
 
+def dense(neurons: nir.NIRNode, shape: tuple[int, ...] = (16,)) -> nir.NIRGraph:
+    """As tools write a small network: dense layers, and ``neurons`` between them."""
+    weights = np.random.default_rng(4).integers(-8, 9, (13, 16)).astype(np.float32) / 16
+    nodes: dict[str, Any] = {
+        "input": nir.Input({"input": np.array([16])}),
+        "0": nir.Affine(weights[:8], np.zeros(8, np.float32)),
+        "1": neurons,
+        "2": nir.Affine(np.ascontiguousarray(weights[8:, :8]), np.zeros(5, np.float32)),
+        "output": nir.Output({"output": np.array([5])}),
+    }
+    given = nir.NIRGraph(nodes, [("input", "0"), ("0", "1"), ("1", "2"), ("2", "output")])
+    nodes["input"].input_type["input"] = np.array(shape)
+    return given
+
+
+ONE = np.ones(8, np.float32)
+ENDLESS = np.full(8, np.inf, np.float32)
+
+
+def test_neurons_that_do_not_leak_are_read_whoever_wrote_them(tmp_path: Path) -> None:
+    plain = nir_to_onnx(written(tmp_path, dense(nir.IF(r=ONE, v_threshold=ONE))), T, "subtract")
+    # snnTorch's Leaky with beta 1, whose time constant dt / (1 - beta) has no end
+    leaky = nir.LIF(tau=ENDLESS, r=ENDLESS, v_leak=0 * ONE, v_threshold=ONE)
+    assert nir_to_onnx(written(tmp_path, dense(leaky)), T, "subtract") == plain
+    for tau, r, leak in (
+        (ONE, ENDLESS, 0 * ONE),
+        (ENDLESS, ONE, 0 * ONE),
+        (ENDLESS, ENDLESS, ONE),
+        (-ENDLESS, ENDLESS, ONE),
+    ):
+        other = nir.LIF(tau=tau, r=r, v_leak=leak, v_threshold=ONE)
+        assert refused(written(tmp_path, dense(other))) == [("E767", "1")]
+
+
+def test_the_axis_of_a_sample_in_front_is_left_out(tmp_path: Path) -> None:
+    neurons = nir.IF(r=ONE, v_threshold=ONE)
+    plain = nir_to_onnx(written(tmp_path, dense(neurons)), T, "subtract")
+    assert nir_to_onnx(written(tmp_path, dense(neurons, (1, 16))), T, "subtract") == plain
+    assert refused(written(tmp_path, dense(neurons, (2, 16)))) == [("E767", "0")]
+    maps = graph()
+    plain = nir_to_onnx(written(tmp_path, maps), T, "subtract")
+    maps.nodes["input"].input_type["input"] = np.array([1, 2, 6, 6])
+    assert nir_to_onnx(written(tmp_path, maps), T, "subtract") == plain
+
+
 def test_the_reset_has_to_be_stated(tmp_path: Path) -> None:
     path = written(tmp_path, graph())
     assert refused(path, reset=None) == [("E768", None)]
@@ -116,7 +161,7 @@ def test_the_reset_has_to_be_stated(tmp_path: Path) -> None:
 
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     one = np.ones(5, np.float32)
-    leaky = nir.LIF(tau=one, r=one, v_leak=one, v_threshold=one)
+    leaky = nir.LI(tau=one, r=one, v_leak=one)
     wrong = graph(leaky=leaky, lonely=nir.Linear(np.ones((5, 5), np.float32) * np.nan))
     wrong.edges += [("if1", "branch"), ("dense", "gone")]
     found = refused(written(tmp_path, wrong))
