@@ -45,6 +45,7 @@ from .pipeline import Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
 from .report import NumbersRow, Overflow, PassRow, Report, build_report, effect_in_words
 from .report.measured import OnChip
+from .shared_results import NOTHING_SHARED, SharedResults
 from .trials import CompileAgain, Trial, with_tried_hints
 
 _FEWEST_TO_DIVIDE = 32
@@ -121,10 +122,11 @@ def build_from_file(
     options: CompileOptions,
     report: Callable[[str], None] | None = None,
     readers: Mapping[str, ModelReader] | None = None,
+    shared: SharedResults = NOTHING_SHARED,
 ) -> Built:
     """As ``build_from`` of a model that was read from ``file``, which is named in what is raised."""
     try:
-        return build_from(read, target, options, report, readers)
+        return build_from(read, target, options, report, readers, shared)
     except UnusableInput as refusal:
         raise UnusableInput(grouped(in_file(d, file) for d in refusal.diagnostics)) from refusal
 
@@ -135,10 +137,14 @@ def build_from(
     options: CompileOptions,
     report: Callable[[str], None] | None = None,
     readers: Mapping[str, ModelReader] | None = None,
+    shared: SharedResults = NOTHING_SHARED,
 ) -> Built:
-    """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above."""
+    """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above.
+
+    ``shared`` are results of other programs that were built from the same objects.
+    """
     keep_freed_pages()
-    calibration, found = _calibration(options, read.network)
+    calibration, found = _shared_calibration(options, read.network, shared)
     context = Context(
         target,
         options.timesteps,
@@ -150,6 +156,7 @@ def build_from(
         _aim(options, read.network, readers),
         options.levels,
         frames=takes_frames(options, calibration),
+        shared=shared,
     )
     pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
     return Built(read, context, with_chosen_neuron(pipeline, options), found)
@@ -195,6 +202,17 @@ def usable_target(options: CompileOptions) -> Target:
     if found:
         raise UnusableInput(found)
     return target
+
+
+def _shared_calibration(
+    options: CompileOptions, network: Network, shared: SharedResults
+) -> tuple[Samples | None, tuple[Diagnostic, ...]]:
+    data = options.calibration
+    if not isinstance(data, Samples):
+        return _calibration(options, network)
+    in_time = options.timesteps if data.changes_in_time else None
+    key = ("calibration", data, network, options.input, in_time)
+    return shared.of(key, lambda: _calibration(options, network))
 
 
 def _calibration(options: CompileOptions, network: Network) -> tuple[Samples | None, tuple[Diagnostic, ...]]:

@@ -153,6 +153,11 @@ def option_problems(options: CompileOptions) -> Iterator[Diagnostic]:
             "an aim is given, and nothing is calibrated that could aim at it",
             "give --calibration and leave --no-calibrate away, or leave --aim away",
         ),
+        (
+            options.aim is None or options.neuron == IF,
+            f"an aim is given, and potentials of neurons of the model '{options.neuron}' are not calibrated",
+            "leave --neuron or --aim out",
+        ),
         (0 <= options.max_loss <= 100, f"max loss is {options.max_loss}", "give --max-loss from 0 to 100 points"),
         (0 <= options.iterations <= 100, f"iterations is {options.iterations}", "give 0 to 100 iterations"),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from .passes.quantize_weights import QuantizeWeights
 from .passes.recognise_activations import RecogniseActivations
 from .passes.split_branches import SplitBranches
 from .probe import check_kept, overflow, same_function
+from .shared_passes import shared_outcome
 
 PASSES: tuple[type[Pass], ...] = (
     RecogniseActivations,
@@ -122,8 +124,7 @@ def run_passes(
 
     Raises ``UnusableInput`` with what a pass refuses, or with E901 where a pass broke an invariant.
     """
-    state = Compilation(network)
-    _verify("read-onnx", None, state)
+    state = context.shared.of(("read-onnx", network), lambda: _first_state(network))
     return _continued(Pipeline(state, (), (), {"read-onnx": state}), context, passes, report)
 
 
@@ -157,32 +158,50 @@ def _continued(
         if report is not None:
             report(step.name)
         started = time.perf_counter()
-        with _function_kept(first, kept):
-            outcome = step.run(state, context)
+        with _function_kept(first, kept, context):
+            outcome = shared_outcome(step, state, context)
             seconds = time.perf_counter() - started
             if outcome.state is not state:
-                _verify(step.name, state, outcome.state)
+                _check_once(context, (state, outcome.state), partial(_verify, step.name, state, outcome.state))
         if not same_function(state, outcome.state):
             if step.preserves:
                 kept.append((step.name, outcome.state))
             else:
-                check_kept(first, kept)
+                _check_kept(first, kept, context)
                 first, kept = outcome.state, []
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
-    check_kept(first, kept)
+    _check_kept(first, kept, context)
     return Pipeline(state, tuple(records), tuple(diagnostics), stages)
 
 
 @contextlib.contextmanager
-def _function_kept(first: Compilation, kept: list[tuple[str, Compilation]]) -> Iterator[None]:
+def _function_kept(first: Compilation, kept: list[tuple[str, Compilation]], context: Context) -> Iterator[None]:
     """Where a pass fails, ask first whether those before it, not checked yet, left it what they promise."""
     try:
         yield
     except Exception:
-        check_kept(first, kept)
+        _check_kept(first, kept, context)
         raise
+
+
+def _check_kept(first: Compilation, kept: list[tuple[str, Compilation]], context: Context) -> None:
+    _check_once(context, (first, *kept), partial(check_kept, first, tuple(kept)))
+
+
+def _check_once(context: Context, checked: tuple[Hashable, ...], check: Callable[[], None]) -> None:
+    """Run ``check``, unless what is ``checked`` was found right before."""
+    key = ("checked", *checked)
+    if context.shared.find(key) is None:
+        check()
+        context.shared.keep(key, True)
+
+
+def _first_state(network: Network) -> Compilation:
+    state = Compilation(network)
+    _verify("read-onnx", None, state)
+    return state
 
 
 def _verify(name: str, before: Compilation | None, after: Compilation) -> None:

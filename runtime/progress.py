@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..targets.records import dataclass
 from ..targets.terminal.printable import printable
 from ..targets.terminal.streams import is_terminal, remark
 from ..targets.terminal.verbosity import Verbosity, verbosity
@@ -14,7 +15,22 @@ from ..targets.terminal.verbosity import Verbosity, verbosity
 Report = Callable[[int, int], None]
 """Called with (done, total)."""
 
+
+@dataclass(frozen=True, slots=True)
+class FinishedRow:
+    """The row that is number ``done`` of ``total`` to be finished, in words, with ``share`` (0..1] of all work done."""
+
+    done: int
+    total: int
+    words: str
+    share: float
+
+
+RowReport = Callable[[FinishedRow], None]
+
 _PATIENCE_SECONDS = 2.0
+_SECONDS_TOLD = 100.0
+"""Longer times are told in minutes."""
 
 
 @contextmanager
@@ -36,13 +52,48 @@ def progress_bar(description: str, *, of: str = "") -> Iterator[Report]:
         remark(f"{description}: {time.monotonic() - started:.2f} s")
 
 
+@contextmanager
+def row_progress(description: str) -> Iterator[RowReport]:
+    """Yield a function to be called with each row of a table as it is finished, while the block runs.
+
+    It draws what ``progress_bar`` does; where nobody looks at a bar, each row is told in a line.
+    """
+    started = time.monotonic()
+    with progress_bar(description) as bar:
+        if verbosity() is Verbosity.QUIET or is_terminal(sys.stderr):
+            yield lambda row: bar(row.done, row.total)
+        else:
+            yield _row_lines(started)
+
+
+def _row_lines(started: float) -> RowReport:
+    waiting, last = list[str](), [started]
+
+    def report(row: FinishedRow) -> None:
+        now = time.monotonic()
+        left = f", {_time_left(now - started, row.share)}" if row.done < row.total else ""
+        waiting.append(f"row {row.done} of {row.total}: {row.words} ({now - last[0]:.1f} s{left})")
+        last[0] = now
+        if now - started > _PATIENCE_SECONDS:
+            remark(*waiting)
+            waiting.clear()
+
+    return report
+
+
+def _time_left(seconds: float, share: float) -> str:
+    """What remains of work of which ``share`` took ``seconds``."""
+    left = seconds / share * (1 - share)
+    return f"about {left:.0f} s left" if left < _SECONDS_TOLD else f"about {left / 60:.0f} min left"
+
+
 def _told_lines(description: str, of: str, started: float) -> Report:
     told = [0]
 
     def report(done: int, total: int) -> None:
         seconds = time.monotonic() - started
         if done > told[0] and seconds > _PATIENCE_SECONDS:
-            left = f", about {seconds / done * (total - done):.0f} s left" if done < total else ""
+            left = f", {_time_left(seconds, done / total)}" if done < total else ""
             remark(f"{description}: {done} of {total} {of}{left}")
         told[0] = max(done, told[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -151,29 +152,28 @@ def _run(
     """Measure, and give the result in the forms that were asked for."""
     from ...runtime.program.artefact import write_file
     from ..evaluation.by_layer import measure_by_layer
-    from ..evaluation.model_data import samples_for
+    from ..evaluation.model_data import read_given, samples_for
     from ..evaluation.picture import require_matplotlib, svg_panels
     from ..options import CompileOptions
 
     if choices.plot is not None:
         require_matplotlib()
-    read = partial(samples_for, choices.models[0], choices.input_shape, choices.output, readers=readers)
-    samples = read(choices.data, choices.limit)
-    known = None if choices.calibration is None else read(choices.calibration, None)
+    options = CompileOptions(
+        target=choices.target,
+        timesteps=choices.timesteps,
+        input_shape=choices.input_shape,
+        output=choices.output,
+    )
+    models = [read_given(model, options, readers) for model in choices.models]
+    samples = samples_for(models[0].model, choices.data, choices.limit)
+    known = None if choices.calibration is None else samples_for(models[0].model, choices.calibration, None)
     with progress_bar("measuring") as progress:
         result = measure_by_layer(
-            choices.models,
+            models,
             samples,
-            CompileOptions(
-                target=choices.target,
-                timesteps=choices.timesteps,
-                calibration=known,
-                input_shape=choices.input_shape,
-                output=choices.output,
-            ),
+            replace(options, calibration=known),
             ALL if choices.methods == ALL else tuple(name.strip() for name in choices.methods.split(",")),
             measure,
-            readers=readers,
             progress=progress,
         )
     tell_findings(result.remarks)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from ...runtime.commands.worker_options import CLUSTER, JOBS, workers_for
-from ...runtime.progress import progress_bar
+from ...runtime.progress import row_progress
 from ...targets import names as target_names
 from ...targets.diagnostic import refuse
 from ...targets.terminal.completion import name_or_file, several_of
@@ -58,7 +59,7 @@ CALIBRATION = "Training inputs; never the test data."
     default=",".join(DEFAULT_NAMES),
     show_default=True,
     shell_complete=several_of(lambda: (ALL, *METHOD_NAMES)),
-    help="By commas, or 'all' that apply.",
+    help="By commas, for every MODEL that they apply to; 'all': each for the kinds it is compared on.",
 )
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
 @option("--input", "given_as", type=click.Choice(INPUT_NAMES), metavar="NAME", help=INPUT_HELP)
@@ -103,6 +104,9 @@ def evaluate(
     """Measure the accuracy of each MODEL as float network and as integer program for several T.
 
     Models of one kind of training, as their files tell, share the rows of that kind: seeds are averaged.
+
+    A method that is named has rows for every kind that it applies to, and a remark for the others; 'all' takes for each
+    kind the methods that are compared on it.
     """
     from ...runtime.program.artefact import write_file
     from ..evaluation.evaluate_given import evaluate_given
@@ -116,7 +120,7 @@ def evaluate(
     chosen = CompileOptions(
         target=target, calibration=calibration, input_shape=input_shape, output=output, input=given_as
     )
-    with progress_bar("evaluating", of="rows") as progress:
+    with row_progress("evaluating") as progress:
         result = evaluate_given(
             models,
             data,
@@ -171,7 +175,7 @@ def tradeoff(
 ) -> None:
     """Measure accuracy against latency from the pipelined to the exact schedule, gating layer after layer."""
     from ...runtime.program.artefact import write_file
-    from ..evaluation.model_data import samples_for
+    from ..evaluation.model_data import read_given, samples_for
     from ..evaluation.picture import require_matplotlib
     from ..evaluation.tradeoff import measure_tradeoff
     from ..evaluation.tradeoff_plot import plot_tradeoff
@@ -180,11 +184,12 @@ def tradeoff(
     if output is not None:
         require_matplotlib()
     workers = workers_for(jobs, cluster)
-    samples = samples_for(model, input_shape, None, data, limit, readers)
-    known = samples_for(model, input_shape, None, calibration, None, readers)
-    options = CompileOptions(target=target, calibration=known, timesteps=timesteps, input_shape=input_shape)
-    with progress_bar("measuring", of="programs") as progress:
-        result = measure_tradeoff(model, samples, options, points, readers=readers, workers=workers, progress=progress)
+    options = CompileOptions(target=target, timesteps=timesteps, input_shape=input_shape)
+    given = read_given(model, options, readers)
+    samples = samples_for(given.model, data, limit)
+    options = replace(options, calibration=samples_for(given.model, calibration, None))
+    with row_progress("measuring") as progress:
+        result = measure_tradeoff(given, samples, options, points, workers=workers, progress=progress)
     if output is not None:
         write_file(output, plot_tradeoff(result))
     tell_json(result.document()) if as_json else tell(*_tradeoff_lines(result))

@@ -28,6 +28,28 @@ def compared_methods(
     return tuple(name for name, reason in reasons.items() if reason is None), remarks
 
 
+def left_out_kinds(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> Iterator[Diagnostic]:
+    """A remark (W637) for each of ``names`` and kind of network that it cannot be applied to.
+
+    That a way of training has rows for networks trained so alone goes without saying.
+    """
+    for name in names:
+        method = METHODS[name]
+        for kind, members in _by_kind(models).items():
+            reasons = [inapplicable(method, model, models, options) for model in members]
+            if method.trained is None and None not in reasons and reasons[0] is not None:
+                what = f"networks '{kind}'" if kind else "networks without a record of training"
+                message = f"the method '{name}' is left out on {what}: {reasons[0][0]}"
+                yield Diagnostic("W637", message, hint=reasons[0][1])
+
+
+def _by_kind(models: Sequence[Model]) -> dict[str, list[Model]]:
+    kinds: dict[str, list[Model]] = {}
+    for model in models:
+        kinds.setdefault("" if model.training is None else model.training.kind, []).append(model)
+    return kinds
+
+
 def at_their_timesteps(
     names: Sequence[str], timesteps: Sequence[int], *, every: bool
 ) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:

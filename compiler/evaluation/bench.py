@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
 from ...runtime.encoding import encode
+from ...runtime.program import IntArray, Program
 from ...runtime.program.neuron_range import stays_in_range
+from ...runtime.program.storage import content_digest
 from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
@@ -19,6 +21,7 @@ from ..analysis.ledger import predictions_of
 from ..frontend.model import Model
 from ..methods.table import METHODS
 from ..options import CompileOptions
+from ..shared_results import SharedResults
 from .applicability import aim_for
 from .conversion import convert
 from .journal import Figures, digest_of
@@ -52,24 +55,37 @@ class Bench:
     models: Sequence[Model]
     data_digest: str
     calibration_digest: str
+    shared: SharedResults = field(default_factory=SharedResults)
+    """What units have in common, kept in the process that measures them."""
 
     def figures(self, unit: Unit) -> Figures:
         """Measure ``unit``: plain values, which a journal can keep. Raises as ``convert``."""
         model = self.models[unit.model]
         if unit.method == ANN:
             return {"right": packed(self._right(predictions_of(model.network, self.data.as_float())))}
-        converted = convert(model, METHODS[unit.method], self._target(unit), self._options(unit))
+        method = METHODS[unit.method]
+        converted = convert(model, method, self._target(unit), self._options(unit), self.shared)
         program = converted.program
-        encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
-        right = self._right(simulate(program, encoded).predictions)
+        found = self.shared.of(("measured", content_digest(program)), lambda: self._measured(program))
+        return {**found, "potentials": converted.potentials}
+
+    def _measured(self, program: Program) -> Figures:
+        right = self._right(simulate(program, self._encoded(program)).predictions)
         return {
             "accuracy": float(np.count_nonzero(right) / len(right)),
             "right": packed(right),
-            "potentials": converted.potentials,
             "latency": program.latency,
             "steps_per_sample": program.window,
             "in_range": stays_in_range(program),
         }
+
+    def _encoded(self, program: Program) -> IntArray:
+        in_time = program.timesteps if self.data.changes_in_time else None
+
+        def encoded() -> IntArray:
+            return encode(program.input, self.data.in_one_window(program.timesteps).inputs)[0]
+
+        return self.shared.of(("encoded", program.input, in_time), encoded)
 
     def measured(self, unit: Unit) -> dict[str, Any]:
         """Return, in plain values, what the figures of ``unit`` depend on: of equal ones the figures are equal."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from ...runtime.encoding import encode
@@ -19,10 +18,11 @@ from ..analysis.energy import LayerOperations, network_macs, operations_by_layer
 from ..analysis.residuals import Residuals, measure_activity, measure_residuals
 from ..analysis.unevenness import COUNTING, Given, Unevenness, measure_unevenness
 from ..compilation import usable_target
-from ..frontend.model import Model, ModelReader, read_model
+from ..frontend.model import Model, ModelReader, ModelSource
 from ..methods.spike_confidence import Confidence, measure_confidence_curves
 from ..methods.table import METHODS
 from ..options import CompileOptions
+from ..shared_results import SharedResults
 from .applicability import (
     aim_for,
     at_their_timesteps,
@@ -33,6 +33,7 @@ from .applicability import (
 )
 from .conversion import Converted, convert
 from .evaluation import ALL
+from .model_data import GivenModel, read_given
 
 Figures = TypeVar("Figures", bound=Residuals | Unevenness | Confidence | LayerOperations)
 
@@ -106,7 +107,7 @@ def unevenness_given(given: Given) -> Measure[Unevenness]:
 
 
 def measure_by_layer(
-    models: Sequence[str | Path],
+    models: Sequence[ModelSource | GivenModel],
     data: Samples,
     options: CompileOptions,
     methods: Sequence[str] | str,
@@ -124,20 +125,19 @@ def measure_by_layer(
     network without a layer to measure.
     """
     target = usable_target(options)
-    read = {
-        str(m): read_model(m, output=options.output, input_shape=options.input_shape, readers=readers) for m in models
-    }
+    given = [read_given(model, options, readers) for model in models]
+    read = {each.file: each.model for each in given}
     found = tuple(read.values())
     for model in found:
         checked_samples(data.inputs, None, model.network.input_shape, integers=model.network.integers)
     data = data.in_windows(options.timesteps)
     names, remarks = _chosen(found, options, methods, measure.neurons)
     work = tuple(_work(names, read, options, every=methods == ALL))
-    rows, kept = [], list[Diagnostic]()
+    rows, kept, shared = [], list[Diagnostic](), SharedResults()
     for done, (name, file) in enumerate(work, 1):
         aim = aim_for(METHODS[name], read[file], found)
         aimed = options if aim is None else replace(options, aim=aim.network)
-        converted = convert(read[file], METHODS[name], target, aimed)
+        converted = convert(read[file], METHODS[name], target, aimed, shared)
         kept += _remark_on_potentials(name, file, converted)
         layers = measure.of(converted, data)
         _require_layers(file, layers)

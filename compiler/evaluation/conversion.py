@@ -14,6 +14,7 @@ from ..frontend.model import Model
 from ..methods.method import Method
 from ..options import CompileOptions
 from ..passes.calibrate_initial_potential import CalibrateInitialPotential
+from ..shared_results import NOTHING_SHARED, SharedResults
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +44,14 @@ class Converted:
         return effects.get(CalibrateInitialPotential.name, {})
 
 
-def convert(read: Model, method: Method, target: Target, options: CompileOptions) -> Converted:
-    """Return the integer program of a network by ``method``, which must apply; raises as ``compile_model``."""
-    built = build_from(read, target, method.options(options))
+def convert(
+    read: Model, method: Method, target: Target, options: CompileOptions, shared: SharedResults = NOTHING_SHARED
+) -> Converted:
+    """Return the integer program of a network by ``method``, which must apply; raises as ``compile_model``.
+
+    ``shared`` are results of other conversions of the same objects.
+    """
+    built = build_from(read, target, method.options(options), shared=shared)
     program = method.finish(built)
     faults = tuple(problems(program))
     if faults:

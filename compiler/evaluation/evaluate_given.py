@@ -10,7 +10,7 @@ from ...runtime.given_data import Data
 from ..frontend.model import ModelReader, ModelSource
 from ..options import CONSTANT, FRAMES, CompileOptions
 from .evaluation import Evaluation, evaluate_models
-from .model_data import samples_for
+from .model_data import read_given, samples_for
 
 
 def evaluate_given(
@@ -29,14 +29,14 @@ def evaluate_given(
     Data and calibration data have to be such as the first model takes.
     """
     chosen = options or CompileOptions()
-    first = (models[0], chosen.input_shape, chosen.output)
-    samples = samples_for(*first, data, limit, readers)
+    read = [read_given(model, chosen, readers) for model in models]
+    samples = samples_for(read[0].model, data, limit)
     calibration = chosen.calibration
-    known = None if calibration is None else samples_for(*first, calibration, None, readers)
+    known = None if calibration is None else samples_for(read[0].model, calibration, None)
     given_as = chosen.input
     if given_as == CONSTANT:
         samples, known = samples.constant(), None if known is None else known.constant()
     elif samples.changes_in_time:
         given_as = FRAMES
     given = replace(chosen, calibration=known, input=given_as)
-    return evaluate_models(models, samples, given, timesteps, methods, readers=readers, **further)
+    return evaluate_models(read, samples, given, timesteps, methods, **further)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.progress import Report as Progress
+from ...runtime.progress import RowReport
 from ...runtime.samples import Samples
 from ...runtime.shards import HERE, Workers
 from ...targets.diagnostic import Diagnostic, refuse
 from ...targets.records import dataclass
 from ..compilation import usable_target
-from ..frontend.model import Model, ModelReader, ModelSource, read_model
+from ..frontend.model import Model, ModelReader, ModelSource
 from ..methods.table import METHODS
 from ..options import CompileOptions
 from .applicability import (
@@ -24,12 +24,15 @@ from .applicability import (
     compared_methods,
     inapplicable,
     is_compared,
+    left_out_kinds,
     require_applicable,
 )
 from .bench import Unit, bench_of
 from .journal import Figures, Journal
 from .measuring import measured_units
+from .model_data import GivenModel, read_given
 from .paired import Difference, Right, paired_difference, sampling_error, unpacked
+from .row_remarks import remarks_on
 from .subjects import Subject, by_kind, mean_and_spread, reference_ann, trained_for
 
 ALL = "all"
@@ -132,9 +135,14 @@ class _Cell:
     timesteps: int
     subjects: tuple[Subject, ...]
 
+    @property
+    def name(self) -> str:
+        """As progress tells of it."""
+        return f"{self.method}{f' ({self.training})' if self.training else ''}, T = {self.timesteps}"
+
 
 def evaluate_models(
-    models: Sequence[ModelSource],
+    models: Sequence[ModelSource | GivenModel],
     data: Samples,
     options: CompileOptions,
     timesteps: Sequence[int],
@@ -145,7 +153,7 @@ def evaluate_models(
     against: str | None = None,
     readers: Mapping[str, ModelReader] | None = None,
     workers: Workers = HERE,
-    progress: Progress | None = None,
+    progress: RowReport | None = None,
 ) -> Evaluation:
     """Compile and simulate every network by every method for every T on labelled ``data``, which no method sees.
 
@@ -154,7 +162,7 @@ def evaluate_models(
     ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again. ``against``
     is one of the methods: each row gets its difference to that one's at the same T, on the same samples, where both
     have networks of the same seeds. ``workers`` says where figures are measured, which changes none of them;
-    ``progress`` counts finished rows.
+    ``progress`` is told of finished rows.
 
     Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E605
     without labels, E617 for a comparison with a method that is not measured, E638 for a journal that is none, and what
@@ -163,12 +171,12 @@ def evaluate_models(
     target = usable_target(options)
     for steps in timesteps:
         usable_target(replace(options, timesteps=steps))
-    read = [
-        (str(m), read_model(m, output=options.output, input_shape=options.input_shape, readers=readers)) for m in models
-    ]
-    found = [model for _, model in read]
+    read = [read_given(model, options, readers) for model in models]
+    found = [each.model for each in read]
     names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
     require_applicable(names, found, options)
+    if methods != ALL:
+        remarks = tuple(left_out_kinds(names, found, options))
     names, untimely = at_their_timesteps(names, timesteps, every=methods == ALL)
     if against is not None and against not in names:
         hint = f"name it with the methods, or choose from {', '.join(names)}"
@@ -176,14 +184,14 @@ def evaluate_models(
     if data.labels is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
     bench = bench_of(data, options, target, found)
-    subjects = [Subject(file, model, place) for place, (file, model) in enumerate(read)]
+    subjects = [Subject(each.file, each.model, place) for place, each in enumerate(read)]
     cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
-    wanted = {cell: _units(cell, with_float) for cell in cells}
+    wanted = {cell.name: _units(cell, with_float) for cell in cells}
     figures = measured_units(bench, [s.file for s in subjects], wanted, Journal(journal), workers, progress)
     table = _Table(len(data), target.name, subjects, figures)
     rows = with_differences([table.measured_row(cell, with_float) for cell in cells], against)
     ann = {kind: fmean(table.ann_accuracy(s) for s in members) for kind, members in by_kind(subjects).items()}
-    return Evaluation(ann, len(data), rows, (*remarks, *untimely, *_overflows(rows)), against)
+    return Evaluation(ann, len(data), rows, (*remarks, *untimely, *remarks_on(rows)), against)
 
 
 def _units(cell: _Cell, with_float: bool) -> tuple[Unit, ...]:
@@ -288,10 +296,3 @@ def _cells(
             if able and not (every and not is_compared(method, able[0].model)):
                 for steps in (each for each in timesteps if each in (method.only_timesteps or timesteps)):
                     yield _Cell(name, kind, steps, trained_for(able, steps))
-
-
-def _overflows(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
-    for row in rows:
-        if not row.in_range:
-            message = f"potentials of '{row.method}' on networks '{row.training}' can overflow at T = {row.timesteps}"
-            yield Diagnostic("W643", message, hint="choose a target with a wider state, or fewer time steps")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...runtime.encoding import encode
-from ...runtime.progress import Report as Progress
+from ...runtime.progress import FinishedRow, RowReport
 from ...runtime.samples import Samples
 from ...runtime.shards import HERE, Shard, Workers, run_shards
 from ...runtime.simulator import simulate
@@ -20,9 +19,11 @@ from ...targets.diagnostic import refuse
 from ...targets.records import dataclass
 from ..analysis.ledger import predictions_of
 from ..compilation import build_from_file, usable_target
-from ..frontend.model import Model, ModelReader, read_model
+from ..frontend.model import Model, ModelReader, ModelSource
 from ..options import CompileOptions
 from ..schedule import MEASURED_SAMPLES, Misfires, gates_by_need, measure_misfires
+from ..shared_results import SharedResults
+from .model_data import GivenModel, read_given
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ class Tradeoff:
 
 
 def measure_tradeoff(
-    model: str | Path,
+    model: ModelSource | GivenModel,
     data: Samples,
     options: CompileOptions,
     points: int,
     *,
     readers: Mapping[str, ModelReader] | None = None,
     workers: Workers = HERE,
-    progress: Progress | None = None,
+    progress: RowReport | None = None,
 ) -> Tradeoff:
     """Compile ``model`` with more and more gates and simulate each program on labelled ``data``.
 
@@ -72,7 +73,8 @@ def measure_tradeoff(
     which changes no figure.
     """
     target = usable_target(options)
-    read = read_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
+    given = read_given(model, options, readers)
+    file, read = given.file, given.model
     network = read.network
     ann = data.accuracy(predictions_of(network, data.as_float()))
     if ann is None:
@@ -81,20 +83,24 @@ def measure_tradeoff(
         raise refuse(
             "E630", "layers are ranked by measuring, and there is no calibration data", hint="give --calibration"
         )
-    pipelined = build_from_file(model, read, target, replace(options, schedule="pipelined"), readers=readers)
+    shared = SharedResults()
+    ungated = replace(options, schedule="pipelined")
+    pipelined = build_from_file(file, read, target, ungated, readers=readers, shared=shared)
     calibration = pipelined.context.calibration
     assert calibration is not None, "the options have calibration data"
     measured = measure_misfires(pipelined.program, calibration.first(MEASURED_SAMPLES))
     ranked = gates_by_need(pipelined.spiking, measured, pipelined.program)
     numbers = sorted({round(n) for n in np.linspace(0, len(ranked), max(points, 2))})
-    shards = [Shard(f"{model} with {number} gates", ranked[:number]) for number in numbers]
+    shards = [Shard(f"{file} with {number} gates", ranked[:number]) for number in numbers]
     found: dict[str, TradeoffPoint] = {}
-    gating = _Gating(str(model), read, target, data, options)
+    gating = _Gating(file, read, target, data, options, shared)
     with closing(run_shards(gating.point, shards, workers)) as measurements:
         for shard, point in measurements:
             found[shard.name] = point
             if progress is not None:
-                progress(len(found), len(shards))
+                done, total = len(found), len(shards)
+                words = f"{len(point.gated)} gates: {100 * point.accuracy:.1f} %"
+                progress(FinishedRow(done, total, words, done / total))
     return Tradeoff(
         *(ann, options.timesteps, measured, tuple(found[shard.name] for shard in shards)),
         samples=len(data),
@@ -112,10 +118,11 @@ class _Gating:
     target: Target
     data: Samples
     options: CompileOptions
+    shared: SharedResults
 
     def point(self, gated: tuple[str, ...]) -> TradeoffPoint:
         mixed = replace(self.options, schedule="mixed", exact_layers=gated, latency_budget=None)
-        program = build_from_file(self.file, self.model, self.target, mixed).program
+        program = build_from_file(self.file, self.model, self.target, mixed, shared=self.shared).program
         encoded, _ = encode(program.input, self.data.in_one_window(program.timesteps).inputs)
         accuracy = self.data.accuracy(simulate(program, encoded).predictions)
         assert accuracy is not None, "labels were checked before"

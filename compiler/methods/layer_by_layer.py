@@ -9,13 +9,16 @@ import numpy as np
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
+from ...runtime.samples import Samples
 from ...runtime.simulator import PopulationSimulator, Sent, encoded_input, joined
 from ...targets.records import dataclass
 from ..arithmetic import total
 from ..compilation import Built
-from ..ir.network import Network, evaluate
-from ..ir.operators import AnyFloat, FloatArray
+from ..ir import spiking as level2
+from ..ir.network import Network
+from ..ir.operators import FloatArray
 from ..passes.split_branches import with_split_branches
+from ..shared_results import SharedResults
 
 _BATCH = 32
 
@@ -31,6 +34,28 @@ class RateErrors:
 Correction = Callable[[Population, RateErrors], Population]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ann:
+    """``network`` before thresholds were chosen, which has the ``activations`` of all populations."""
+
+    network: Network
+    activations: frozenset[str]
+    shared: SharedResults
+
+    @classmethod
+    def of(cls, built: Built) -> _Ann:
+        given, shared = built.pipeline.stages["fold-batch-norm"].network, built.context.shared
+        network, _ = shared.of(("split branches", given), lambda: with_split_branches(given))
+        return cls(network, frozenset(p.activation for p in built.spiking.firing), shared)
+
+    def rates(self, samples: Samples, population: level2.Population) -> Iterator[FloatArray]:
+        """What ``population`` should send per step, batch by batch."""
+        inputs = samples.as_float()
+        for first in range(0, len(inputs), _BATCH):
+            values = self.shared.values(self.network, inputs[first : first + _BATCH], self.activations)
+            yield values[population.activation].astype(np.float64) / population.spike_value
+
+
 def correct_layer_by_layer(built: Built, program: Program, correction: Correction) -> Program:
     """Apply ``correction`` to each firing population of ``program`` in order, with its errors on calibration data.
 
@@ -39,18 +64,17 @@ def correct_layer_by_layer(built: Built, program: Program, correction: Correctio
     """
     calibration = built.context.calibration
     assert calibration is not None, "the method's needs are checked before"
-    network, _ = with_split_branches(built.pipeline.stages["fold-batch-norm"].network)
+    ann = _Ann.of(built)
     encoded, _ = encode(program.input, calibration.inputs)
     sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
-    inputs = calibration.as_float()
     last_reader = {p.source: p.target for p in program.projections}
     for population in program.firing:
         named = built.spiking.population(population.name)
-        wanted = _rates(network, inputs, named.activation, named.spike_value)
-        errors = _errors(wanted, _spikes(program, population, sent, len(inputs)), population, program.timesteps)
+        wanted = ann.rates(calibration, named)
+        errors = _errors(wanted, _spikes(program, population, sent, len(calibration)), population, program.timesteps)
         corrected = correction(population, errors)
         program = replace(program, populations=tuple(corrected if p is population else p for p in program.populations))
-        sent[population.name] = joined(list(_spikes(program, corrected, sent, len(inputs))))
+        sent[population.name] = joined(list(_spikes(program, corrected, sent, len(calibration))))
         for source in [s for s, reader in last_reader.items() if reader == population.name]:
             sent.pop(source, None)
     return program
@@ -63,14 +87,6 @@ def _spikes(program: Program, population: Population, sent: dict[str, Sent], sam
         last = min(first + _BATCH, samples)
         received = simulator.receive({s: sent[s].part(first, last) for s in sources}, last - first)
         yield simulator.fire(received, population.initial_potential)
-
-
-def _rates(
-    network: Network, inputs: AnyFloat, activation: str, spike_value: float | FloatArray
-) -> Iterator[FloatArray]:
-    for first in range(0, len(inputs), _BATCH):
-        values = evaluate(network, inputs[first : first + _BATCH], frozenset((activation,)))[activation]
-        yield values.astype(np.float64) / spike_value
 
 
 def _errors(wanted: Iterator[FloatArray], spikes: Iterator[Sent], population: Population, timesteps: int) -> RateErrors:

@@ -30,10 +30,12 @@ from ...runtime.encoding import encode
 from ...runtime.program import INPUT, IntArray, Population, Program
 from ...runtime.samples import Samples
 from ...runtime.simulator.batches import batch_for_memory
+from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
-from ..ir.network import Network, evaluate
+from ..ir.network import Network
+from ..shared_results import NOTHING_SHARED, SharedResults
 from .calibrated_gates import with_least_gates, with_room_to_rise
 from .calibration_aim import names_in_aim, with_same_populations
 from .contract import Compilation, Context, Outcome, float_network, program_level, spiking_level
@@ -63,9 +65,9 @@ class CalibrateInitialPotential:
         calibration = context.calibration
         moved = tuple(p.name for p in spiking.firing if not p.hold or p.levels not in (None, context.timesteps))
         if program.schedule == "exact" and all(p.levels in (None, context.timesteps) for p in spiking.firing):
-            return Outcome(state, {"kept": False, "reason": "counts are exact, so there is nothing to correct"})
+            return _uncalibrated(state, context, "counts are exact, so there is nothing to correct")
         if calibration is None or len(calibration) < _FEWEST_SAMPLES:
-            return Outcome(state, {"kept": False, "reason": "no calibration data (8 samples at least)"})
+            return _uncalibrated(state, context, "no calibration data (8 samples at least)")
         used = len(calibration) - len(calibration) // _HELD_OUT_SHARE
         fitted, held_out = calibration.between(0, used), calibration.between(used, len(calibration))
         # Where thresholds were fitted, so was where their neurons start.
@@ -141,6 +143,13 @@ class CalibrateInitialPotential:
         return replace(population, initial_potential=moved)
 
 
+def _uncalibrated(state: Compilation, context: Context, reason: str) -> Outcome:
+    unused = "nothing is calibrated that could aim at the network given"
+    hint = "leave --aim out, or give what is calibrated: --schedule pipelined, and data"
+    remarks = (Diagnostic("W785", f"{unused}: {reason}", hint=hint),) if context.aim is not None else ()
+    return Outcome(state, {"kept": False, "reason": reason}, remarks)
+
+
 def _bounds(program: Program, population: Population) -> tuple[IntArray, IntArray]:
     """Least and largest initial potential that a calibration may give."""
     threshold = population.threshold
@@ -171,6 +180,7 @@ class Aim:
 
     compiled: Network
     network: Network
+    shared: SharedResults = NOTHING_SHARED
 
     def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
         """Mean activations in units of the clipping threshold: the rate that each activation should have."""
@@ -179,7 +189,8 @@ class Aim:
         totals = {p.name: np.zeros(p.shape) for p in firing}
         inputs = samples.as_float()
         for first in range(0, len(inputs), _EVALUATED_AT_ONCE):
-            values = evaluate(self.network, inputs[first : first + _EVALUATED_AT_ONCE], frozenset(firing.values()))
+            batch = inputs[first : first + _EVALUATED_AT_ONCE]
+            values = self.shared.values(self.network, batch, frozenset(firing.values()))
             for population, name in firing.items():
                 totals[population.name] += total(values[name], axis=0)
         return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
@@ -188,7 +199,7 @@ class Aim:
         """Logarithms of the class probabilities, (samples, classes), of every result of the network."""
         parts = np.split(samples.as_float(), range(_EVALUATED_AT_ONCE, len(samples), _EVALUATED_AT_ONCE))
         results = self.network.results
-        values = [evaluate(self.network, part, frozenset(results)) for part in parts]
+        values = [self.shared.values(self.network, part, frozenset(results)) for part in parts]
         scores = (np.concatenate([v[name].reshape(len(v[name]), -1) for v in values]) for name in results)
         return tuple(_log_softmax(each.astype(np.float64)) for each in scores)
 
@@ -196,7 +207,7 @@ class Aim:
 def aim_of(state: Compilation, context: Context) -> Aim:
     """The context's aim for the compiled network, or that network itself, before thresholds were chosen on data."""
     given, network = context.aim, float_network(state)
-    return Aim(network, network if given is None else with_same_populations(given, context))
+    return Aim(network, network if given is None else with_same_populations(given, context), context.shared)
 
 
 def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import FloatArray, Operator
 from ..ir.spiking import SpikingNetwork
+from ..shared_results import NOTHING_SHARED, SharedResults
 
 DEFAULT_LEVELS = 31
 """Five bits of payload: a ReLU ResNet-20 loses half a point to them, and 2.7 points to four bits (docs/graded.md)."""
@@ -54,6 +55,8 @@ class Context:
     potentials: dict[str, FloatArray] | None = None
     """Largest potential of each channel (C,) on calibration data, in the units of its population; None: to be proven.
     """
+    shared: SharedResults = NOTHING_SHARED
+    """What others computed from the same data, and what is left for them."""
 
     @property
     def levels(self) -> int:
@@ -85,6 +88,9 @@ class Pass(Protocol):
     @property
     def preserves(self) -> bool:
         """Whether the float network computes the same function afterwards; the runner checks it."""
+
+    def __hash__(self) -> int:
+        """Equal for passes of one kind with the same options, which are equal."""
 
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Transform the state; raise ``UnusableInput`` with every reason why it cannot be done."""

@@ -11,9 +11,10 @@ from ...runtime.program import SPIKES, IntArray
 from ...runtime.samples import Samples
 from ...targets.records import dataclass
 from ..arithmetic import mean
-from ..ir.network import Network, evaluate
+from ..ir.network import Network
 from ..ir.operators import AnyFloat, FloatArray, Shape
 from ..ir.spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
+from ..shared_results import NOTHING_SHARED, SharedResults
 
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
@@ -37,7 +38,10 @@ class Drive:
 
 
 def mean_square_activity(
-    network: Network, spiking: SpikingNetwork, calibration: Samples | None
+    network: Network,
+    spiking: SpikingNetwork,
+    calibration: Samples | None,
+    shared: SharedResults = NOTHING_SHARED,
 ) -> dict[str, FloatArray]:
     """Per source channel: spike probability per step, or mean square of payloads; for the input that of its values."""
     firing = spiking.firing
@@ -46,7 +50,7 @@ def mean_square_activity(
         low, high = spiking.input.integers or (0, 1)
         return {**rates, INPUT: np.full(spiking.input.shape[0], (high**3 - low**3) / (3 * (high - low)))}
     inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
-    values = evaluate(network, inputs, frozenset(p.activation for p in firing))
+    values = shared.values(network, inputs, frozenset(p.activation for p in firing))
     activity = {p.name: _channel_mean(_mean_squares(p, values[p.activation])) for p in firing}
     arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
     return {**activity, INPUT: _channel_mean(np.square(arranged))}

@@ -50,7 +50,7 @@ class EncodeInput:
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set the input's step and range, and give the weights that read it per message."""
         spiking = spiking_level(state)
-        activity = mean_square_activity(state.network, spiking, context.calibration)
+        activity = mean_square_activity(state.network, spiking, context.calibration, context.shared)
         signal = choose_input(spiking, context, activity)
         effect = {
             "step": signal.step,

@@ -21,9 +21,10 @@ from ...runtime.samples import Samples
 from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
 from ...targets.records import dataclass
 from ..arithmetic import mean, mean_and_covariance
-from ..ir.network import Network, evaluate
+from ..ir.network import Network
 from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SparseMap, SpikingNetwork
+from ..shared_results import NOTHING_SHARED, SharedResults, array_digest
 from .drives import entries_by_row
 
 _SAMPLES = 512
@@ -66,7 +67,9 @@ class Apart:
     variance: FloatArray
 
 
-def calibration_messages(network: Network, spiking: SpikingNetwork, calibration: Samples) -> Messages:
+def calibration_messages(
+    network: Network, spiking: SpikingNetwork, calibration: Samples, shared: SharedResults = NOTHING_SHARED
+) -> Messages:
     """What every source sends for the first samples of ``calibration``; ``spiking`` has its input's step."""
     firing = spiking.firing
     size = prod(spiking.input.shape) + sum(prod(p.shape) for p in firing)
@@ -74,7 +77,7 @@ def calibration_messages(network: Network, spiking: SpikingNetwork, calibration:
     messages: Messages = {p.name: np.empty((len(inputs), *p.shape), dtype=np.float32) for p in firing}
     for first in range(0, len(inputs), _BATCH):
         batch = slice(first, first + _BATCH)
-        values = evaluate(network, inputs[batch], frozenset(p.activation for p in firing))
+        values = shared.values(network, inputs[batch], frozenset(p.activation for p in firing))
         for p in firing:
             messages[p.name][batch] = p.rates(values[p.activation]).reshape(-1, *p.shape)
     messages[INPUT] = _encoded(inputs, spiking.input)
@@ -88,19 +91,35 @@ def _encoded(inputs: npt.NDArray[np.float32], signal: InputSignal) -> npt.NDArra
 
 
 class RecentMoments:
-    """Means and covariances of the last blocks: populations that read the same kernel windows share them."""
+    """Means and covariances of the last blocks: populations that read the same kernel windows share them.
 
-    def __init__(self) -> None:
+    Those of equal messages in other programs are among the results that are ``shared``.
+    """
+
+    def __init__(self, shared: SharedResults = NOTHING_SHARED) -> None:
         self._kept: dict[Hashable, tuple[FloatArray, FloatArray]] = {}
+        self._shared = shared
+        self._digests: dict[str, bytes] = {}
 
-    def of(self, key: Hashable, seen: Callable[[], npt.NDArray[np.float32]]) -> tuple[FloatArray, FloatArray]:
-        """Moments of ``seen()`` (positions, columns), which is the same whenever ``key`` is."""
+    def of(
+        self, key: tuple[Hashable, ...], messages: Messages, seen: Callable[[], npt.NDArray[np.float32]]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Moments of ``seen()`` (positions, columns), which is the same whenever ``key`` and the ``messages`` are."""
         found = self._kept.pop(key, None)
-        # Some 1e-6 of a variance off, far below the damping that every user of it adds.
-        self._kept[key] = mean_and_covariance(seen()) if found is None else found
+        self._kept[key] = self._made(key, messages, seen) if found is None else found
         if len(self._kept) > _KEPT_BLOCKS:
             del self._kept[next(iter(self._kept))]
         return self._kept[key]
+
+    def _made(
+        self, key: tuple[Hashable, ...], messages: Messages, seen: Callable[[], npt.NDArray[np.float32]]
+    ) -> tuple[FloatArray, FloatArray]:
+        if self._shared.keeps:
+            new = messages.keys() - self._digests.keys()
+            self._digests |= {source: array_digest(messages[source]) for source in new}
+        content = tuple(self._digests[source] for source in messages) if self._shared.keeps else ()
+        # Some 1e-6 of a variance off, far below the damping that every user of it adds.
+        return self._shared.of(("moments", *content, *key), lambda: mean_and_covariance(seen()))
 
 
 def fan_in_blocks(
@@ -128,8 +147,9 @@ def fan_in_blocks(
             rows = slice(group * outputs, (group + 1) * outputs)
             for pieces in pieces_of(fan_ins):
                 key = (*drawn, group, *((fan_ins[i].reads, first, end) for i, first, end in pieces))
+                sources = [projections[i].source for i, _, _ in pieces]
                 seen = partial(_seen, fan_ins, where, group, pieces)
-                blocks.append(Block(rows, pieces, *recent.of(key, seen)))
+                blocks.append(Block(rows, pieces, *recent.of(key, {s: messages[s] for s in sources}, seen)))
     return blocks
 
 

@@ -50,11 +50,11 @@ class QuantizeWeights:
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set thresholds and exponents; the effect lists bits and errors per population."""
         spiking = spiking_level(state)
-        activity = mean_square_activity(state.network, spiking, context.calibration)
+        activity = mean_square_activity(state.network, spiking, context.calibration, context.shared)
         populations, projections, effects, remarks = [], [], {}, []
-        calibration = context.calibration
-        messages = None if calibration is None else calibration_messages(state.network, spiking, calibration)
-        recent = RecentMoments()
+        calibration, shared = context.calibration, context.shared
+        messages = None if calibration is None else calibration_messages(state.network, spiking, calibration, shared)
+        recent = RecentMoments(shared)
         for population in spiking.populations:
             drives = drives_of(spiking, population, activity, context.timesteps)
             choice = choose_exponents(population, drives, context)

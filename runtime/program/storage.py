@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def program_files(program: Program) -> dict[str, bytes]:
     document |= {"format": FORMAT, "digests": {TENSOR_FILE: digest_of(archive)}}
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
     return {PROGRAM_FILE: text.encode(), TENSOR_FILE: archive}
+
+
+def content_digest(program: Program) -> str:
+    """Digest of all that its files would hold, without making them: equal ones are of equal programs."""
+    tensors: dict[str, IntArray] = {}
+    digest = sha256(json.dumps(describe(program, tensors), sort_keys=True).encode())
+    for name, values in sorted(tensors.items()):
+        digest.update(f"{name} {values.shape} {values.dtype}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def load_program(directory: str | Path) -> Program:

@@ -94,7 +94,7 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(
     def measured(*_: object, **__: object) -> None:
         raise AssertionError("measured for a plot that cannot be drawn")
 
-    for measure in ("evaluation.evaluate_models", "tradeoff.measure_tradeoff"):
+    for measure in ("evaluate_given.evaluate_models", "tradeoff.measure_tradeoff"):
         monkeypatch.setattr(f"spikec.compiler.evaluation.{measure}", measured)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     data = ("--data", images / "test.npz", "--calibration", images / "calibration.npz")

@@ -179,6 +179,7 @@ def test_options(refused: Refused, bench: Path, tmp_path: Path, golden: Any) -> 
         *refused("evaluate", bench / "net.onnx", "--data", bench / "data.npz", "--methods", "magic"),
         *refused(*compile_to, "--aim", tmp_path / "other.onnx"),
         *refused(*compile_to, *calibrated, "--aim", tmp_path / "other.onnx", "--no-calibrate"),
+        *refused(*compile_to, *calibrated, "--aim", tmp_path / "other.onnx", "--neuron", "srp"),
         *refused(*compile_to, *calibrated, "--aim", tmp_path / "chip.toml"),
         *refused(*compile_to, *calibrated, "--aim", tmp_path / "other.onnx"),
         *refused("compile", bench / "net.onnx"),

@@ -1,4 +1,4 @@
-"""Codes 6xx: options, data files and compiled artefacts; codes 9xx: faults of spikec itself."""
+"""Codes 6xx: options, data files and compiled artefacts; 7xx: options without effect; 9xx: faults of spikec itself."""
 
 from __future__ import annotations
 
@@ -244,6 +244,15 @@ CODES: tuple[Code, ...] = (
         "error E642: the aim is built differently: value 1 (the input, then activations, then the output) has "
         "the shape 8x28x28, here 16x28x28  --> floor.onnx",
         "Give the network that the model was made from, or leave --aim away.",
+    ),
+    Code(
+        "W785",
+        "aim not used",
+        "A network is given as --aim, and no initial potential is calibrated that could aim at its activations.",
+        "Where counts are exact a calibration has nothing to correct, and with fewer than 8 samples nothing to go by.",
+        "warning W785: nothing is calibrated that could aim at the network given: counts are exact, so there is "
+        "nothing to correct",
+        "Leave --aim away, or compile with --schedule pipelined and a few hundred samples of calibration data.",
     ),
     Code(
         "W643",

@@ -32,12 +32,13 @@ from spikec.runtime.samples import Samples
 from spikec.runtime.simulator import simulate
 from spikec.targets.diagnostic import UnusableInput
 
+_QUANTISED = "d = Div (h, unit) s = Add (d, half) f = Floor (s) c = Clip (f, zero, top) a = Mul (c, unit)"
 
-def _file(path: Path, record: TrainingRecord | None, weights: int) -> Path:
+
+def _file(path: Path, record: TrainingRecord | None, weights: int, activation: str = _QUANTISED) -> Path:
     text = (
         '<ir_version: 8, opset_import: ["" : 17]> net (float[N,5] x) => (float[N,3] y) {'
-        "h = Gemm <transB = 1> (x, w1, b1) d = Div (h, unit) s = Add (d, half) f = Floor (s)"
-        " c = Clip (f, zero, top) a = Mul (c, unit) y = Gemm <transB = 1> (a, w2, b2) }"
+        f"h = Gemm <transB = 1> (x, w1, b1) {activation} y = Gemm <transB = 1> (a, w2, b2) }}"
     )
     model = onnx.parser.parse_model(text)
     random = np.random.default_rng(weights)
@@ -193,6 +194,28 @@ def test_all_compares_each_kind_by_its_own_methods(tmp_path: Path, data: Samples
     assert {r.code for r in result.remarks} == {"W637"}
     with pytest.raises(UnusableInput, match="no network's record says 'deploy'"):
         _evaluated(files, data, ("deploy",))
+
+
+def test_a_named_method_has_rows_for_every_kind_that_it_applies_to(tmp_path: Path, data: Samples) -> None:
+    kinds = {"round": _QUANTISED, "relu": "a = Relu (h)"}
+    files = [_file(tmp_path / f"{kind}.onnx", TrainingRecord(kind), 0, each) for kind, each in kinds.items()]
+    result = _evaluated(files, data, ("max-norm", "opi", "qcfs"))
+    pairs = list(dict.fromkeys((row.method, row.training) for row in result.rows))
+    # opi is compared on ReLU networks where all methods are; named, it has rows for both.
+    assert pairs == [("max-norm", "relu"), ("opi", "round"), ("opi", "relu"), ("qcfs", "round")]
+    (told,) = result.remarks
+    assert (told.code, "'max-norm' is left out on networks 'round'" in told.message) == ("W637", True)
+
+
+def test_a_row_of_a_calibration_that_had_too_little_data_is_told(tmp_path: Path, data: Samples) -> None:
+    file = _file(tmp_path / "net.onnx", TrainingRecord("round"), 0)
+    for calibration in (None, data.first(7)):
+        options = CompileOptions(calibration=calibration)
+        result = evaluate_models([file], data, options, (1, 4), ("lmpc", "qc-ann", "exact"))
+        (told,) = result.remarks
+        assert told.code == "W360"
+        assert told.message.startswith("'lmpc' on networks 'round' at T = 1, 4 did not keep")
+    assert _evaluated([file], data, ("lmpc", "exact")).remarks == ()
 
 
 def test_weights_calibrated_with_potentials_aim_at_the_network_they_came_from(tmp_path: Path, data: Samples) -> None:

@@ -198,6 +198,17 @@ def test_potentials_aim_at_another_network(
     assert np.any(own.initial_potential != start)
 
 
+def test_an_aim_that_nothing_aims_at_is_told(levels: Path, relu: Path, samples: Samples) -> None:
+    options = CompileOptions(timesteps=4, calibration=samples, aim=relu)
+    for given, reason in (
+        (replace(options, schedule="exact"), "counts are exact"),
+        (replace(options, calibration=samples.first(7)), "8 samples at least"),
+    ):
+        (told,) = [d for d in build_program(levels, given).pipeline.diagnostics if d.code == "W785"]
+        assert reason in told.message
+    assert not [d for d in build_program(levels, options).pipeline.diagnostics if d.code == "W785"]
+
+
 def test_signed_calibration_and_exact_schedule_are_the_compilers(levels: Path, samples: Samples) -> None:
     calibrated, _, _ = _converted(levels, "lmpc", samples)
     assert "calibrate-initial-potential" in {r.name for r in calibrated.pipeline.records}
