@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from spikec import targets
-from spikec.compiler import shared_results
-from spikec.compiler.ir.network import INPUT, Network, Node
-from spikec.compiler.ir.operators import Relu, Scale
+from spikec.compiler.ir.network import INPUT, Network, Node, evaluate
+from spikec.compiler.ir.operators import AnyFloat, Relu, Scale
 from spikec.compiler.passes.contract import Compilation, Context, Outcome
 from spikec.compiler.shared_passes import shared_outcome
 from spikec.compiler.shared_results import NOTHING_SHARED, SharedResults, array_digest
@@ -52,13 +51,12 @@ def test_a_network_is_evaluated_once_for_a_batch(monkeypatch: pytest.MonkeyPatch
     nodes = (Node("a", Scale(np.array(2.0)), (INPUT,), (3,)), Node("b", Relu(), ("a",), (3,)))
     network, samples = Network("net", (3,), nodes, "b"), np.array([[1.0, -1.0, 0.5]], dtype=np.float32)
     asked: list[frozenset[str]] = []
-    evaluate = shared_results.evaluate
 
-    def noted(network: Network, samples: shared_results.AnyFloat, names: frozenset[str]) -> object:
+    def noted(network: Network, samples: AnyFloat, names: frozenset[str]) -> dict[str, AnyFloat]:
         asked.append(names)
         return evaluate(network, samples, names)
 
-    monkeypatch.setattr(shared_results, "evaluate", noted)
+    monkeypatch.setattr("spikec.compiler.shared_results.evaluate", noted)
     shared = SharedResults()
     first = shared.values(network, samples, frozenset("b"))
     np.testing.assert_array_equal(first["b"], [[2, 0, 1]])
