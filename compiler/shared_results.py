@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from hashlib import sha256
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.program import Program
 from .ir.network import Network, evaluate
 from .ir.operators import AnyFloat
+from .ir.spiking import SpikingNetwork
 
 ROOM = 1 << 30
 """Bytes of arrays that are kept: the activations of a VGG-16 on 512 samples and some of its programs."""
 
 Result = TypeVar("Result")
+_LEVELS = (Network, SpikingNetwork, Program)
 
 
 class SharedResults:
@@ -37,6 +41,7 @@ class SharedResults:
         self._kept: dict[Hashable, _Kept] = {}
         self._holders = Counter[int]()
         self._bytes = 0
+        self._of_levels = WeakKeyDictionary[Any, list[npt.NDArray[Any]]]()
 
     def __reduce__(self) -> tuple[type[SharedResults], tuple[int]]:
         return SharedResults, (self._room,)
@@ -63,7 +68,8 @@ class SharedResults:
         """Keep ``result``, which is not None, and return it."""
         if self.keeps:
             self._forget(key)
-            kept = _Kept(result, {id(array): array.nbytes for array in _arrays((key, result), set())})
+            arrays = (array for held in (key, result) for array in self._arrays(held))
+            kept = _Kept(result, {id(array): array.nbytes for array in arrays})
             self._kept[key] = kept
             self._bytes += sum(size for array, size in kept.arrays.items() if not self._holders[array])
             self._holders.update(kept.arrays.keys())
@@ -82,6 +88,23 @@ class SharedResults:
             made = evaluate(network, samples, missing)
             found |= {name: self.keep((network, batch, name), made[name]) for name in missing}
         return found
+
+    def _arrays(self, held: Any) -> list[npt.NDArray[Any]]:
+        """Every array that ``held`` keeps alive; of a level as it was found first, for many results hold it."""
+        if isinstance(held, np.ndarray):
+            return [held.base if isinstance(held.base, np.ndarray) else held]
+        if isinstance(held, _LEVELS):
+            if held not in self._of_levels:
+                self._of_levels[held] = self._in_parts(_fields(held))
+            return self._of_levels[held]
+        if dataclasses.is_dataclass(held):
+            return self._in_parts(_fields(held))
+        if isinstance(held, dict | tuple | list):
+            return self._in_parts(held.values() if isinstance(held, dict) else held)
+        return []
+
+    def _in_parts(self, parts: Iterable[Any]) -> list[npt.NDArray[Any]]:
+        return [array for part in parts for array in self._arrays(part)]
 
     def _forget(self, key: Hashable) -> None:
         kept = self._kept.pop(key, None)
@@ -109,16 +132,5 @@ class _Kept:
     arrays: dict[int, int]
 
 
-def _arrays(held: Any, seen: set[int]) -> Iterator[npt.NDArray[Any]]:
-    """Every array that ``held`` keeps alive, or the one that it is a part of."""
-    if id(held) in seen:
-        return
-    seen.add(id(held))
-    if isinstance(held, np.ndarray):
-        yield held.base if isinstance(held.base, np.ndarray) else held
-    elif dataclasses.is_dataclass(held):
-        for field in dataclasses.fields(held):
-            yield from _arrays(getattr(held, field.name), seen)
-    elif isinstance(held, dict | tuple | list):
-        for part in held.values() if isinstance(held, dict) else held:
-            yield from _arrays(part, seen)
+def _fields(held: Any) -> list[Any]:
+    return [getattr(held, name) for name in held.__dataclass_fields__]

@@ -17,6 +17,7 @@ from ..compilation import Built
 from ..ir import spiking as level2
 from ..ir.network import Network
 from ..ir.operators import FloatArray
+from ..passes.calibrate_initial_potential import chunked_input
 from ..passes.split_branches import with_split_branches
 from ..shared_results import SharedResults
 
@@ -71,22 +72,18 @@ def correct_layer_by_layer(built: Built, program: Program, correction: Correctio
     for population in program.firing:
         named = built.spiking.population(population.name)
         wanted = ann.rates(calibration, named)
-        errors = _errors(wanted, _spikes(program, population, sent, len(calibration)), population, program.timesteps)
-        corrected = correction(population, errors)
+        simulator = PopulationSimulator(program, population)
+        chunks = chunked_input(program, population, simulator, sent, len(calibration), _BATCH)
+        spikes = (simulator.fire(chunk(), population.initial_potential) for chunk in chunks)
+        corrected = correction(population, _errors(wanted, spikes, population, program.timesteps))
         program = replace(program, populations=tuple(corrected if p is population else p for p in program.populations))
-        sent[population.name] = joined(list(_spikes(program, corrected, sent, len(calibration))))
+        if corrected.bias is not population.bias:
+            simulator = PopulationSimulator(program, corrected)
+            chunks = chunked_input(program, corrected, simulator, sent, len(calibration), _BATCH)
+        sent[population.name] = joined([simulator.fire(chunk(), corrected.initial_potential) for chunk in chunks])
         for source in [s for s, reader in last_reader.items() if reader == population.name]:
             sent.pop(source, None)
     return program
-
-
-def _spikes(program: Program, population: Population, sent: dict[str, Sent], samples: int) -> Iterator[Sent]:
-    simulator = PopulationSimulator(program, population)
-    sources = {p.source for p in program.incoming(population.name)}
-    for first in range(0, samples, _BATCH):
-        last = min(first + _BATCH, samples)
-        received = simulator.receive({s: sent[s].part(first, last) for s in sources}, last - first)
-        yield simulator.fire(received, population.initial_potential)
 
 
 def _errors(wanted: Iterator[FloatArray], spikes: Iterator[Sent], population: Population, timesteps: int) -> RateErrors:

@@ -110,7 +110,7 @@ class CalibrateInitialPotential:
         last_reader = {p.source: p.target for p in program.projections}
         for population in program.firing:
             simulator = PopulationSimulator(program, population)
-            chunks = _chunked_input(program, population, simulator, sent, len(encoded))
+            chunks = chunked_input(program, population, simulator, sent, len(encoded), batch_for_memory(program))
             if population.name in rates and population.name in moved:
                 wanted = _averaged(rates[population.name], self.granularity)
                 bounds = _bounds(program, population)
@@ -218,11 +218,15 @@ def _averaged(values: npt.NDArray[np.float64], granularity: str) -> npt.NDArray[
     return values
 
 
-def _chunked_input(
-    program: Program, population: Population, simulator: PopulationSimulator, sent: dict[str, Sent], samples: int
+def chunked_input(
+    program: Program,
+    population: Population,
+    simulator: PopulationSimulator,
+    sent: dict[str, Sent],
+    samples: int,
+    size: int,
 ) -> list[Callable[[], LayerInput]]:
-    """Functions that each give a part of the samples' input to ``population``: kept if it is small, else made anew."""
-    size = batch_for_memory(program)
+    """Functions that each give the input to ``population`` of ``size`` samples: kept if it is small, else made anew."""
     sources = {p.source for p in program.incoming(population.name)}
 
     def part(first: int) -> LayerInput:

@@ -22,7 +22,6 @@ import numpy as np
 
 from ...runtime.program import SPIKES
 from ...runtime.program.geometry import ConvGeometry
-from ...runtime.program.neuron_models import GRADED
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir import network as level1
@@ -195,7 +194,7 @@ class _Origins:
 def _population(name: str, node: Node, drive: _Affine, context: Context, origins: tuple[Origin, ...]) -> Population:
     operator = node.operator
     assert isinstance(operator, op.QuantizeClip)
-    if context.neuron == GRADED:
+    if context.graded:
         threshold, initial, payloads = graded_parameters(operator)
     else:
         threshold, initial, payloads = operator.threshold, _initial_potential(operator, context.timesteps), SPIKES

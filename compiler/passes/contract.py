@@ -59,6 +59,11 @@ class Context:
     """What others computed from the same data, and what is left for them."""
 
     @property
+    def graded(self) -> bool:
+        """Whether neurons send payloads; of passes that ask only this, all neurons that spike have the outcome."""
+        return self.neuron == GRADED
+
+    @property
     def levels(self) -> int:
         """Levels that an activation without any is given: as a window counts, or as graded neurons are to send."""
         return self.payload_levels if self.neuron == GRADED else self.timesteps

@@ -82,7 +82,7 @@ def choose_input(spiking: SpikingNetwork, context: Context, activity: dict[str, 
     """Return the encoding whose own rounding and the weights' rounding that it leaves room for add up to least."""
     best, least = None, math.inf
     for spread_over, share in ((1, 1.0), (context.timesteps, _WORTH_SPREADING)):
-        if best is not None and (spread_over == 1 or context.neuron != IF or best.levels >= _FEW_LEVELS):
+        if best is not None and (spread_over == 1 or best.levels >= _FEW_LEVELS or context.neuron != IF):
             break
         for signal in _encodings(replace(spiking.input, spread_over=spread_over), context):
             error = _first_layer_error(replace(spiking, input=signal), context, activity, share * least)

@@ -17,7 +17,6 @@ from dataclasses import field, replace
 
 import numpy as np
 
-from ...runtime.program.neuron_models import GRADED
 from ...targets.records import dataclass
 from ..ir.activations import LeakyRelu
 from ..ir.network import Network, Node, needed, unused_name
@@ -83,7 +82,7 @@ class _Expansion:
         self._network = network
         self._nodes = {node.name: node for node in network.nodes}
         self._timesteps = context.timesteps
-        self._has_signs = context.neuron == GRADED and context.target.has_signed_payloads
+        self._has_signs = context.graded and context.target.has_signed_payloads
         self._taken = set(self._nodes)
         self.off_sides: set[str] = set()
         self.signed: set[str] = set()

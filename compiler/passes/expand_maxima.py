@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...runtime.program.neuron_models import GRADED
 from ...targets.diagnostic import Diagnostic, Place, UnusableInput
 from ...targets.records import dataclass
 from ..ir.maxima import MaximumNeuron, MaxPool
@@ -60,14 +59,14 @@ class ExpandMaxima:
 
         ranges = value_ranges(network, _input_range(network, context))
         taken = {node.name for node in network.nodes}
-        joins = context.timesteps == 1 and context.neuron != GRADED
+        joins = context.timesteps == 1 and not context.graded
         expanded = {node.name: _expanded(network, node, ranges, taken, joins_spikes=joins) for node in maxima}
         nodes = [
             new for node in network.nodes for new in (expanded[node.name].nodes if node.name in expanded else (node,))
         ]
         result = self._with_thresholds(network.with_nodes(tuple(nodes)), context)
         effects = {name: _effect(each) for name, each in expanded.items()}
-        levels = str(context.levels) if context.neuron == GRADED else "T"
+        levels = str(context.levels) if context.graded else "T"
         found = tuple(_finding(node, effects[node.name], levels) for node in maxima)
         return Outcome(replace(state, network=result), {"maxima": effects}, found)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime import program as level3
-from ...runtime.program.neuron_models import GRADED, PLAIN_IF, graded
+from ...runtime.program.neuron_models import PLAIN_IF, graded
 from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import FloatArray
@@ -66,7 +66,7 @@ class FoldIntegers:
             ),
             populations=tuple(_integer_population(p, context) for p in spiking.populations),
             projections=tuple(integer_projection(spiking, p) for p in spiking.projections),
-            neuron=graded() if context.neuron == GRADED else PLAIN_IF,
+            neuron=graded() if context.graded else PLAIN_IF,
             score_unit=None if state.network.outputs else _score_unit(spiking.readout, context),
             outputs=tuple(_outputs(state.network, spiking, context)),
         )
