@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -68,6 +69,11 @@ PASSES: tuple[type[Pass], ...] = (
     ProveNoOverflow,
 )
 
+_LARGE = 1 << 24
+"""Weights of level 2 that take 128 MB after every pass that changes them."""
+_MEASURED = ("balance-thresholds", "clip-silent-sources", "fit-counts", "quantize-weights")
+"""Stages whose level 2 the ledger measures on calibration data, or that passes are run again from."""
+
 STAGES = len(PASSES) + 1
 """What ``compile_model`` reports the beginning of: every pass, and the report."""
 
@@ -85,7 +91,10 @@ class PassRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
-    """State after all passes and the way there; ``stages`` holds the state after each pass, by name."""
+    """State after all passes and the way there; ``stages`` holds the state after each pass, by name.
+
+    Of a network with more than 2^24 weights at level 2 the stages there are left out, unless data is measured on them.
+    """
 
     state: Compilation
     records: tuple[PassRecord, ...]
@@ -151,43 +160,77 @@ def run_again(
 def _continued(
     begun: Pipeline, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None
 ) -> Pipeline:
-    state = begun.state
-    first, kept = state, list[tuple[str, Compilation]]()
+    state, since = begun.state, _Since(begun.state, context)
     records, diagnostics, stages = list(begun.records), list(begun.diagnostics), dict(begun.stages)
     for step in passes:
         if report is not None:
             report(step.name)
         started = time.perf_counter()
-        with _function_kept(first, kept, context):
+        with since.checked_where_it_fails(state):
             outcome = shared_outcome(step, state, context)
             seconds = time.perf_counter() - started
             if outcome.state is not state:
                 _check_once(context, (state, outcome.state), partial(_verify, step.name, state, outcome.state))
-        if not same_function(state, outcome.state):
-            if step.preserves:
-                kept.append((step.name, outcome.state))
-            else:
-                _check_kept(first, kept, context)
-                first, kept = outcome.state, []
+        since = since.after(step, state, outcome.state)
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
         state = stages[step.name] = outcome.state
-    _check_kept(first, kept, context)
+        _let_go(stages, step.name, context)
+    since.check(state)
     return Pipeline(state, tuple(records), tuple(diagnostics), stages)
 
 
-@contextlib.contextmanager
-def _function_kept(first: Compilation, kept: list[tuple[str, Compilation]], context: Context) -> Iterator[None]:
-    """Where a pass fails, ask first whether those before it, not checked yet, left it what they promise."""
-    try:
-        yield
-    except Exception:
-        _check_kept(first, kept, context)
-        raise
+@dataclass(frozen=True, slots=True, eq=False)
+class _Since:
+    """The passes ``run`` since the state ``first``, none of which was to change what it computes.
+
+    What each of them left is not kept: it is made again where their last state turns out wrong.
+    """
+
+    first: Compilation
+    context: Context
+    run: tuple[Pass, ...] = ()
+    promised: bool = False
+
+    def after(self, step: Pass, before: Compilation, after: Compilation) -> _Since:
+        """The same and ``step``; begun anew, once all before it are checked, where it may change the function."""
+        if same_function(before, after):
+            return replace(self, run=(*self.run, step))
+        if step.preserves:
+            return replace(self, run=(*self.run, step), promised=True)
+        self.check(before)
+        return _Since(after, self.context)
+
+    def check(self, last: Compilation) -> None:
+        """Raise what ``check_kept`` finds in the ``last`` state."""
+        if self.promised:
+            _check_once(self.context, (self.first, last), partial(check_kept, self.first, last, self._again))
+
+    @contextlib.contextmanager
+    def checked_where_it_fails(self, last: Compilation) -> Iterator[None]:
+        """Where a pass fails, ask first whether those before it, not checked yet, left it what they promise."""
+        try:
+            yield
+        except Exception:
+            self.check(last)
+            raise
+
+    def _again(self) -> Iterator[tuple[str, Compilation]]:
+        state = self.first
+        for step in self.run:
+            before, state = state, step.run(state, self.context).state
+            if not same_function(before, state):
+                yield step.name, state
 
 
-def _check_kept(first: Compilation, kept: list[tuple[str, Compilation]], context: Context) -> None:
-    _check_once(context, (first, *kept), partial(check_kept, first, tuple(kept)))
+def _let_go(stages: dict[str, Compilation], latest: str, context: Context) -> None:
+    """Leave out of ``stages`` what a large network's level 2 was before ``latest``, unless it is measured later."""
+    spiking = stages[latest].spiking
+    if spiking is None or sum(p.map.weight.size for p in spiking.projections) <= _LARGE:
+        return
+    measured = _MEASURED if context.calibration is not None else ()
+    for name in [n for n, state in stages.items() if state.spiking is not None and n not in (latest, *measured)]:
+        del stages[name]
 
 
 def _check_once(context: Context, checked: tuple[Hashable, ...], check: Callable[[], None]) -> None:

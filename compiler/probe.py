@@ -6,7 +6,7 @@ level moves nothing. Where sums cancel, scores are no measure of what rounding d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -50,16 +50,17 @@ def same_function(before: Compilation, after: Compilation) -> bool:
     )
 
 
-def check_kept(first: Compilation, kept: Sequence[tuple[str, Compilation]]) -> None:
-    """Check that passes kept the function of ``first``; ``kept`` holds the name and the state of each, in order.
+def check_kept(first: Compilation, last: Compilation, again: Callable[[], Iterable[tuple[str, Compilation]]]) -> None:
+    """Check that passes kept the function of ``first``, whose ``last`` state is that after all of them.
 
-    Raises UnusableInput, naming the pass, with E901 where the function changed by more than rounding explains,
-    E227 where a float overflows, E228 where its digits do not reach from the largest constant to a usual one.
+    ``again`` gives the name and the state of each that promised so, in order; they are asked for where the first and
+    the last differ. Raises UnusableInput, naming the pass, with E901 where the function changed by more than rounding
+    explains, E227 where a float overflows, E228 where its digits do not reach from the largest constant to a usual one.
     """
-    if not kept or _difference(first, kept[-1][1], _FEW_SLICES) <= _TOLERANCE:
+    if _difference(first, last, _FEW_SLICES) <= _TOLERANCE:
         return
     before = first
-    for name, after in kept:
+    for name, after in again():
         error = _difference(before, after, None)
         if not error <= _TOLERANCE and not _is_rounding(before, after):
             raise UnusableInput([_explained(name, error, _spread(before.network))])

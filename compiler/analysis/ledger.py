@@ -19,6 +19,7 @@ from ..ir.network import Network, evaluate
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates
 from ..ir.spiking import SpikingNetwork
+from ..passes.contract import spiking_level
 from ..pipeline import Pipeline
 from ..report import LedgerRow
 
@@ -142,8 +143,7 @@ def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, 
         return None if inputs is None else _scores_of(stages[name].network, inputs)
 
     def of_rates(name: str) -> AnyFloat | None:
-        spiking = stages[name].spiking
-        return None if inputs is None or spiking is None else _rate_scores(spiking, inputs)
+        return None if inputs is None else _rate_scores(spiking_level(stages[name]), inputs)
 
     yield "ANN", of_network("recognise-activations"), "the model as given, float"
     if stages["fit-pieces"] is not stages["expand-activations"]:

@@ -9,6 +9,7 @@ import numpy as np
 from .fixed_point import DEPTH, SLICE_BITS, AnyFloat, Doubles, slices, slices_for, steps
 
 _ENTRIES_AT_ONCE = 1 << 22
+"""Of one operand, whose slices are doubles."""
 _WORTH_THREADS = 1 << 26
 """Multiplications from which on threads of BLAS gain more than they burn while they wait for the next product."""
 _OF_ONE_THREAD = 1 << 18
@@ -29,6 +30,14 @@ def matmul(left: Floats, right: Floats, *, count: int | None = None) -> Floats:
     if not (left.any() and right.any()):
         return result  # type: ignore[return-value]
     count = slices_for(kind) if count is None else count
+    columns = max(1, _ENTRIES_AT_ONCE // len(right))
+    for first in range(0, right.shape[1], columns):
+        _multiply(result[:, first : first + columns], left, right[:, first : first + columns], count)
+    return result  # type: ignore[return-value]
+
+
+def _multiply(result: AnyFloat, left: AnyFloat, right: AnyFloat, count: int) -> None:
+    """Write the product of ``left`` and ``right``, which takes ``count`` slices, into ``result``."""
     step = steps(right, (0,), SLICE_BITS)
     parts = slices(right, step, count)
     rows = max(1, _ENTRIES_AT_ONCE // max(1, *left.shape[1:], *right.shape[1:]))
@@ -39,7 +48,6 @@ def matmul(left: Floats, right: Floats, *, count: int | None = None) -> Floats:
         product *= scale
         product *= step
         result[first : first + rows] = product
-    return result  # type: ignore[return-value]
 
 
 def sliced_product(left: list[Doubles], right: list[Doubles], count: int) -> Doubles:

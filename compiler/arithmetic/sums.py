@@ -14,19 +14,21 @@ _MANTISSA = 53
 _ROWS_AT_ONCE = 1 << 11
 
 
-def total(values: npt.ArrayLike, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
-    """Sum over ``axis`` (None: all) in doubles.
+def total(
+    values: npt.ArrayLike, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False, times: int = 1
+) -> Any:
+    """Sum over ``axis`` (None: all) in doubles, of ``times`` as many terms if each stands for so many equal ones.
 
     Each of n terms is rounded to 2^-(53 - log2 n) of the largest of them: some 1e-12 for a thousand, 1e-10 for a
     million. Sums of integers are exact.
     """
     given: AnyFloat = np.asarray(values, dtype=None if _is_float(values) else np.float64)
     axes = tuple(range(given.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    terms = math.prod(given.shape[a] for a in axes)
+    terms = times * math.prod(given.shape[a] for a in axes)
     step = steps(given, axes, _MANTISSA - terms.bit_length())
     integers = np.multiply(given, 1 / step, dtype=np.float64)
     np.rint(integers, out=integers)
-    result = integers.sum(axis=axes, keepdims=True) * step
+    result = integers.sum(axis=axes, keepdims=True) * times * step
     return result if keepdims else result.squeeze(axes)[()]
 
 

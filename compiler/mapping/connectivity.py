@@ -7,12 +7,10 @@ needs is a product of three small tables, whatever the size of the layer.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ...runtime.program import ConvSynapses, IntArray, Projection, Shape, SparseSynapses
-from ...runtime.program.folded_pooling import comes_in_runs
+from ...runtime.program.folded_pooling import pool_of_kernel, pool_of_matrix
 from ...runtime.program.geometry import ConvGeometry
 from ...targets.records import dataclass
 from .axes import Axis
@@ -90,7 +88,7 @@ def _convolution(
 ) -> Connectivity:
     geometry = synapses.geometry
     whole = _axes(synapses.weight, geometry, source, target, (1, 1))
-    pool = _pool(synapses) if shared_axons else (1, 1)
+    pool = pool_of_kernel(synapses.weight, geometry) if shared_axons else (1, 1)
     weight = synapses.weight[:, :, :: pool[0], :: pool[1]]
     axes = _axes(weight, geometry, source, target, pool)
     nonzero = weight != 0
@@ -132,30 +130,12 @@ def _axes(
     return rows, columns
 
 
-def _pool(synapses: ConvSynapses) -> tuple[int, int]:
-    """Rows and columns of source neurons that every target reads by one weight, all or none of them."""
-    weight, geometry = synapses.weight, synapses.geometry
-    rows, columns = (
-        _run_length(weight, n + 2, math.gcd(weight.shape[n + 2], geometry.stride[n], geometry.padding[n]))
-        if geometry.dilation[n] == 1
-        else 1
-        for n in (0, 1)
-    )
-    return rows, columns
-
-
-def _run_length(weight: IntArray, axis: int, most: int) -> int:
-    """Longest run of equal weights along an axis that divides ``most``."""
-    lengths = (length for length in range(most, 1, -1) if most % length == 0)
-    return next((length for length in lengths if comes_in_runs(weight, axis, length)), 1)
-
-
 def _all_to_all(projection: Projection, weight: IntArray, source: Map, target: Map, shared_axons: bool) -> Connectivity:
     channels, rows, columns = target
     by_cell = weight.reshape(len(weight), *source)
     pool = (1, 1)
-    if shared_axons and weight.size:
-        pool = (_run_length(by_cell, 2, source[1]), _run_length(by_cell, 3, source[2]))
+    if shared_axons:
+        pool = pool_of_matrix(by_cell)
         by_cell = by_cell[:, :, :: pool[0], :: pool[1]]
     per_channel = (by_cell != 0).reshape(channels, rows * columns, -1)
     most = per_channel.sum(axis=2, dtype=np.int64).max(axis=1)

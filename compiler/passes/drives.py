@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,12 @@ from ..ir.network import Network
 from ..ir.operators import AnyFloat, FloatArray, Shape
 from ..ir.spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingNetwork
 from ..shared_results import NOTHING_SHARED, SharedResults
+from .unfolded_pools import Unfolded, unfolded
 
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
+_ENTRIES_AT_ONCE = 1 << 16
+"""Of weights; half a megabyte of doubles, of which some are needed side by side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +30,9 @@ class Drive:
     """One projection seen from its targets.
 
     ``weight`` (O, R, fan-in) in thresholds per message, R rows for each of the population's O channels (1 where they
-    share a kernel); rows of a sparse map are those of ``entries_by_row``. ``activity``, which broadcasts to it, is the
-    mean square of the messages; ``low`` and ``high`` bound one message, ``window`` the sum of T of them.
+    share a kernel); rows of a sparse map are those of ``entries_by_row``, and from others a folded pool is taken out
+    (see ``unfolded_pools``), which ``kernel`` can put back. ``activity``, which broadcasts to it,
+    is the mean square of the messages; ``low`` and ``high`` bound one message, ``window`` the sum of T of them.
     """
 
     projection: Projection
@@ -35,6 +41,12 @@ class Drive:
     low: int
     high: int
     window: tuple[int, int]
+    kernel: Unfolded | None = None
+
+    @property
+    def times(self) -> int:
+        """How many equal weights each stands for."""
+        return 1 if self.kernel is None else self.kernel.times
 
 
 def mean_square_activity(
@@ -85,9 +97,11 @@ def drives_of(
             spread = np.repeat(squares, math.prod(spiking.source_shape(projection)) // squares.size)
             values = projection.map.weight, spread[projection.map.source]
             weight, seen = (entries_by_row(projection.map, each, population.shape) for each in values)
+            kernel = None
         else:
-            weight, seen = _rows_of(projection, population.shape[0], squares)
-        drives.append(Drive(projection, weight, seen, *messages, window))
+            kernel = unfolded(projection.map, spiking.source_shape(projection))
+            weight, seen = _rows_of(kernel, population.shape[0], squares)
+        drives.append(Drive(projection, weight, seen, *messages, window, kernel))
     return drives
 
 
@@ -108,17 +122,30 @@ def _place_in_row(entries: SparseMap) -> IntArray:
     return np.arange(len(entries.target)) - np.searchsorted(entries.target, entries.target)
 
 
-def _rows_of(projection: Projection, channels: int, activity: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _rows_of(kernel: Unfolded, channels: int, activity: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weights by the targets' ``channels``, and ``activity`` (source channels,) spread over the fan-in."""
-    weight = projection.map.weight
-    if isinstance(projection.map, ConvMap):
-        outputs, inputs = weight.shape[:2]
-        group = np.arange(outputs) // (outputs // projection.map.geometry.groups)
-        seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
-        spread = np.repeat(seen, int(np.prod(weight.shape[2:])), axis=1)[:, None, :]
-        return weight.reshape(outputs, 1, -1), spread
-    spread = np.repeat(activity, weight.shape[1] // activity.size)[None, None, :]
-    return weight.reshape(channels, -1, weight.shape[1]), spread
+    outputs, inputs, *taps = kernel.weight.shape
+    rows = np.ascontiguousarray(kernel.weight).reshape(channels, outputs // channels, -1)
+    if not isinstance(kernel.linear, ConvMap):
+        return rows, np.repeat(activity, rows.shape[2] // activity.size)[None, None, :]
+    groups = kernel.linear.geometry.groups
+    group = np.arange(groups) if groups == 1 else np.arange(outputs) // (outputs // groups)
+    seen = activity[group[:, None] * inputs + np.arange(inputs)[None, :]]
+    return rows, np.repeat(seen, math.prod(taps), axis=1)[:, None, :]
+
+
+def in_parts(drives: list[Drive], channels: int) -> Iterator[tuple[slice, list[Drive]]]:
+    """The ``drives`` of some of the ``channels`` at a time, so few that what is computed of them stays in the cache."""
+    entries = sum(drive.weight.size for drive in drives)
+    size = max(1, _ENTRIES_AT_ONCE * channels // max(1, entries))
+    for first in range(0, channels, size):
+        rows = slice(first, first + size)
+        yield rows, [_some_of(drive, rows) for drive in drives]
+
+
+def _some_of(drive: Drive, rows: slice) -> Drive:
+    activity = drive.activity if len(drive.activity) == 1 else drive.activity[rows]
+    return replace(drive, weight=drive.weight[rows], activity=activity)
 
 
 def largest_weight(drive: Drive) -> FloatArray:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.samples import Samples
-from ...runtime.simulator.kernels import kernel_windows, pad_or_crop
+from ...runtime.simulator.kernels import kernel_windows
 from ...targets.records import dataclass
 from ..arithmetic import mean, mean_and_covariance
 from ..ir.network import Network
@@ -26,6 +26,7 @@ from ..ir.operators import FloatArray
 from ..ir.spiking import INPUT, ConvMap, InputSignal, Population, Projection, SparseMap, SpikingNetwork
 from ..shared_results import NOTHING_SHARED, SharedResults, array_digest
 from .drives import entries_by_row
+from .unfolded_pools import unfolded
 
 _SAMPLES = 512
 _KEPT_VALUES = 1 << 26
@@ -218,21 +219,23 @@ def pieces_of(fan_ins: dict[int, FanIn]) -> list[tuple[tuple[int, int, int], ...
 class FanIn:
     """The columns of one projection's fan-in, as messages at chosen positions; ``reads`` tells which they are.
 
-    There are ``size`` columns.
+    There are ``size`` columns. Where a pool is folded into the weights they are sums over it, see ``unfolded_pools``.
     """
 
     def __init__(self, projection: Projection, messages: npt.NDArray[np.float32]) -> None:
         linear = projection.map
-        self.reads: Hashable = projection.source
+        assert not isinstance(linear, SparseMap), "a map by its coordinates has a fan-in for each neuron"
+        kernel = unfolded(linear, messages.shape[1:])
+        self.reads: Hashable = projection.source, kernel.pool
         if isinstance(linear, ConvMap):
-            self.reads = projection.source, linear.geometry, linear.weight.shape[1:]
-            kernel = (linear.weight.shape[2], linear.weight.shape[3])
-            self.area, self.size = prod(kernel), linear.weight.shape[1] * prod(kernel)
-            self._seen = kernel_windows(pad_or_crop(messages, linear.geometry.padding), kernel, linear.geometry)
-            self._channels = linear.weight.shape[1]
+            channels, rows, columns = kernel.weight.shape[1:]
+            self.reads = projection.source, kernel.pool, linear.geometry, kernel.weight.shape[1:]
+            self.area, self.size = rows * columns, channels * rows * columns
+            self._seen = kernel_windows(kernel.pooled(messages), (rows, columns), kernel.geometry)
+            self._channels = channels
         else:
-            self.area, self.size = 1, linear.weight.shape[1]
-            self._seen = messages.reshape(len(messages), -1)
+            self._seen = kernel.pooled(messages).reshape(len(messages), -1)
+            self.area, self.size = 1, self._seen.shape[1]
             self._channels = self.size
 
     def seen(self, where: tuple[npt.NDArray[Any], ...], group: int, first: int, end: int) -> npt.NDArray[np.float32]:

@@ -20,9 +20,10 @@ import numpy as np
 from ...targets.records import dataclass
 from ..arithmetic import cholesky, cholesky_solve, matmul, mean, mean_and_covariance
 from ..ir.operators import AnyFloat, FloatArray
-from ..ir.spiking import INPUT, Population, Projection, SparseMap
+from ..ir.spiking import INPUT, ConvMap, Population, Projection, SparseMap
 from .compose_linear_maps import per_channel_if_possible
 from .fan_in_moments import FanIn, Messages, groups_of, pieces_of, positions
+from .unfolded_pools import Unfolded, unfolded
 
 _RIDGE = 0.01
 """Share of the mean variance of a message that is added to each."""
@@ -75,7 +76,8 @@ class _FanIns:
         self._blocks = [
             [_seen(fan_ins, where, group, pieces) for pieces in self._pieces] for group in range(max(self._groups, 1))
         ]
-        self._rows = [p.map.weight.reshape(p.map.weight.shape[0], -1).copy() for p in incoming]
+        self._kernels = [_kernel(p, messages) for p in incoming]
+        self._rows = [kernel.weight.reshape(len(kernel.weight), -1).copy() for kernel in self._kernels]
 
     def at(self, values: AnyFloat) -> FloatArray:
         """``values`` (N, *shape) of the population, (positions, rows of weights)."""
@@ -99,7 +101,7 @@ class _FanIns:
         for own, blocks in self._by_group():
             is_reached = np.any([np.any(rows[own] != 0, axis=1) for rows in self._rows], axis=0)
             rest = np.where(is_reached, missing[:, own], 0.0)
-            is_read = [_is_read(p, own) & free[i] for i, p in enumerate(self._incoming)]
+            is_read = [_is_read(kernel, own) & free[i] for i, kernel in enumerate(self._kernels)]
             for pieces, x in zip(self._pieces, blocks, strict=True):
                 is_free = np.concatenate([is_read[i][first:end] for i, first, end in pieces])
                 weight, constant = _regression(x, rest, is_free)
@@ -107,10 +109,7 @@ class _FanIns:
                 change[own] += constant
                 rest = rest - matmul(x, np.ascontiguousarray(weight.T), count=1) - constant
         shaped = change.reshape(-1, 1, 1) if self._groups else change.reshape(self._population.shape)
-        maps = [
-            replace(p.map, weight=w.reshape(p.map.weight.shape))
-            for p, w in zip(self._incoming, self._rows, strict=True)
-        ]
+        maps = [kernel.folded(w) for kernel, w in zip(self._kernels, self._rows, strict=True)]
         return Fitted(
             tuple(replace(p, map=m) for p, m in zip(self._incoming, maps, strict=True)),
             per_channel_if_possible(np.asarray(self._population.bias + shaped)),
@@ -135,11 +134,17 @@ def _is_free(projection: Projection) -> bool:
     return bool(np.count_nonzero(weight) * 2 > np.count_nonzero(between) * prod(weight.shape[2:]))
 
 
-def _is_read(projection: Projection, own: slice) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Whether the rows ``own`` of the weights read a column's channel (F,)."""
-    weight = projection.map.weight[own]
-    channels = np.any(weight.reshape(*weight.shape[:2], -1) != 0, axis=(0, 2))
-    return np.repeat(channels, prod(weight.shape[2:]))
+def _kernel(projection: Projection, messages: Messages) -> Unfolded:
+    assert not isinstance(projection.map, SparseMap), "can_be_fitted says that there is none"
+    return unfolded(projection.map, messages[projection.source].shape[1:])
+
+
+def _is_read(kernel: Unfolded, own: slice) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Whether the rows ``own`` of the weights read a column (F,), or of a convolution its channel."""
+    weight = kernel.weight[own]
+    if not isinstance(kernel.linear, ConvMap):
+        return np.asarray(np.any(weight.reshape(len(weight), -1) != 0, axis=0))
+    return np.repeat(np.any(weight != 0, axis=(0, 2, 3)), prod(weight.shape[2:]))
 
 
 def _seen(

@@ -34,6 +34,7 @@ from .contract import Compilation, Context, Outcome, spiking_level
 from .gates import with_gates
 
 _OFF_GRID = 1e-3
+_ENTRIES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -127,25 +128,39 @@ def _compact(values: np.ndarray[Any, np.dtype[Any]]) -> level3.IntArray:
 def integer_projection(spiking: SpikingNetwork, projection: Projection) -> level3.Projection:
     """``projection`` in units of its target's integer threshold; AssertionError unless its weights lie on the grid."""
     target = spiking.population(projection.target)
-    weight = projection.map.weight
     scale = _scale(target)
     if not isinstance(projection.map, ConvMap):
         scale = np.broadcast_to(scale, target.shape).ravel()
     if isinstance(projection.map, SparseMap):
         scale = scale[projection.map.target]
-    units = weight * (scale.reshape(-1, *(1,) * (weight.ndim - 1)) / (1 << projection.exponent))
-    integers = np.rint(units)
-    units -= integers
-    if np.abs(units).max(initial=0.0) > _OFF_GRID:
+    integers, off = _whole(projection.map.weight, scale.ravel() / (1 << projection.exponent))
+    if off > _OFF_GRID:
         raise AssertionError(f"the weights of {projection.name} are not on the integer grid")
     return level3.Projection(
         name=projection.name,
         source=level3.INPUT if projection.source == INPUT else projection.source,
         target=projection.target,
-        synapses=_synapses(projection.map, integers.astype(np.int64)),
+        synapses=_synapses(projection.map, integers),
         exponent=projection.exponent,
         delay=projection.delay,
     )
+
+
+def _whole(weight: FloatArray, unit: FloatArray) -> tuple[level3.IntArray, float]:
+    """``weight`` in steps of 1 / ``unit`` (one for all, or for each row), and how far the farthest is from a whole one.
+
+    A few rows at a time, so that a large matrix is not there twice.
+    """
+    rows = np.broadcast_to(unit, len(weight)).reshape(-1, *(1,) * (weight.ndim - 1))
+    integers, off = np.empty(weight.shape, dtype=np.int64), 0.0
+    size = max(1, _ENTRIES_AT_ONCE * len(weight) // max(1, weight.size))
+    for first in range(0, len(weight), size):
+        units = weight[first : first + size] * rows[first : first + size]
+        nearest = np.rint(units)
+        integers[first : first + size] = nearest
+        units -= nearest
+        off = max(off, float(np.abs(units).max(initial=0.0)))
+    return integers, off
 
 
 def _synapses(linear: LinearMap, weight: level3.IntArray) -> level3.Synapses:

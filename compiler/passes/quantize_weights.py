@@ -26,7 +26,7 @@ from ..arithmetic import log2, mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population, Projection, SparseMap
 from .contract import Compilation, Context, Outcome, spiking_level
-from .drives import Drive, drives_of, largest_weight, mean_square_activity, values_of_rows
+from .drives import Drive, drives_of, in_parts, largest_weight, mean_square_activity, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
 from .fan_in_moments import Messages, RecentMoments, calibration_messages, fan_in_blocks, fan_ins_apart
 from .rounding import Moments, Rounding, candidate_thresholds, has_equal_columns, round_against, round_to_nearest
@@ -167,11 +167,11 @@ def _shaped(threshold: FloatArray, population: Population) -> FloatArray:
 
 def _on_grid(drive: Drive, exponent: int) -> Projection:
     linear = drive.projection.map
-    if isinstance(linear, SparseMap):
-        weight = values_of_rows(linear, drive.weight)
-    else:
-        weight = drive.weight.reshape(linear.weight.shape)
-    return replace(drive.projection, map=replace(linear, weight=weight), exponent=exponent)
+    if drive.kernel is not None:
+        return replace(drive.projection, map=drive.kernel.folded(drive.weight), exponent=exponent)
+    assert isinstance(linear, SparseMap), "every other map has a kernel"
+    values = values_of_rows(linear, drive.weight)
+    return replace(drive.projection, map=replace(linear, weight=values), exponent=exponent)
 
 
 def _levels_used(drives: list[Drive], choice: Choice, threshold: FloatArray, step: int) -> float:
@@ -185,9 +185,7 @@ def _levels_used(drives: list[Drive], choice: Choice, threshold: FloatArray, ste
 
 def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Context) -> dict[str, Any]:
     threshold = rounding.threshold
-    worst = max(
-        (float(np.abs(r.weight - d.weight).max()) for r, d in zip(rounding.drives, drives, strict=True)), default=0.0
-    )
+    worst = _worst_rounding(rounding, drives)
     step = context.target.weights.step.value
     own = np.rint(grid_thresholds(drives, choice.exponents, choice.ceiling.threshold, step))
     kept = int(np.count_nonzero(own == threshold))
@@ -204,6 +202,14 @@ def _effect(drives: list[Drive], choice: Choice, rounding: Rounding, context: Co
         "clipped": 0,
         **({"kept": kept} if kept else {}),
     }
+
+
+def _worst_rounding(rounding: Rounding, drives: list[Drive]) -> float:
+    worst = 0.0
+    for rows, part in in_parts(drives, len(rounding.threshold)):
+        for given, kept in zip(part, rounding.drives, strict=True):
+            worst = max(worst, float(np.abs(kept.weight[rows] - given.weight).max()))
+    return worst
 
 
 def _remarks(

@@ -11,7 +11,7 @@ from ...targets.records import dataclass
 from ..arithmetic import matmul, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
-from .drives import Drive
+from .drives import Drive, in_parts
 from .equal_columns import EqualColumns, equal_columns
 from .error_feedback import error_variance, round_with_feedback
 from .fan_in_moments import Apart, Block
@@ -50,9 +50,14 @@ class Rounding:
 
 def round_to_nearest(drives: list[Drive], exponents: tuple[int, ...], threshold: FloatArray, step: int) -> Rounding:
     """Every weight to the nearest multiple of its grid, as good as can be done without calibration data."""
-    rounded = [replace(d, weight=rounded_weight(d, e, threshold, step)) for d, e in zip(drives, exponents, strict=True)]
-    differences = [r.weight - d.weight for r, d in zip(rounded, drives, strict=True)]
-    error = square_error(drives, differences, len(threshold))
+    rounded = [replace(d, weight=np.empty_like(d.weight)) for d in drives]
+    error = np.zeros(len(threshold))
+    for rows, part in in_parts(drives, len(threshold)):
+        differences = []
+        for given, kept, exponent in zip(part, rounded, exponents, strict=True):
+            kept.weight[rows] = rounded_weight(given, exponent, threshold[rows], step)
+            differences.append(kept.weight[rows] - given.weight)
+        error[rows] = square_error(part, differences, len(threshold[rows]))
     return Rounding(threshold, rounded, np.zeros((len(threshold), 1)), error)
 
 

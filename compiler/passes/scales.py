@@ -19,7 +19,7 @@ from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population
-from .drives import Drive
+from .drives import Drive, in_parts
 from .intervals import potential_range
 
 THRESHOLD_CEILING = 1 << 20
@@ -160,10 +160,18 @@ def _unit(population: Population, drives: list[Drive]) -> float:
 
 def _summed(drives: list[Drive], channels: int, bounds: list[tuple[int, int]]) -> tuple[FloatArray, FloatArray]:
     """Least and largest input (O, R) when each source of a drive sends something within its ``bounds``."""
-    low, high = np.zeros((channels, 1)), np.zeros((channels, 1))
+    parts = [_summed_part(part, bounds) for _, part in in_parts(drives, channels)] if drives else []
+    if not parts:
+        return np.zeros((channels, 1)), np.zeros((channels, 1))
+    low, high = (np.concatenate(sides) for sides in zip(*parts, strict=True))
+    return low, high
+
+
+def _summed_part(drives: list[Drive], bounds: list[tuple[int, int]]) -> tuple[FloatArray, FloatArray]:
+    low = high = np.zeros((1, 1))
     for drive, (least, most) in zip(drives, bounds, strict=True):
-        excitation = total(np.maximum(drive.weight, 0), axis=2)
-        inhibition = total(np.minimum(drive.weight, 0), axis=2)
+        excitation = total(np.maximum(drive.weight, 0), axis=2, times=drive.times)
+        inhibition = total(np.minimum(drive.weight, 0), axis=2, times=drive.times)
         lowest, highest = min(least, 0), max(most, 0)
         low = low + excitation * lowest + inhibition * highest
         high = high + excitation * highest + inhibition * lowest
@@ -206,6 +214,13 @@ def choose_thresholds(
     The error of a channel is sum_j activity_j (round(W'_j Theta) / Theta - W'_j)^2, the mean square error of its
     input per step for independent messages.
     """
+    parts = in_parts(drives, len(highest))
+    return np.concatenate([_chosen(part, exponents, highest[rows], step, own[rows]) for rows, part in parts])
+
+
+def _chosen(
+    drives: list[Drive], exponents: tuple[int, ...], highest: FloatArray, step: int, own: FloatArray
+) -> FloatArray:
     best = np.maximum(np.floor(highest), 1.0)
     smallest = rounding_error(drives, exponents, best, step)
     for share in (0.95, 0.9, 0.85, 0.8, 0.75):
@@ -235,14 +250,15 @@ def square_error(drives: list[Drive], differences: list[FloatArray], channels: i
     for drive, lost in zip(drives, differences, strict=True):
         np.square(lost, out=lost)
         lost *= drive.activity
-        error += total(lost, axis=(1, 2)) / lost.shape[1]
+        error += total(lost, axis=(1, 2), times=drive.times) / lost.shape[1]
     return error
 
 
 def received_activity(drive: Drive) -> FloatArray:
     """Activity summed over the fan-in of each channel, (O,) or (1,) where all channels receive the same."""
     shape = (*drive.activity.shape[:2], drive.weight.shape[2])
-    return np.asarray(total(np.broadcast_to(drive.activity, shape), axis=(1, 2)) / drive.activity.shape[1])
+    summed = total(np.broadcast_to(drive.activity, shape), axis=(1, 2), times=drive.times)
+    return np.asarray(summed / drive.activity.shape[1])
 
 
 def expected_error(received: FloatArray, exponents: tuple[int, ...], threshold: FloatArray, step: int) -> float:

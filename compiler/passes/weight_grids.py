@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..ir.operators import AnyFloat, FloatArray
-from .drives import Drive
+from .drives import Drive, in_parts
 
 _MOST_STEPS = 1 << 8
 """Finer grids than of a sign and eight bits are no quantiser's."""
@@ -21,23 +23,46 @@ def grid_thresholds(drives: list[Drive], exponents: tuple[int, ...], highest: Fl
 
     Not rounded to an integer: at the one next to it the same whole steps stand for nearly the same weights.
     """
-    channels = len(highest)
-    parts = [(d.weight / float(step << e)).reshape(channels, -1) for d, e in zip(drives, exponents, strict=True)]
-    weight = np.concatenate(parts, axis=1) if parts else np.zeros((channels, 0))
-    if not weight.any():
-        return np.full(channels, np.nan)
-    largest = np.abs(weight).max(axis=1)
-    ratio = np.divide(weight, largest[:, None], out=np.zeros_like(weight), where=largest[:, None] > 0)
+    found = np.full(len(highest), np.nan)
+    for rows, part in in_parts(drives, len(highest)) if drives else ():
+        weights = [d.weight.reshape(len(d.weight), -1) for d in part]
+        units = [float(step << e) for e in exponents]
+        found[rows] = _of_grid(weights, units, highest[rows])
+    return found
+
+
+def _of_grid(weights: list[FloatArray], units: list[float], highest: FloatArray) -> FloatArray:
+    """The same for ``weights`` (O, n each) with a step at the threshold 1 for each array."""
+    nothing = np.full(len(highest), np.nan)
+    largest = np.max([_largest(w) / unit for w, unit in zip(weights, units, strict=True)], axis=0)
+    divisor = np.where(largest > 0, largest, 1.0)[:, None]
+    every = max(1, sum(w.shape[1] for w in weights) // _SCREENED)
+    screened = np.concatenate(
+        [w / unit / divisor for w, unit in zip(_each(weights, every), units, strict=True)], axis=1
+    )
     most = np.floor(largest * highest * (1 + 1e-9))
-    screened = ratio[:, :: max(1, ratio.shape[1] // _SCREENED)]
-    steps = np.zeros(channels)
+    steps = np.zeros(len(highest))
     for count in _candidates(screened, min(_MOST_STEPS, int(most.max()))):
         steps[(count <= most) & _is_whole(screened * count)] = count
     if not steps.any():
-        return np.full(channels, np.nan)
+        return nothing
     # With fewer units than steps, the integer next to Theta would be another grid.
-    lasting = (steps > 0) & (largest < 1) & _is_whole(ratio * steps[:, None])
-    return np.where(lasting, np.divide(steps, largest, out=np.zeros(channels), where=largest > 0), np.nan)
+    lasting = (steps > 0) & (largest < 1)
+    for w, unit in zip(weights, units, strict=True):
+        lasting &= _is_whole(w / unit / divisor * steps[:, None])
+    return np.where(lasting, steps / divisor[:, 0], np.nan)
+
+
+def _largest(weight: FloatArray) -> FloatArray:
+    return np.asarray(np.maximum(weight.max(axis=1), -weight.min(axis=1)))
+
+
+def _each(arrays: list[FloatArray], every: int) -> Iterator[FloatArray]:
+    """Each ``every``-th column of ``arrays`` side by side, in the parts that come from each."""
+    first = 0
+    for values in arrays:
+        yield values[:, first::every]
+        first = (first - values.shape[1]) % every
 
 
 def _candidates(ratio: FloatArray, most: int) -> FloatArray:

@@ -8,6 +8,8 @@ import numpy as np
 
 from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses
 
+_ENTRIES_AT_ONCE = 1 << 16
+
 
 def message_range(program: Program, source: str) -> tuple[int, int]:
     """Least and largest message of ``source`` in a step, 0 among them: spikes, payloads, or graded input."""
@@ -37,10 +39,23 @@ def sum_of_runs(values: IntArray, target: IntArray, targets: int) -> IntArray:
     return np.diff(before[ends], prepend=0)
 
 
+def magnitude_by_target(synapses: Synapses, targets: int) -> IntArray:
+    """Sum of the weights' magnitudes, without exponent, per target channel (conv) or each of ``targets`` neurons."""
+    weight = synapses.weight
+    if isinstance(synapses, SparseSynapses):
+        return sum_of_runs(np.abs(weight, dtype=np.int64), synapses.target, targets)
+    # A few rows at a time: the magnitudes of a large matrix take as much memory as it does.
+    sums, size = np.empty(len(weight), dtype=np.int64), max(1, _ENTRIES_AT_ONCE * len(weight) // max(1, weight.size))
+    for first in range(0, len(weight), size):
+        some = np.abs(weight[first : first + size], dtype=np.int64)
+        sums[first : first + size] = some.reshape(len(some), -1).sum(axis=1)
+    return sums
+
+
 def fan_in_weight(program: Program, projection: Projection) -> IntArray:
     """Sum of absolute effective weights per target channel (conv) or neuron."""
     targets = program.population(projection.target).neurons
-    return sum_by_target(projection.synapses, np.abs(projection.effective_weight), targets)
+    return magnitude_by_target(projection.synapses, targets) << projection.exponent
 
 
 def summed_input_range(program: Program, population: Population) -> tuple[IntArray, IntArray]:
@@ -92,7 +107,7 @@ def _range_of_sum(
 def _input_range(program: Program, projection: Projection, sent: tuple[int, int]) -> tuple[IntArray, IntArray]:
     synapses, targets = projection.synapses, program.population(projection.target).neurons
     total = sum_by_target(synapses, synapses.weight, targets)
-    magnitude = sum_by_target(synapses, np.abs(synapses.weight), targets)
+    magnitude = magnitude_by_target(synapses, targets)
     excitation, inhibition = (magnitude + total) // 2, (total - magnitude) // 2
     # A source outside the map, or a silent one, sends zero.
     least, most = min(sent[0], 0), max(sent[1], 0)

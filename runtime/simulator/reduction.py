@@ -16,7 +16,7 @@ import numpy as np
 
 from ...targets.records import dataclass
 from ..program import ConvSynapses, IntArray, Shape, SparseSynapses, Synapses
-from ..program.folded_pooling import comes_in_runs
+from ..program.folded_pooling import pool_of_kernel
 from ..program.geometry import ConvGeometry
 from ..program.synapses import sum_of_runs
 
@@ -135,16 +135,9 @@ def _as_convolution(weight: IntArray, source: tuple[int, int, int], target: Shap
 
 def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapConvolution]:
     weight, geometry = convolution.weight, convolution.geometry
-    pool = [1, 1]
-    for axis in (0, 1):
-        size = weight.shape[2 + axis]
-        for factor in range(size, 1, -1):
-            fits = size % factor == geometry.stride[axis] % factor == geometry.padding[axis] % factor == 0
-            if fits and geometry.dilation[axis] == 1 and comes_in_runs(weight, 2 + axis, factor):
-                pool[axis] = factor
-                break
-    if pool == [1, 1]:
-        return (1, 1), convolution
+    pool = pool_of_kernel(weight, geometry)
+    if pool == (1, 1):
+        return pool, convolution
     top, left, bottom, right = geometry.padding
     coarse = replace(
         geometry,
@@ -152,7 +145,7 @@ def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapC
         padding=(top // pool[0], left // pool[1], bottom, right),
     )
     kept = np.ascontiguousarray(weight[:, :, :: pool[0], :: pool[1]])
-    return (pool[0], pool[1]), replace(convolution, weight=kept, geometry=coarse)
+    return pool, replace(convolution, weight=kept, geometry=coarse)
 
 
 def _with_tight_padding(convolution: MapConvolution, size: tuple[int, int]) -> MapConvolution:

@@ -55,7 +55,7 @@ def test_residual_convolutions_share_blocks_and_matrices_do_not_join_them() -> N
     same = ConvGeometry(padding=(1, 1, 1, 1))
     projections = (
         conv("input", 5, 2, 3, same),
-        Projection("m", "a", "target", DenseMap(np.ones((80, 48)))),
+        Projection("m", "a", "target", DenseMap(rates(80, 48, seed=2).astype(np.float64))),
         conv("a", 5, 3, 1, ConvGeometry()),
     )
     blocks = fan_in_blocks(projections, population(5, 4, 4), messages, RecentMoments())
@@ -64,6 +64,19 @@ def test_residual_convolutions_share_blocks_and_matrices_do_not_join_them() -> N
     expected = np.cov(messages["input"][:, 0].ravel(), messages["a"][:, 0].ravel(), bias=True)[0, 1]
     # Column 4 is the centre of the first kernel, column 18 the only weight of the second's first channel.
     assert np.isclose(joint[4, 18], expected, atol=1e-6)
+
+
+def test_behind_a_folded_pool_the_columns_are_sums_over_its_windows() -> None:
+    messages, small = {"input": rates(3, 2, 6, 6)}, rates(4, 2, 3, 3, seed=1).astype(np.float64)
+    geometry = ConvGeometry((2, 2), (2, 2, 2, 2))
+    wide = Projection("p", "input", "target", ConvMap(np.kron(small, np.ones((2, 2))), geometry))
+    (block,) = fan_in_blocks((wide,), population(4, 3, 3), messages, RecentMoments())
+    sums = messages["input"].reshape(3, 2, 3, 2, 3, 2).sum(axis=(3, 5))
+    narrow = Projection("p", "input", "target", ConvMap(small, ConvGeometry(padding=(1, 1, 1, 1))))
+    (expected,) = fan_in_blocks((narrow,), population(4, 3, 3), {"input": sums}, RecentMoments())
+    assert block.pieces == expected.pieces == ((0, 0, 18),)
+    assert np.allclose(block.mean, expected.mean, atol=1e-5)
+    assert np.allclose(block.covariance, expected.covariance, atol=1e-5)
 
 
 def test_large_fan_ins_are_cut_between_channels(monkeypatch: pytest.MonkeyPatch) -> None:
