@@ -39,6 +39,7 @@ from ..shared_results import NOTHING_SHARED, SharedResults
 from .calibrated_gates import with_least_gates, with_room_to_rise
 from .calibration_aim import names_in_aim, with_same_populations
 from .contract import Compilation, Context, Outcome, float_network, program_level, spiking_level
+from .drives import samples_at_once
 
 if TYPE_CHECKING:
     # Without calibration data nothing is simulated, so the simulator is not loaded with this module.
@@ -188,9 +189,9 @@ class Aim:
         firing = {p: names[p.activation] for p in spiking.firing if p.activation in names}
         totals = {p.name: np.zeros(p.shape) for p in firing}
         inputs = samples.as_float()
-        for first in range(0, len(inputs), _EVALUATED_AT_ONCE):
-            batch = inputs[first : first + _EVALUATED_AT_ONCE]
-            values = self.shared.values(self.network, batch, frozenset(firing.values()))
+        size = samples_at_once(spiking, _EVALUATED_AT_ONCE)
+        for first in range(0, len(inputs), size):
+            values = self.shared.values(self.network, inputs[first : first + size], frozenset(firing.values()))
             for population, name in firing.items():
                 totals[population.name] += total(values[name], axis=0)
         return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}

@@ -21,6 +21,8 @@ from .unfolded_pools import Unfolded, unfolded
 
 _CALIBRATION_SAMPLES = 64
 _ASSUMED_RATE = 0.25
+_KEPT_VALUES = 1 << 26
+"""Activations of some samples together (256 MiB)."""
 _ENTRIES_AT_ONCE = 1 << 16
 """Of weights; half a megabyte of doubles, of which some are needed side by side."""
 
@@ -62,10 +64,28 @@ def mean_square_activity(
         low, high = spiking.input.integers or (0, 1)
         return {**rates, INPUT: np.full(spiking.input.shape[0], (high**3 - low**3) / (3 * (high - low)))}
     inputs = calibration.first(_CALIBRATION_SAMPLES).as_float()
-    values = shared.values(network, inputs, frozenset(p.activation for p in firing))
-    activity = {p.name: _channel_mean(_mean_squares(p, values[p.activation])) for p in firing}
+    activations, size = frozenset(p.activation for p in firing), samples_at_once(spiking, _CALIBRATION_SAMPLES)
+    means = {p.name: list[FloatArray]() for p in firing}
+    for first in range(0, len(inputs), size):
+        values = shared.values(network, inputs[first : first + size], activations)
+        for p in firing:
+            means[p.name].append(_channel_mean(_mean_squares(p, values[p.activation])))
+    shares = [min(size, len(inputs) - first) / len(inputs) for first in range(0, len(inputs), size)]
+    activity = {name: _never_zero(_weighted(found, shares)) for name, found in means.items()}
     arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)
-    return {**activity, INPUT: _channel_mean(np.square(arranged))}
+    return {**activity, INPUT: _never_zero(_channel_mean(np.square(arranged)))}
+
+
+def samples_at_once(spiking: SpikingNetwork, most: int) -> int:
+    """Samples, up to ``most``, whose activations are held together: large maps are met a few at a time."""
+    return int(np.clip(_KEPT_VALUES // sum(math.prod(p.shape) for p in spiking.populations), 1, most))
+
+
+def _weighted(parts: list[FloatArray], shares: list[float]) -> FloatArray:
+    summed = parts[0] * shares[0]
+    for part, share in zip(parts[1:], shares[1:], strict=True):
+        summed = summed + part * share
+    return summed
 
 
 def _mean_squares(population: Population, values: AnyFloat) -> AnyFloat:
@@ -75,7 +95,10 @@ def _mean_squares(population: Population, values: AnyFloat) -> AnyFloat:
 
 
 def _channel_mean(values: np.ndarray[Any, np.dtype[Any]]) -> FloatArray:
-    average = mean(values.reshape(len(values), values.shape[1], -1), axis=(0, 2))
+    return np.asarray(mean(values.reshape(len(values), values.shape[1], -1), axis=(0, 2)))
+
+
+def _never_zero(average: FloatArray) -> FloatArray:
     return np.asarray(average + 1e-3 * max(float(average.max()), 1e-6))
 
 
