@@ -1,8 +1,8 @@
-"""Weights of a fan-in that are equal for every neuron, as those of a folded pool are, rounded to equal integers.
+"""Weights of a fan-in that are equal for every neuron, as those of overlapping pools are, rounded to equal integers.
 
-What sends through them can then share an input axon, and simulators read a pool once. Each group of equal columns is
-one weight on the sum of its messages: with G (F, groups) saying which column is in which group, the mean of these sums
-is m G and their covariance G^T C G.
+What sends through them can then share an input axon. Those of a pool that divides its kernel are one weight already,
+see ``unfolded_pools``. Each group of equal columns is one weight on the sum of its messages: with G (F, groups) saying
+which column is in which group, the mean of these sums is m G and their covariance G^T C G.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ projections of unlike size meet in one population, and together, with Theta, unt
 bias and initial potential are rounded to whole units. Nothing is clipped: Theta shrinks until every weight fits, every
 state stays inside its width (see ``scales``), and what that costs in bits is the pass's effect. With calibration
 data a weight is rounded up or down so that the errors of a neuron's weights cancel (see ``error_feedback``), and its
-bias takes out the mean of what is left; without, every weight goes to the nearest. Weights of a channel that lie on a
+bias takes out the mean of what is left; without, every weight goes to the nearest. A pool that was folded into a kernel
+is rounded as one weight per window (see ``unfolded_pools``). Weights of a channel that lie on a
 grid, as a quantiser's do, are kept where that is no worse: its Theta is the one at which they are whole steps.
 """
 
