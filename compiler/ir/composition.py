@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from .spiking import ConvMap, DenseMap, LinearMap, SparseMap
 
 _MOST_FORMS = 64
 """Of a sum: how many different convolutions of one source are kept apart."""
+_ENTRIES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,14 +308,17 @@ def _transposed_conv(conv: ConvMap, weight: FloatArray, source: Shape) -> FloatA
     extent = [source[1] + before[0] + before[2], source[2] + before[1] + before[3]]
     spread = np.zeros((len(weight), groups, conv.weight.shape[1], *extent))
     crop = [max(0, -p) for p in geometry.padding]
-    for ky, kx in np.ndindex(*conv.weight.shape[2:]):
+    # Some targets at a time, so that what the taps are added to stays in the cache.
+    some = max(1, _ENTRIES_AT_ONCE // spread[0].size) if kernel.shape[1:3] == (1, 1) else len(weight)
+    for first, (ky, kx) in product(range(0, len(weight), some), np.ndindex(*conv.weight.shape[2:])):
         top, left = crop[0] + ky * geometry.dilation[0], crop[1] + kx * geometry.dilation[1]
         seen = (
             slice(top, top + (rows - 1) * geometry.stride[0] + 1, geometry.stride[0]),
             slice(left, left + (columns - 1) * geometry.stride[1] + 1, geometry.stride[1]),
         )
         if kernel.shape[1:3] == (1, 1):
-            spread[:, :, 0, seen[0], seen[1]] += gradient[:, :, 0] * kernel[:, 0, 0, ky, kx, None, None]
+            targets = slice(first, first + some)
+            spread[targets, :, 0, seen[0], seen[1]] += gradient[targets, :, 0] * kernel[:, 0, 0, ky, kx, None, None]
             continue
         for group in range(groups):
             flat = gradient[:, group].transpose(0, 2, 3, 1).reshape(-1, outputs // groups)
