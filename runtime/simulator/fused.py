@@ -13,7 +13,7 @@ from ...targets.records import dataclass
 from .graded import payload_type
 from .messages import Messages, Sent, narrowest_unsigned, one_message, sum_over_pool
 from .native import Connection, InstructionSet, LayerOfKernel
-from .packing import CURRENTS, INT32_SUMS, PackedWeights
+from .packing import CURRENTS, INT32_SUMS, PackedWeights, in_whole_vectors
 from .plan import Connection as Planned
 from .plan import Layer
 from .reduction import Entries, Identity, MapShape, Matrix
@@ -29,7 +29,7 @@ class FusedLayer:
     """A layer as the kernel runs it: on maps of ``map``, which is flat where what it receives is.
 
     ``bias`` (steps or 1, ...), ``threshold``, ``initial`` and ``offset`` are of each neuron, or of each channel where
-    these are ``alike`` at all places.
+    these are ``alike`` at all places, repeated until they fill vectors.
     """
 
     layer: Layer
@@ -90,6 +90,7 @@ class FusedLayer:
                 connections=len(read),
                 neuron=neuron,
                 alike=self.alike,
+                period=self.initial.size,
                 bias_steps=len(bias),
                 lowest=int(max(layer.bounds.lowest, _INT32.min)),
                 highest=int(min(layer.bounds.highest, _INT32.max)),
@@ -139,14 +140,14 @@ def fused(layer: Layer) -> FusedLayer | None:
     neurons, size = layer.neurons, height * width * channels
     shape = (1, 1, size) if _is_flat(layer) else layer.map
     alike = (shape == layer.map and neurons.row < size) or height * width == 1
+    is_repeated = alike or shape != layer.map
     length = channels if alike else size
 
     def ints(values: npt.NDArray[Any] | None) -> Ints:
         if values is None:
             return np.zeros(0, dtype=np.int32)
-        return np.ascontiguousarray(
-            np.resize(values, length) if len(values) < length else values[:length], dtype=np.int32
-        )
+        own = (np.resize(values, length) if len(values) < length else values[:length]).astype(np.int32)
+        return in_whole_vectors(own) if is_repeated else own
 
     incoming = tuple(_flattened(c, shape) for c in layer.incoming) if shape != layer.map else layer.incoming
     return FusedLayer(
@@ -154,7 +155,7 @@ def fused(layer: Layer) -> FusedLayer | None:
         packed[0].instructions,
         shape,
         incoming,
-        alike or shape != layer.map,
+        is_repeated,
         np.stack([ints(bias) for bias in neurons.bias]),
         ints(neurons.threshold),
         ints(neurons.initial),
@@ -177,5 +178,5 @@ def _flattened(planned: Planned, shape: MapShape) -> Planned:
     kernel = planned.kernel
     if not isinstance(planned.reduced.form, Identity) or not isinstance(kernel, PackedWeights):
         return planned
-    rows = np.ascontiguousarray(np.resize(kernel.rows, (1, shape[2])))
-    return replace(planned, kernel=replace(kernel, rows=rows, outputs=shape[2]))
+    rows = in_whole_vectors(np.resize(kernel.rows[0, : kernel.outputs], shape[2]))[None]
+    return replace(planned, kernel=replace(kernel, rows=rows, outputs=shape[2], block=rows.shape[1]))

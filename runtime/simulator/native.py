@@ -37,7 +37,7 @@ class Connection(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("method", "steps", "bits", "factor")),
         *((name, ctypes.c_int32) for name in ("height", "width", "channels", "groups")),
         *((name, ctypes.c_int32 * 2) for name in ("pool", "kernel", "stride", "padding", "dilation")),
-        *((name, ctypes.c_int32) for name in ("is_wide", "block", "dense_block", "segments")),
+        *((name, ctypes.c_int32) for name in ("is_wide", "block", "dense_block", "segments", "quads_in_16_bits")),
         ("break_even", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("messages", "rows", "dense", "starts", "targets")),
         *((name, ctypes.c_int64) for name in ("by_rows", "by_product")),
@@ -49,8 +49,8 @@ class LayerOfKernel(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("samples", "steps", "height", "width", "channels", "connections")),
-        *((name, ctypes.c_int32) for name in ("neuron", "alike", "bias_steps", "lowest", "highest", "least", "most")),
-        ("width_of_output", ctypes.c_int32),
+        *((name, ctypes.c_int32) for name in ("neuron", "alike", "period", "bias_steps", "lowest", "highest")),
+        *((name, ctypes.c_int32) for name in ("least", "most", "width_of_output")),
         *((name, ctypes.c_void_p) for name in ("bias", "threshold", "initial")),
         ("incoming", ctypes.POINTER(Connection)),
         ("output", ctypes.c_void_p),

@@ -7,6 +7,7 @@ first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ BYTES, WORDS, PAIRS, CHANNELS, COORDINATES, CURRENTS = range(6)
 _BYTE, _HALF = 1 << 7, 1 << 15
 _WORDS_BLOCK = 64
 _LARGEST_BYTE = 255
+_LANES, _MOST_REPEATED = 16, 512
 _NOTHING = np.zeros(0, dtype=np.int32)
 _POINT = ConvGeometry()
 
@@ -50,6 +52,7 @@ class PackedWeights:
     block: int
     dense_block: int
     segments: int
+    quads_in_16_bits: int
     rows: Array
     dense: Array
     starts: IntArray | Array
@@ -107,6 +110,7 @@ class PackedWeights:
             block=self.block,
             dense_block=self.dense_block,
             segments=self.segments,
+            quads_in_16_bits=self.quads_in_16_bits,
             break_even=self._break_even() if self.dense.size else 0.0,
             messages=messages.ctypes.data,
             rows=self.rows.ctypes.data,
@@ -153,8 +157,9 @@ class _Packing:
     def channels(
         self, weight: IntArray, kernel: tuple[int, int], output: tuple[int, int] | None, geometry: ConvGeometry
     ) -> PackedWeights:
-        rows = np.ascontiguousarray(weight.T, dtype=np.int32)
-        return self._packed(CHANNELS, len(weight), rows, kernel, output, geometry)
+        by_tap = weight.T if kernel != (1, 1) else in_whole_vectors(weight[:, 0])[None]
+        rows = np.ascontiguousarray(by_tap, dtype=np.int32)
+        return self._packed(CHANNELS, len(weight), rows, kernel, output, geometry, rows.shape[1])
 
     def coordinates(self, form: Entries) -> PackedWeights:
         order = np.argsort(form.source, kind="stable")
@@ -180,8 +185,9 @@ class _Packing:
         if int(given.min()) >= -_BYTE and int(given.max()) < _BYTE:
             rows, block = _byte_rows(given, self.instructions.vector)
             packed = self._packed(BYTES, len(weight), rows, kernel, output, geometry, block)
-            if 2 * self.largest * reach < _HALF:
-                packed = self._with_product(packed, given, 4, np.int8)
+            quads = (_HALF - 1) // (2 * self.largest * max(1, reach))
+            if quads:
+                packed = self._with_product(replace(packed, quads_in_16_bits=quads), given, 4, np.int8)
             return replace(packed, factor=packed.factor << shift)
         rows = _blocks(given, _WORDS_BLOCK).astype(np.int32)
         packed = self._packed(WORDS, len(weight), rows, kernel, output, geometry, _WORDS_BLOCK)
@@ -211,9 +217,15 @@ class _Packing:
         block: int = 1,
     ) -> PackedWeights:
         return PackedWeights(
-            self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, 1, 1, rows,
+            self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, 1, 1, 1, rows,
             _NOTHING, _NOTHING, _NOTHING, self.largest, self.kind,
         )  # fmt: skip
+
+
+def in_whole_vectors(values: Array) -> Array:
+    """``values`` (channels,) as often as makes them whole vectors of any instruction set; once if they are many."""
+    times = _LANES // math.gcd(_LANES, len(values))
+    return np.tile(values, times if len(values) < _MOST_REPEATED else 1)
 
 
 def common_exponent(weight: IntArray) -> int:

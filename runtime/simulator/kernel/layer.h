@@ -25,6 +25,7 @@ struct connection {
     int32_t height, width, channels, groups;
     int32_t pool[2], kernel[2], stride[2], padding[2], dilation[2];
     int32_t is_wide, block, dense_block, segments;
+    int32_t quads_in_16_bits; /* four products each, whose sums of two by two fit 16 bits */
     double break_even;
     const void *messages;
     const void *rows;  /* (groups, blocks, taps * channels per group, block) or what the method takes */
@@ -33,11 +34,12 @@ struct connection {
     int64_t by_rows, by_product; /* written: how many parts of the work were done in each way */
 };
 
-/* Parameters are (height, width, channels), or (channels) if they are alike at all places; bias has bias_steps of
- * them. The potential saturates at lowest and highest, quotients are bounded by least and most. */
+/* Parameters are (height, width, channels), or if they are alike at all places those of the channels, repeated until
+ * there are period; bias has bias_steps of them. The potential saturates at lowest and highest, quotients are bounded by
+ * least and most. */
 struct layer {
     int32_t samples, steps, height, width, channels, connections;
-    int32_t neuron, alike, bias_steps, lowest, highest, least, most, width_of_output;
+    int32_t neuron, alike, period, bias_steps, lowest, highest, least, most, width_of_output;
     const int32_t *bias, *threshold, *initial;
     struct connection *incoming;
     void *output;

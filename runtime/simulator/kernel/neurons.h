@@ -2,45 +2,68 @@
 #ifndef SPIKEC_NEURONS_H
 #define SPIKEC_NEURONS_H
 
-#include "rows.h"
+#include "vectors.h"
 
-INLINE void fire_once(
-    int32_t *restrict v, const int32_t *restrict sum, const int32_t *restrict bias, const int32_t *restrict threshold,
-    int32_t lowest, int32_t highest, int count, uint8_t *restrict spikes
-) {
-    for (int o = 0; o < count; o++) {
-        int32_t u = v[o] + sum[o] + bias[o];
-        u = u < lowest ? lowest : u > highest ? highest : u;
-        int32_t fires = u >= threshold[o];
-        spikes[o] = (uint8_t)fires;
-        v[o] = u - (fires ? threshold[o] : 0);
+#include "layer.h"
+
+/* Neurons that lie next to each other. Their sums are plane_of_sums further at each step; after period of them their
+ * parameters are the first ones again. Output counts from output on. */
+struct run {
+    const struct layer *layer;
+    const int32_t *sums, *bias, *threshold, *initial;
+    size_t count, period, plane_of_sums, output;
+};
+
+static size_t neurons_of(const struct layer *l) { return (size_t)l->height * l->width * l->channels; }
+
+static const int32_t *bias_of(const struct run *r, int step) {
+    size_t each = r->layer->alike ? (size_t)r->layer->period : neurons_of(r->layer);
+    return r->bias + each * (size_t)(step % r->layer->bias_steps);
+}
+
+INLINE words bounded(const struct layer *l, words u) {
+    const words nothing = {0};
+    return smaller(larger(u, nothing + l->lowest), nothing + l->highest);
+}
+
+/* Some lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow. */
+INLINE void fire_lanes(const struct run *r, size_t i, size_t p, int lanes) {
+    const struct layer *l = r->layer;
+    size_t plane = (size_t)l->samples * neurons_of(l);
+    words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes);
+    const int32_t *sum = r->sums + i;
+    uint8_t *to = (uint8_t *)l->output + r->output + i, some[LANES];
+    for (int t = 0; t < l->steps; t++, sum += r->plane_of_sums, to += plane) {
+        words u = bounded(l, v + load_some(sum, lanes) + load_some(bias_of(r, t) + p, lanes));
+        words fires = u >= threshold;
+        v = u - (threshold & fires);
+        store_bytes(lanes == LANES ? to : some, -fires);
+        if (lanes < LANES) memcpy(to, some, (size_t)lanes);
     }
 }
 
-static void fire(const struct layer *l, const int32_t *sums, size_t parameters, size_t output, int32_t *v) {
-    size_t plane = (size_t)l->samples * l->height * l->width * l->channels;
-    size_t period = l->alike ? (size_t)l->channels : (size_t)l->height * l->width * l->channels;
-    const int32_t *threshold = l->threshold + parameters;
-    memcpy(v, l->initial + parameters, (size_t)l->channels * sizeof *v);
-    for (int t = 0; t < l->steps; t++) {
-        const int32_t *bias = l->bias + period * (size_t)(t % l->bias_steps) + parameters;
-        const int32_t *sum = sums + (size_t)t * l->channels;
-        uint8_t *spikes = (uint8_t *)l->output + (size_t)t * plane + output;
-        fire_once(v, sum, bias, threshold, l->lowest, l->highest, l->channels, spikes);
+static void fire(const struct run *r) {
+    size_t i = 0, p = 0;
+    for (; i + LANES <= r->count; i += LANES, p += LANES) {
+        if (p == r->period) p = 0;
+        fire_lanes(r, i, p, LANES);
     }
+    if (i < r->count) fire_lanes(r, i, p == r->period ? 0 : p, (int)(r->count - i));
 }
 
-static void integrate(const struct layer *l, const int32_t *sums, size_t parameters, size_t output) {
-    size_t period = l->alike ? (size_t)l->channels : (size_t)l->height * l->width * l->channels;
-    int32_t *v = (int32_t *)l->output + output;
-    memcpy(v, l->initial + parameters, (size_t)l->channels * sizeof *v);
+INLINE void integrate_lanes(const struct run *r, size_t i, size_t p, int lanes) {
+    const struct layer *l = r->layer;
+    words v = load_some(r->initial + p, lanes);
     for (int t = 0; t < l->steps; t++) {
-        const int32_t *bias = l->bias + period * (size_t)(t % l->bias_steps) + parameters;
-        for (int o = 0; o < l->channels; o++) {
-            int32_t u = v[o] + sums[(size_t)t * l->channels + o] + bias[o];
-            v[o] = u < l->lowest ? l->lowest : u > l->highest ? l->highest : u;
-        }
+        words sum = load_some(r->sums + (size_t)t * r->plane_of_sums + i, lanes);
+        v = bounded(l, v + sum + load_some(bias_of(r, t) + p, lanes));
     }
+    memcpy((int32_t *)l->output + r->output + i, &v, (size_t)lanes * sizeof(int32_t));
+}
+
+static void integrate(const struct run *r) {
+    for (size_t i = 0; i < r->count; i += LANES)
+        integrate_lanes(r, i, i % r->period, r->count - i < LANES ? (int)(r->count - i) : LANES);
 }
 
 /* Quotients of 32 bits are whole numbers or at least 2^-31 away from one, which 64-bit floats tell apart. */
@@ -49,43 +72,52 @@ INLINE int32_t floored(int32_t u, int32_t threshold) {
     return quotient - (quotient * threshold > u);
 }
 
-static void divide(const struct layer *l, const int32_t *sums, size_t parameters, size_t output, int32_t *sent) {
-    const int32_t *initial = l->initial + parameters, *threshold = l->threshold + parameters;
-    for (int o = 0; o < l->channels; o++) {
-        int32_t u = initial[o] + sums[o];
-        u = u < l->lowest ? l->lowest : u > l->highest ? l->highest : u;
-        int32_t quotient = floored(u, threshold[o]);
-        sent[o] = quotient < l->least ? l->least : quotient > l->most ? l->most : quotient;
+INLINE void divide_lanes(const struct run *r, size_t i, size_t p, int lanes) {
+    const struct layer *l = r->layer;
+    int32_t u[LANES], threshold[LANES], sent[LANES];
+    words sum = bounded(l, load_some(r->initial + p, lanes) + load_some(r->sums + i, lanes));
+    memcpy(u, &sum, sizeof u);
+    for (int k = 0; k < LANES; k++) threshold[k] = 1;
+    memcpy(threshold, r->threshold + p, (size_t)lanes * sizeof *threshold);
+    for (int k = 0; k < LANES; k++) {
+        int32_t quotient = floored(u[k], threshold[k]);
+        sent[k] = quotient < l->least ? l->least : quotient > l->most ? l->most : quotient;
     }
+    size_t to = r->output + i;
     switch (l->width_of_output) {
     case 1:
-        for (int o = 0; o < l->channels; o++) ((uint8_t *)l->output)[output + o] = (uint8_t)sent[o];
+        for (int k = 0; k < lanes; k++) ((uint8_t *)l->output)[to + k] = (uint8_t)sent[k];
         break;
     case 2:
-        for (int o = 0; o < l->channels; o++) ((uint16_t *)l->output)[output + o] = (uint16_t)sent[o];
+        for (int k = 0; k < lanes; k++) ((uint16_t *)l->output)[to + k] = (uint16_t)sent[k];
         break;
-    default: memcpy((int32_t *)l->output + output, sent, (size_t)l->channels * sizeof *sent);
+    default: memcpy((int32_t *)l->output + to, sent, (size_t)lanes * sizeof *sent);
     }
 }
 
-static void pass(const struct layer *l, const int32_t *sums, size_t output) {
-    size_t plane = (size_t)l->samples * l->height * l->width * l->channels;
-    for (int t = 0; t < l->steps; t++)
-        memcpy((int32_t *)l->output + (size_t)t * plane + output, sums + (size_t)t * l->channels,
-               (size_t)l->channels * sizeof *sums);
+static void divide(const struct run *r) {
+    size_t i = 0, p = 0;
+    for (; i + LANES <= r->count; i += LANES, p += LANES) {
+        if (p == r->period) p = 0;
+        divide_lanes(r, i, p, LANES);
+    }
+    if (i < r->count) divide_lanes(r, i, p == r->period ? 0 : p, (int)(r->count - i));
 }
 
-/* One place; v has room for its channels. */
-static void run_neurons(
-    const struct layer *l, const int32_t *sums, const struct part *part, struct place at, int32_t *v
-) {
-    size_t place = ((size_t)(part->row + at.y) * l->width + at.x) * l->channels;
-    size_t output = (size_t)(part->sample + at.sample) * l->height * l->width * l->channels + place, parameters = l->alike ? 0 : place;
-    switch (l->neuron) {
-    case FIRE: fire(l, sums, parameters, output, v); break;
-    case DIVIDE: divide(l, sums, parameters, output, v); break;
-    case INTEGRATE: integrate(l, sums, parameters, output); break;
-    default: pass(l, sums, output);
+static void pass(const struct run *r) {
+    const struct layer *l = r->layer;
+    size_t plane = (size_t)l->samples * neurons_of(l);
+    for (int t = 0; t < l->steps; t++)
+        memcpy((int32_t *)l->output + (size_t)t * plane + r->output, r->sums + (size_t)t * r->plane_of_sums,
+               r->count * sizeof *r->sums);
+}
+
+static void run_neurons(const struct run *r) {
+    switch (r->layer->neuron) {
+    case FIRE: fire(r); break;
+    case DIVIDE: divide(r); break;
+    case INTEGRATE: integrate(r); break;
+    default: pass(r);
     }
 }
 

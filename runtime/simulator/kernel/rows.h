@@ -4,10 +4,13 @@
 
 #include "source.h"
 
-/* Places of a part that are worked on together: from the first up to the last, in (sample, row, column). */
+/* Places of a part that are worked on together: from the first up to the last, in (sample, row, column). Their sums are
+ * (steps, places, channels); so are what they receive and send, which lies as they do in whole maps. */
 struct chunk {
     int first, last, rows, columns;
 };
+
+static int places_of(const struct chunk *chunk) { return chunk->last - chunk->first; }
 
 struct place {
     int sample, y, x;
@@ -103,48 +106,48 @@ INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int
     for (int i = 0; i < count; i++) sums[i] += factor * more[i];
 }
 
-/* The sums of a (place, step) of messages, or of all steps where messages are the same at each, to those of the layer. */
+/* What a (step, place) of messages adds, to the layer's sums of it, or of all steps where messages are the same at each. */
 static void add_to_steps(
-    const struct connection *c, const struct layer *l, int row, int shift, const int32_t *more, int32_t *sums, int count
+    const struct connection *c, const struct layer *l, int places, int row, int shift, const int32_t *more,
+    int32_t *sums, int count
 ) {
-    int repeats = l->steps / c->steps;
     int32_t factor = (int32_t)((uint32_t)c->factor << shift);
-    for (int t = row * repeats; t < (row + 1) * repeats; t++)
-        add_scaled(sums + (size_t)t * l->channels, more, factor, count);
+    int last = c->steps < l->steps ? l->steps * places : row + 1;
+    for (; row < last; row += places) add_scaled(sums + (size_t)row * l->channels, more, factor, count);
 }
 
 /* Rows that a chunk's places can meet. */
 static size_t most_rows(const struct connection *c, const struct source *s, const struct chunk *chunk) {
     size_t taps = (size_t)c->kernel[0] * c->kernel[1], planes = (size_t)c->steps * c->bits;
     size_t pixel = (size_t)(c->channels / c->groups) * c->pool[0] * c->pool[1];
-    size_t by_size = taps * pixel * planes * (size_t)(chunk->last - chunk->first), by_spikes = taps * s->spikes;
+    size_t by_size = taps * pixel * planes * (size_t)places_of(chunk), by_spikes = taps * s->spikes;
     return by_size < by_spikes ? by_size : by_spikes;
 }
 
-/* Adds what a chunk's places receive to sums (places, steps, channels). */
+/* Adds what a chunk's places receive to their sums. */
 static int add_rows(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
 ) {
-    int planes = c->steps * c->bits, rows = (chunk->last - chunk->first) * planes, outputs = l->channels / c->groups;
+    int places = places_of(chunk), rows = places * c->steps, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
     uint32_t *index = malloc((most_rows(c, s, chunk) + LANES) * sizeof *index);
-    uint32_t **starts = malloc(((size_t)rows + 1) * sizeof *starts);
+    uint32_t **starts = malloc(((size_t)rows * c->bits + 1) * sizeof *starts);
     int32_t *one = malloc((size_t)c->block * sizeof *one);
     int failed = !index || !starts || !one;
     for (int group = 0; group < c->groups && !failed; group++) {
         starts[0] = index;
-        for (int k = 0; k < rows; k += planes) {
-            struct place at = place_of(chunk, chunk->first + k / planes);
-            for (int plane = 0; plane < planes; plane++)
-                starts[k + plane + 1] = rows_met(c, s, at, plane, group, starts[k + plane]);
+        for (int row = 0, k = 0; row < rows; row++) {
+            struct place at = place_of(chunk, chunk->first + row % places);
+            for (int bit = 0; bit < c->bits; bit++, k++)
+                starts[k + 1] = rows_met(c, s, at, row / places * c->bits + bit, group, starts[k]);
         }
         for (int block = 0; block < blocks; block++) {
             int from = block * c->block, count = outputs - from < c->block ? outputs - from : c->block;
-            for (int row = 0, k = 0; k < rows; row++)
+            for (int row = 0, k = 0; row < rows; row++)
                 for (int bit = 0; bit < c->bits; bit++, k++) {
                     if (starts[k] == starts[k + 1]) continue;
                     sum_rows(c, (size_t)group * blocks + block, starts[k], (int)(starts[k + 1] - starts[k]), one);
-                    add_to_steps(c, l, row, bit, one, sums + group * outputs + from, count);
+                    add_to_steps(c, l, places, row, bit, one, sums + group * outputs + from, count);
                 }
         }
     }

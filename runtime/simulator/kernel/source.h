@@ -111,27 +111,38 @@ static int make_lists(const struct connection *c, const struct layer *l, const s
     return 0;
 }
 
-/* Adds a pixel's messages to those of its pool. */
-INLINE void add_pixel(const struct connection *c, size_t index, int32_t *sums) {
-    if (c->is_wide)
-        for (int k = 0; k < c->channels; k++) sums[k] += ((const int16_t *)c->messages)[index + k];
-    else
-        for (int k = 0; k < c->channels; k++) sums[k] += ((const uint8_t *)c->messages)[index + k];
+/* A pixel of a map in bytes: what its pool adds up to. */
+static void write_bytes(const struct connection *c, const struct layer *l, struct block b, const int at[2], uint8_t *to) {
+    memset(to, 0, (size_t)c->channels);
+    for (int j = b.y; j < b.last_y; j++)
+        for (int i = b.x; i < b.last_x; i++) {
+            const uint8_t *from = (const uint8_t *)c->messages + index_of_pixel(c, l, at[0], at[1], j, i);
+            for (int k = 0; k < c->channels; k++) to[k] = (uint8_t)(to[k] + from[k]);
+        }
 }
 
-/* A pixel of a map: what its pool adds up to. */
-static void write_pixel(
-    const struct connection *c, const struct layer *l, struct block b, const int at[2], void *to, int in_bytes,
-    int32_t *sums
-) {
-    size_t channels = (size_t)c->channels;
-    memset(sums, 0, channels * sizeof *sums);
+/* The same in 16 bits. */
+static void write_halves(const struct connection *c, const struct layer *l, struct block b, const int at[2], int16_t *to) {
+    memset(to, 0, (size_t)c->channels * sizeof *to);
     for (int j = b.y; j < b.last_y; j++)
-        for (int i = b.x; i < b.last_x; i++) add_pixel(c, index_of_pixel(c, l, at[0], at[1], j, i), sums);
-    if (in_bytes)
-        for (size_t k = 0; k < channels; k++) ((uint8_t *)to)[k] = (uint8_t)sums[k];
-    else
-        for (size_t k = 0; k < channels; k++) ((int16_t *)to)[k] = (int16_t)sums[k];
+        for (int i = b.x; i < b.last_x; i++) {
+            size_t first = index_of_pixel(c, l, at[0], at[1], j, i);
+            const uint8_t *bytes = (const uint8_t *)c->messages + first;
+            const int16_t *halves_read = (const int16_t *)c->messages + first;
+            for (int k = 0; k < c->channels; k++) to[k] = (int16_t)(to[k] + (c->is_wide ? halves_read[k] : bytes[k]));
+        }
+}
+
+static void sum_line(
+    const struct connection *c, const struct layer *l, struct window w, const int at[2], int y, uint8_t *to, int in_bytes
+) {
+    for (int x = 0; x < w.columns; x++) {
+        struct block b = block_of(c, y, w.x + x);
+        if (in_bytes)
+            write_bytes(c, l, b, at, to + (size_t)x * c->channels);
+        else
+            write_halves(c, l, b, at, (int16_t *)to + (size_t)x * c->channels);
+    }
 }
 
 /* A line of a source without pools, whose messages are as wide as the map's. */
@@ -152,6 +163,13 @@ static void copy_line(
 
 static int has_pool(const struct connection *c) { return c->pool[0] > 1 || c->pool[1] > 1; }
 
+/* Whether every neuron reads bytes of the one at its own place. */
+static int is_in_place(const struct connection *c, const struct layer *l) {
+    int is_alone = c->kernel[0] == 1 && c->kernel[1] == 1 && c->channels == l->channels;
+    int is_as_large = c->height == l->height && c->width == l->width && !c->padding[0] && !c->padding[1];
+    return c->method == CHANNELS && is_alone && is_as_large && !has_pool(c) && !c->is_wide;
+}
+
 /* Whether the map of a connection is in bytes: sums of pools are proven to fit for BYTES alone. */
 static int reads_bytes(const struct connection *c) {
     return c->method == BYTES || (c->method == CHANNELS && !c->is_wide && !has_pool(c));
@@ -163,21 +181,41 @@ static int make_map(const struct connection *c, const struct layer *l, const str
     int in_bytes = reads_bytes(c), is_copied = !has_pool(c) && in_bytes == !c->is_wide;
     size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2);
     uint8_t *to = malloc(pixels_of(c, w) * pixel + VECTOR_BYTES);
-    int32_t *sums = malloc((size_t)c->channels * sizeof *sums);
-    int failed = !to || !sums;
+    if (!to) return 1;
     s->map = to;
-    for (int n = 0; !failed && n < w.samples; n++)
+    for (int n = 0; n < w.samples; n++)
         for (int t = 0; t < c->steps; t++)
-            for (int y = 0; y < w.rows; y++, to += (size_t)w.columns * pixel) {
+            for (int y = 0; y < w.rows; y++) {
                 const int at[2] = {part->sample + n, t};
                 if (is_copied)
                     copy_line(c, l, w, at, w.y + y, to, pixel);
                 else
-                    for (int x = 0; x < w.columns; x++)
-                        write_pixel(c, l, block_of(c, w.y + y, w.x + x), at, to + (size_t)x * pixel, in_bytes, sums);
+                    sum_line(c, l, w, at, w.y + y, to, in_bytes);
+                to += (size_t)w.columns * pixel;
             }
-    free(sums);
-    return failed;
+    return 0;
+}
+
+/* Bits of so many bytes; those of each are counted side by side in 64 bits for as long as they fit. */
+static size_t bits_in(const uint8_t *bytes, size_t length) {
+    enum { WORDS_AT_ONCE = 31 };
+    const uint64_t odd = 0x5555555555555555, pairs = 0x3333333333333333, low = 0x0f0f0f0f0f0f0f0f;
+    size_t bits = 0, i = 0;
+    while (i + 8 <= length) {
+        size_t last = length - i > 8 * WORDS_AT_ONCE ? i + 8 * WORDS_AT_ONCE : i + (length - i) / 8 * 8;
+        uint64_t counts = 0;
+        for (; i < last; i += 8) {
+            uint64_t eight;
+            memcpy(&eight, bytes + i, 8);
+            eight -= eight >> 1 & odd;
+            eight = (eight & pairs) + (eight >> 2 & pairs);
+            counts += (eight + (eight >> 4)) & low;
+        }
+        counts = (counts & 0x00ff00ff00ff00ff) + (counts >> 8 & 0x00ff00ff00ff00ff);
+        bits += (size_t)(counts * 0x0001000100010001 >> 48);
+    }
+    for (; i < length; i++) bits += (size_t)__builtin_popcount(bytes[i]);
+    return bits;
 }
 
 /* Spikes in the rows that are read, every bit of a count counted. */
@@ -187,22 +225,14 @@ static size_t spikes_in(const struct connection *c, const struct layer *l, struc
     last = last > c->height ? c->height : last < first ? first : last;
     size_t length = (size_t)(last - first) * c->width * c->channels, spikes = 0;
     for (int n = 0; n < w.samples; n++)
-        for (int t = 0; t < c->steps; t++) {
-            const uint8_t *bytes = (const uint8_t *)c->messages + index_of_pixel(c, l, part->sample + n, t, first, 0);
-            size_t i = 0;
-            for (; i + 8 <= length; i += 8) {
-                uint64_t eight;
-                memcpy(&eight, bytes + i, 8);
-                spikes += (size_t)__builtin_popcountll(eight);
-            }
-            for (; i < length; i++) spikes += (size_t)__builtin_popcount(bytes[i]);
-        }
+        for (int t = 0; t < c->steps; t++)
+            spikes += bits_in((const uint8_t *)c->messages + index_of_pixel(c, l, part->sample + n, t, first, 0), length);
     return spikes;
 }
 
 static int read_source(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     *s = (struct source){.window = window_of(c, l, part)};
-    if (c->method == CURRENTS) return 0;
+    if (c->method == CURRENTS || is_in_place(c, l)) return 0;
     if (c->method != BYTES && c->method != WORDS) return make_map(c, l, part, s);
     s->spikes = spikes_in(c, l, s->window, part);
     double places = (double)pixels_of(c, s->window) * c->channels;

@@ -25,6 +25,15 @@ VECTOR(words, int32_t);
 
 enum { LANES = VECTOR_BYTES / 4, MOST_DENSE_BLOCK = LANES * DENSE_VECTORS };
 
+/* Whether four products are added to 32 bits at once; else they are in 16 bits, pairwise, until they are widened. */
+#if defined(__AVX512VNNI__)
+enum { ADDS_IN_16_BITS = 0 };
+#elif defined(__AVX2__)
+enum { ADDS_IN_16_BITS = 1 };
+#else
+enum { ADDS_IN_16_BITS = 0 };
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE halves load_halves(const void *from) {
@@ -39,8 +48,66 @@ INLINE words load_words(const void *from) {
     return loaded;
 }
 
+INLINE void store_words(void *to, words stored) { memcpy(to, &stored, sizeof stored); }
+
+/* The first so many lanes; the others are 0. */
+INLINE words load_some(const int32_t *from, int lanes) {
+    words loaded = {0};
+    memcpy(&loaded, from, (size_t)lanes * sizeof *from);
+    return loaded;
+}
+
+INLINE words smaller(words a, words b) {
+#if defined(__AVX512BW__)
+    return (words)_mm512_min_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (words)_mm256_min_epi32((__m256i)a, (__m256i)b);
+#else
+    words is_less = a < b;
+    return (a & is_less) | (b & ~is_less);
+#endif
+}
+
+INLINE words larger(words a, words b) {
+#if defined(__AVX512BW__)
+    return (words)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (words)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#else
+    words is_more = a > b;
+    return (a & is_more) | (b & ~is_more);
+#endif
+}
+
+/* A byte for each lane. */
+INLINE words load_bytes(const uint8_t *from) {
+#if defined(__AVX512BW__)
+    return (words)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from));
+#elif defined(__AVX2__)
+    return (words)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from));
+#else
+    words loaded;
+    for (int lane = 0; lane < LANES; lane++) loaded[lane] = from[lane];
+    return loaded;
+#endif
+}
+
+/* The lowest byte of each lane. */
+INLINE void store_bytes(uint8_t *to, words stored) {
+#if defined(__AVX512BW__)
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8((__m512i)stored));
+#elif defined(__AVX2__)
+    __m256i lowest = _mm256_set1_epi32(0x0c080400);
+    __m256i four = _mm256_shuffle_epi8((__m256i)stored, lowest);
+    __m128i low = _mm256_castsi256_si128(four), high = _mm256_extracti128_si256(four, 1);
+    _mm_storel_epi64((__m128i *)to, _mm_unpacklo_epi32(low, high));
+#else
+    for (int lane = 0; lane < LANES; lane++) to[lane] = (uint8_t)stored[lane];
+#endif
+}
+
 /* Every sum plus four unsigned bytes, the same in all lanes, times the four signed bytes of its lane. Where products
- * are added in 16 bits first, two of them must fit: the caller has proven it. */
+ * are added in 16 bits, sums are pairs of these, and as many must fit as the caller adds before it widens them. */
 INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights) {
     int32_t four;
     memcpy(&four, messages, 4);
@@ -48,15 +115,26 @@ INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights
     return (words)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), _mm512_loadu_si512(weights));
 #elif defined(__AVX512BW__)
     __m512i two = _mm512_maddubs_epi16(_mm512_set1_epi32(four), _mm512_loadu_si512(weights));
-    return sum + (words)_mm512_madd_epi16(two, _mm512_set1_epi16(1));
+    return (words)_mm512_add_epi16((__m512i)sum, two);
 #elif defined(__AVX2__)
     __m256i two = _mm256_maddubs_epi16(_mm256_set1_epi32(four), _mm256_loadu_si256((const __m256i *)weights));
-    return sum + (words)_mm256_madd_epi16(two, _mm256_set1_epi16(1));
+    return (words)_mm256_add_epi16((__m256i)sum, two);
 #else
     (void)four;
     for (int lane = 0; lane < LANES; lane++)
         for (int k = 0; k < 4; k++) sum[lane] += messages[k] * weights[4 * lane + k];
     return sum;
+#endif
+}
+
+/* Every sum plus the two sums of 16 bits in its lane. */
+INLINE words widened(words sum, words pairs) {
+#if defined(__AVX512BW__)
+    return sum + (words)_mm512_madd_epi16((__m512i)pairs, _mm512_set1_epi16(1));
+#elif defined(__AVX2__)
+    return sum + (words)_mm256_madd_epi16((__m256i)pairs, _mm256_set1_epi16(1));
+#else
+    return sum + pairs;
 #endif
 }
 

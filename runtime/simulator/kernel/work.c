@@ -1,47 +1,65 @@
 /* One part of a layer's work; compiled once for each instruction set, under a name of its own (RUN_PART). */
 #include "neurons.h"
 #include "products.h"
+#include "singles.h"
 
 enum { SUMS_AT_ONCE = 1 << 15, MOST_PLACES = 64 };
 
 int VECTOR_WIDTH(void);
 int VECTOR_WIDTH(void) { return VECTOR_BYTES << 8 | MOST_DENSE_BLOCK; }
 
-static int add_currents(const struct connection *c, const struct layer *l, const struct part *part,
-                        const struct chunk *chunk, int32_t *sums) {
-    size_t plane = (size_t)l->samples * l->height * l->width * l->channels;
-    for (int k = 0; k < chunk->last - chunk->first; k++) {
-        struct place at = place_of(chunk, chunk->first + k);
-        size_t sample = (size_t)(part->sample + at.sample);
-        size_t place = ((sample * l->height + part->row + at.y) * l->width + at.x) * l->channels;
-        for (int t = 0; t < c->steps; t++)
-            add_to_steps(c, l, k * c->steps + t, 0, (const int32_t *)c->messages + (size_t)t * plane + place, sums,
-                         l->channels);
-    }
-    return 0;
-}
-
 static int add_connection(const struct connection *c, const struct layer *l, const struct part *part,
                           const struct source *s, const struct chunk *chunk, int32_t *sums) {
     if (s->is_product || c->method == PAIRS) return add_products(c, l, s, chunk, sums);
-    switch (c->method) {
-    case CHANNELS: return add_channels(c, l, s, chunk, sums);
-    case COORDINATES: return add_coordinates(c, l, s, chunk, sums);
-    case CURRENTS: return add_currents(c, l, part, chunk, sums);
-    default: return add_rows(c, l, s, chunk, sums);
+    if (c->method == BYTES || c->method == WORDS) return add_rows(c, l, s, chunk, sums);
+    if (c->method == COORDINATES)
+        add_coordinates(c, l, s, chunk, sums);
+    else if (c->method == CURRENTS)
+        add_currents(c, l, part, chunk, sums);
+    else if (s->map)
+        add_channels(c, l, s, chunk, sums);
+    else
+        add_in_place(c, l, part, chunk, sums);
+    return 0;
+}
+
+/* Places up to the last that lie next to each other and whose parameters follow each other. */
+static int last_of_run(const struct layer *l, const struct chunk *chunk, int first) {
+    int in_sample = chunk->rows * chunk->columns, last = first + 1;
+    if (!l->alike) last = (first / in_sample + 1) * in_sample;
+    if (l->alike && l->period % LANES == 0) last = chunk->last;
+    return last < chunk->last ? last : chunk->last;
+}
+
+static void run_chunk_of_neurons(
+    const struct layer *l, const struct part *part, const struct chunk *chunk, const int32_t *sums
+) {
+    size_t channels = (size_t)l->channels;
+    for (int first = chunk->first, last; first < chunk->last; first = last) {
+        last = last_of_run(l, chunk, first);
+        int in_sample = part->row * l->width + first % (chunk->rows * chunk->columns);
+        size_t parameters = l->alike ? 0 : (size_t)in_sample * channels, count = (size_t)(last - first) * channels;
+        struct chunk run = {first, last, chunk->rows, chunk->columns};
+        run_neurons(&(struct run){
+            .layer = l,
+            .sums = sums + (size_t)(first - chunk->first) * channels,
+            .bias = l->bias + parameters,
+            .threshold = l->threshold + parameters,
+            .initial = l->initial + parameters,
+            .count = count,
+            .period = l->alike ? (size_t)l->period : count,
+            .plane_of_sums = (size_t)places_of(chunk) * channels,
+            .output = first_of(l, part, &run),
+        });
     }
 }
 
 static int run_chunk(struct layer *l, const struct part *part, const struct source *sources,
-                     const struct chunk *chunk, int32_t *sums, int32_t *v) {
-    size_t each = (size_t)l->steps * l->channels;
-    memset(sums, 0, (size_t)(chunk->last - chunk->first) * each * sizeof *sums);
+                     const struct chunk *chunk, int32_t *sums) {
+    memset(sums, 0, (size_t)places_of(chunk) * l->steps * l->channels * sizeof *sums);
     for (int i = 0; i < l->connections; i++)
         if (add_connection(&l->incoming[i], l, part, &sources[i], chunk, sums)) return 1;
-    for (int k = chunk->first; k < chunk->last; k++) {
-        struct place at = place_of(chunk, k);
-        run_neurons(l, sums + (size_t)(k - chunk->first) * each, part, at, v);
-    }
+    run_chunk_of_neurons(l, part, chunk, sums);
     return 0;
 }
 
@@ -51,15 +69,13 @@ static int run_places(struct layer *l, const struct part *part, const struct sou
     int at_once = SUMS_AT_ONCE / (l->steps * l->channels);
     at_once = at_once < 1 ? 1 : at_once > MOST_PLACES ? MOST_PLACES : at_once;
     int32_t *sums = malloc((size_t)at_once * l->steps * l->channels * sizeof *sums);
-    int32_t *v = malloc((size_t)l->channels * sizeof *v);
-    int failed = !sums || !v;
+    int failed = !sums;
     for (int first = 0; first < places && !failed; first += at_once) {
         chunk.first = first;
         chunk.last = places - first < at_once ? places : first + at_once;
-        failed = run_chunk(l, part, sources, &chunk, sums, v);
+        failed = run_chunk(l, part, sources, &chunk, sums);
     }
     free(sums);
-    free(v);
     return failed;
 }
 
