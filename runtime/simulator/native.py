@@ -24,10 +24,27 @@ INSTRUCTION_SETS = ("plain", "avx2", "avx512", "avx512-vnni")
 """In the order in which the kernel numbers them, and of what each adds."""
 
 _NONE = "none"
-_BREAK_EVEN = {"plain": 2.0, "avx2": 0.5, "avx512": 0.4, "avx512-vnni": 0.23}
-"""Share of spikes from which on a dense product is taken to be faster than adding a row for each, where both fill whole
-vectors. That of avx512-vnni follows from layers of VGG-16 timed on a Zen 4, that of avx2 from a prototype; the other
-two are estimates. They decide about speed alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Cycles of one core: ``product`` for four messages times the weights of one output, ``row`` for adding one weight
+    for a spike, ``start`` before the first row is added at a place and step.
+    """
+
+    product: float
+    row: float
+    start: float
+
+
+_COSTS = {
+    "plain": Costs(25.0, 0.07, 100.0),
+    "avx2": Costs(0.11, 0.07, 180.0),
+    "avx512": Costs(0.085, 0.047, 150.0),
+    "avx512-vnni": Costs(0.07, 0.047, 150.0),
+}
+"""Fitted to the layers of VGG-16 and ResNet-20 on a Zen 4 (``avx512`` and ``plain`` in part guessed). They decide about
+speed alone: the results are the same."""
 
 
 class Connection(ctypes.Structure):
@@ -73,9 +90,9 @@ class InstructionSet:
         return INSTRUCTION_SETS[self.number]
 
     @property
-    def break_even(self) -> float:
-        """Share of spikes from which on a dense product is faster."""
-        return _BREAK_EVEN[self.name]
+    def costs(self) -> Costs:
+        """What decides between rows of weights and dense products."""
+        return _COSTS[self.name]
 
     def run(self, layer: LayerOfKernel) -> None:
         """Run ``layer`` on as many threads as ``kernel_threads`` allows; MemoryError if memory is short."""

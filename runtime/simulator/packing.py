@@ -78,11 +78,14 @@ class PackedWeights:
         in_bytes = self.method in (BYTES, WORDS) or messages.dtype == np.uint8
         return np.ascontiguousarray(messages, dtype=np.uint8 if in_bytes else np.int16)
 
-    def _break_even(self) -> float:
-        """Share of spikes above which a product costs less; both work on what fills up their blocks, too."""
-        outputs = self.outputs // self.geometry.groups
-        multiplied, added = (-(-outputs // block) * block for block in (self.dense_block, self.block))
-        return self.instructions.break_even * multiplied / added
+    def _break_even(self, taps: int, channels: int, bits: int) -> float:
+        """Spikes for each channel that is read at a place and step, above which a product takes less time."""
+        costs, groups = self.instructions.costs, self.geometry.groups
+        read, outputs = taps * channels // groups, self.outputs // groups
+        blocks = -(-outputs // self.block)
+        product = costs.product * -(-read // 4) * -(-outputs // self.dense_block) * self.dense_block
+        row = costs.row * blocks * self.block
+        return (product - costs.start * blocks * bits) / (row * read)
 
     def connection(self, messages: Array, pool: tuple[int, int], largest: int, times: int = 1) -> Connection:
         """For ``messages`` (steps, N, H, W, C) up to ``largest`` that are ``readable``; sums count ``times``."""
@@ -92,17 +95,18 @@ class PackedWeights:
         # As large as the source, pools and all: the sums of these are what its rows stand for.
         whole = (-(-height // pool[0]), -(-width // pool[1]))
         stride, padding = self.geometry.stride, self.geometry.padding
+        kernel, bits = self.kernel or whole, max(1, largest.bit_length())
         return Connection(
             method=self.method,
             steps=steps,
-            bits=max(1, largest.bit_length()),
+            bits=bits,
             factor=self.factor * times,
             height=height,
             width=width,
             channels=channels,
             groups=self.geometry.groups,
             pool=pool,
-            kernel=self.kernel or whole,
+            kernel=kernel,
             stride=stride,
             padding=padding[:2],
             dilation=self.geometry.dilation,
@@ -111,7 +115,7 @@ class PackedWeights:
             dense_block=self.dense_block,
             segments=self.segments,
             quads_in_16_bits=self.quads_in_16_bits,
-            break_even=self._break_even() if self.dense.size else 0.0,
+            break_even=self._break_even(kernel[0] * kernel[1], channels, bits) if self.dense.size else 0.0,
             messages=messages.ctypes.data,
             rows=self.rows.ctypes.data,
             dense=self.dense.ctypes.data if self.dense.size else None,
@@ -189,7 +193,7 @@ class _Packing:
             if quads:
                 packed = self._with_product(replace(packed, quads_in_16_bits=quads), given, 4, np.int8)
             return replace(packed, factor=packed.factor << shift)
-        rows = _blocks(given, _WORDS_BLOCK).astype(np.int32)
+        rows = _with_empty_row(_blocks(given, _WORDS_BLOCK).astype(np.int32))
         packed = self._packed(WORDS, len(weight), rows, kernel, output, geometry, _WORDS_BLOCK)
         return replace(packed, factor=packed.factor << shift)
 
@@ -248,7 +252,12 @@ def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
     block = vector * (4 if vectors == 3 else vectors)
     rows = _blocks(weight, block)
     halves = rows.reshape(*rows.shape[:3], block // vector, 2, vector // 2).swapaxes(-1, -2)
-    return np.ascontiguousarray(halves + _BYTE, dtype=np.uint8), block
+    return _with_empty_row(np.ascontiguousarray(halves + _BYTE, dtype=np.uint8).reshape(rows.shape)), block
+
+
+def _with_empty_row(rows: Array) -> Array:
+    """``rows`` (groups, blocks, inputs, block) with one of zeros behind the last input."""
+    return np.pad(rows, ((0, 0), (0, 0), (0, 1), (0, 0)))
 
 
 def _dense(weight: IntArray, block: int, together: int, segments: int, kind: npt.DTypeLike) -> Array:

@@ -20,6 +20,15 @@ int vector_width_avx512(void);
 int vector_width_avx512_vnni(void);
 #endif
 
+/* The numbers of the bits of a byte that are set, from the lowest on. */
+uint8_t lanes_of_mask[256][8];
+
+__attribute__((constructor)) static void number_lanes(void) {
+    for (int mask = 0; mask < 256; mask++)
+        for (int bit = 0, found = 0; bit < 8; bit++)
+            if (mask >> bit & 1) lanes_of_mask[mask][found++] = (uint8_t)bit;
+}
+
 #define EXPORTED __attribute__((visibility("default")))
 
 /* The best instruction set of this machine. */

@@ -26,9 +26,9 @@ struct connection {
     int32_t pool[2], kernel[2], stride[2], padding[2], dilation[2];
     int32_t is_wide, block, dense_block, segments;
     int32_t quads_in_16_bits; /* four products each, whose sums of two by two fit 16 bits */
-    double break_even;
+    double break_even; /* spikes for each channel of each pixel, pools summed, above which products are faster */
     const void *messages;
-    const void *rows;  /* (groups, blocks, taps * channels per group, block) or what the method takes */
+    const void *rows;  /* (groups, blocks, taps * channels per group + 1, block), the last ones 0, or what the method takes */
     const void *dense; /* packed for the dense product, or none */
     const int32_t *starts, *targets;
     int64_t by_rows, by_product; /* written: how many parts of the work were done in each way */

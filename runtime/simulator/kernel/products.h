@@ -78,19 +78,19 @@ static int multiply(const struct product *p, int first, int vectors, words *sums
 static const uint8_t **rows_of_map(
     const struct connection *c, const struct source *s, const struct chunk *chunk, size_t pixel
 ) {
-    struct window w = s->window;
+    size_t step = (size_t)s->window.rows * s->window.columns * pixel;
     int places = places_of(chunk), rows = places * c->steps;
+    struct start *starts = starts_of_places(c, s->window, chunk, c->steps, (size_t)s->window.columns);
     const uint8_t **messages = malloc(((size_t)rows + MOST_ROWS) * sizeof *messages);
-    if (!messages) return NULL;
-    size_t step = (size_t)w.rows * w.columns * pixel;
-    for (int k = 0; k < places; k++) {
-        struct place at = place_of(chunk, chunk->first + k);
-        size_t line = (size_t)at.sample * c->steps * w.rows + at.y * c->stride[0];
-        const uint8_t *first = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
-        for (int t = 0; t < c->steps; t++) messages[t * places + k] = first + t * step;
+    if (starts && messages) {
+        for (int t = 0, k = 0; t < c->steps; t++)
+            for (int place = 0; place < places; place++, k++)
+                messages[k] = (const uint8_t *)s->map + starts[place].first * pixel + t * step;
+        for (int k = rows; k < rows + MOST_ROWS; k++) messages[k] = messages[rows - 1];
     }
-    for (int k = rows; k < rows + MOST_ROWS; k++) messages[k] = messages[rows - 1];
-    return messages;
+    if (!starts) free(messages);
+    free(starts);
+    return starts ? messages : NULL;
 }
 
 /* Offsets of quads in what a place reads. A segment is read in one piece: a kernel's row, its tap, or all of it. */

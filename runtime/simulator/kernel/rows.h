@@ -23,7 +23,32 @@ static struct place place_of(const struct chunk *chunk, int index) {
     };
 }
 
-enum { BIAS = 128, ROWS_IN_16_BITS = 256 };
+/* Where a place begins to read: a column of a window, and a pixel, or list, counted from the first one on. */
+struct start {
+    size_t first;
+    int column;
+};
+
+/* For each of a chunk's places, in the first of so many planes of a sample whose lines have so many pixels or lists. */
+static struct start *starts_of_places(
+    const struct connection *c, struct window w, const struct chunk *chunk, int planes, size_t line
+) {
+    struct start *starts = malloc((size_t)places_of(chunk) * sizeof *starts);
+    struct place at = place_of(chunk, chunk->first);
+    for (int k = 0; starts && k < places_of(chunk); k++) {
+        size_t lines = (size_t)at.sample * planes * w.rows + (size_t)at.y * c->stride[0];
+        int column = at.x * c->stride[1];
+        starts[k] = (struct start){lines * line + (size_t)column, column};
+        if (++at.x < chunk->columns) continue;
+        at.x = 0;
+        if (++at.y < chunk->rows) continue;
+        at.y = 0;
+        at.sample++;
+    }
+    return starts;
+}
+
+enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4 };
 
 /* Sums in 32 bits of up to 256 rows of bytes: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the second half. */
 INLINE void widen(halves all, halves odd, int32_t *sums) {
@@ -32,21 +57,24 @@ INLINE void widen(halves all, halves odd, int32_t *sums) {
     for (int i = 0; i < VECTOR_BYTES / 2; i++) sums[VECTOR_BYTES / 2 + i] += odd[i];
 }
 
-/* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. */
+/* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. The last rows of
+ * index, up to a whole number of ROWS_AT_ONCE, are empty. */
 INLINE void sum_bytes(const uint8_t *rows, const uint32_t *index, int count, int vectors, int32_t *sums) {
     for (int i = 0; i < vectors * VECTOR_BYTES; i++) sums[i] = -BIAS * count;
     for (int first = 0; first < count; first += ROWS_IN_16_BITS) {
         int last = count - first < ROWS_IN_16_BITS ? count : first + ROWS_IN_16_BITS;
         halves all[4] = {0}, odd[4] = {0};
-        for (int i = first; i < last; i++) {
-            const uint8_t *row = rows + (size_t)index[i] * (vectors * VECTOR_BYTES);
+        for (int i = first; i < last; i += ROWS_AT_ONCE)
 #pragma GCC unroll 4
-            for (int k = 0; k < vectors; k++) {
-                halves both = load_halves(row + k * VECTOR_BYTES);
-                all[k] += both;
-                odd[k] += both >> 8;
+            for (int r = 0; r < ROWS_AT_ONCE; r++) {
+                const uint8_t *row = rows + (size_t)index[i + r] * (vectors * VECTOR_BYTES);
+#pragma GCC unroll 4
+                for (int k = 0; k < vectors; k++) {
+                    halves both = kept(load_halves(row + k * VECTOR_BYTES));
+                    all[k] += both;
+                    odd[k] += both >> 8;
+                }
             }
-        }
 #pragma GCC unroll 4
         for (int k = 0; k < vectors; k++) widen(all[k], odd[k], sums + k * VECTOR_BYTES);
     }
@@ -60,13 +88,18 @@ static void sum_words(const int32_t *rows, const uint32_t *index, int count, int
     }
 }
 
+/* The rows of a block, behind which there is an empty one. */
+static uint32_t rows_of_block(const struct connection *c) {
+    return (uint32_t)c->kernel[0] * c->kernel[1] * (c->channels / c->groups);
+}
+
 static void sum_rows(const struct connection *c, size_t block, const uint32_t *index, int count, int32_t *sums) {
-    size_t size = (size_t)c->kernel[0] * c->kernel[1] * (c->channels / c->groups) * c->block;
+    size_t first = block * (rows_of_block(c) + 1) * c->block;
     if (c->method == WORDS) {
-        sum_words((const int32_t *)c->rows + block * size, index, count, c->block, sums);
+        sum_words((const int32_t *)c->rows + first, index, count, c->block, sums);
         return;
     }
-    const uint8_t *rows = (const uint8_t *)c->rows + block * size;
+    const uint8_t *rows = (const uint8_t *)c->rows + first;
     switch (c->block / VECTOR_BYTES) {
     case 1: sum_bytes(rows, index, count, 1, sums); break;
     case 2: sum_bytes(rows, index, count, 2, sums); break;
@@ -76,34 +109,30 @@ static void sum_rows(const struct connection *c, size_t block, const uint32_t *i
 
 /* Entries with what turns them into rows of weights; writes and reads up to a vector more. */
 INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift, uint32_t *to) {
-    for (uint32_t k = 0; k < count; k += LANES) {
-        words more = load_words(entries + k) + (int32_t)shift;
-        memcpy(to + k, &more, sizeof more);
-    }
+    for (uint32_t k = 0; k < count; k += LANES)
+        store_words(to + k, load_words(entries + k) + (int32_t)shift);
     return to + count;
 }
 
-/* The rows of weights that one place of the target meets at one step, for one bit of counts. */
-static uint32_t *rows_met(
-    const struct connection *c, const struct source *s, struct place at, int plane, int group, uint32_t *index
-) {
-    struct window w = s->window;
+/* The rows of weights that a place meets, and empty ones behind them; returns how many it meets. */
+static int rows_met(const struct connection *c, const struct source *s, size_t first, int column, uint32_t *index) {
     int each = c->channels / c->groups, run = c->dilation[1] == 1 ? c->kernel[1] : 1;
-    int first = (at.sample * c->steps * c->bits + plane) * w.rows + at.y * c->stride[0];
-    for (int j = 0; j < c->kernel[0]; j++) {
-        size_t line = (size_t)(first + j * c->dilation[0]) * c->groups + group;
+    size_t line = (size_t)c->dilation[0] * c->groups * s->window.columns;
+    uint32_t *to = index;
+    for (int j = 0; j < c->kernel[0]; j++)
         for (int i = 0; i < c->kernel[1]; i += run) {
-            int x = at.x * c->stride[1] + i * c->dilation[1];
-            const uint32_t *start = s->starts + line * w.columns + x;
-            uint32_t shift = (uint32_t)((j * c->kernel[1] + i - x) * each);
-            index = shifted(s->entries + start[0], start[run] - start[0], shift, index);
+            const uint32_t *start = s->starts + first + j * line + i * c->dilation[1];
+            uint32_t shift = (uint32_t)((j * c->kernel[1] + i - column - i * c->dilation[1]) * each);
+            to = shifted(s->entries + start[0], start[run] - start[0], shift, to);
         }
-    }
-    return index;
+    for (int r = 0; r < ROWS_AT_ONCE; r++) to[r] = rows_of_block(c);
+    return (int)(to - index);
 }
 
 INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int32_t factor, int count) {
-    for (int i = 0; i < count; i++) sums[i] += factor * more[i];
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) store_words(sums + i, load_words(sums + i) + load_words(more + i) * factor);
+    for (; i < count; i++) sums[i] += factor * more[i];
 }
 
 /* What a (step, place) of messages adds, to the layer's sums of it, or of all steps where messages are the same at each. */
@@ -116,43 +145,32 @@ static void add_to_steps(
     for (; row < last; row += places) add_scaled(sums + (size_t)row * l->channels, more, factor, count);
 }
 
-/* Rows that a chunk's places can meet. */
-static size_t most_rows(const struct connection *c, const struct source *s, const struct chunk *chunk) {
-    size_t taps = (size_t)c->kernel[0] * c->kernel[1], planes = (size_t)c->steps * c->bits;
-    size_t pixel = (size_t)(c->channels / c->groups) * c->pool[0] * c->pool[1];
-    size_t by_size = taps * pixel * planes * (size_t)places_of(chunk), by_spikes = taps * s->spikes;
-    return by_size < by_spikes ? by_size : by_spikes;
-}
-
 /* Adds what a chunk's places receive to their sums. */
 static int add_rows(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
 ) {
-    int places = places_of(chunk), rows = places * c->steps, outputs = l->channels / c->groups;
+    int places = places_of(chunk), planes = c->steps * c->bits, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
-    uint32_t *index = malloc((most_rows(c, s, chunk) + LANES) * sizeof *index);
-    uint32_t **starts = malloc(((size_t)rows * c->bits + 1) * sizeof *starts);
+    size_t columns = (size_t)s->window.columns, line = columns * c->groups, plane_of_lists = line * s->window.rows;
+    struct start *starts = starts_of_places(c, s->window, chunk, planes, line);
+    size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
+    uint32_t *index = malloc((most + LANES + ROWS_AT_ONCE) * sizeof *index);
     int32_t *one = malloc((size_t)c->block * sizeof *one);
-    int failed = !index || !starts || !one;
-    for (int group = 0; group < c->groups && !failed; group++) {
-        starts[0] = index;
-        for (int row = 0, k = 0; row < rows; row++) {
-            struct place at = place_of(chunk, chunk->first + row % places);
-            for (int bit = 0; bit < c->bits; bit++, k++)
-                starts[k + 1] = rows_met(c, s, at, row / places * c->bits + bit, group, starts[k]);
-        }
-        for (int block = 0; block < blocks; block++) {
-            int from = block * c->block, count = outputs - from < c->block ? outputs - from : c->block;
-            for (int row = 0, k = 0; row < rows; row++)
-                for (int bit = 0; bit < c->bits; bit++, k++) {
-                    if (starts[k] == starts[k + 1]) continue;
-                    sum_rows(c, (size_t)group * blocks + block, starts[k], (int)(starts[k + 1] - starts[k]), one);
-                    add_to_steps(c, l, places, row, bit, one, sums + group * outputs + from, count);
-                }
-        }
+    int failed = !starts || !index || !one;
+    for (int number = 0; number < c->groups * blocks && !failed; number++) {
+        int group = number / blocks, from = number % blocks * c->block;
+        int count = outputs - from < c->block ? outputs - from : c->block;
+        for (int plane = 0; plane < planes; plane++)
+            for (int k = 0; k < places; k++) {
+                size_t first = starts[k].first + plane * plane_of_lists + group * columns;
+                int met = rows_met(c, s, first, starts[k].column, index), step = plane / c->bits;
+                if (!met) continue;
+                sum_rows(c, (size_t)number, index, met, one);
+                add_to_steps(c, l, places, step * places + k, plane % c->bits, one, sums + group * outputs + from, count);
+            }
     }
-    free(index);
     free(starts);
+    free(index);
     free(one);
     return failed;
 }

@@ -55,17 +55,11 @@ static struct block block_of(const struct connection *c, int y, int x) {
     return b;
 }
 
+/* Writes up to a vector more than it appends. */
 static uint32_t *list_active(const uint8_t *bytes, int channels, int bit, uint32_t first, uint32_t *entries) {
     int channel = 0;
-    for (; channel + 64 <= channels; channel += 64)
-        for (uint64_t mask = bytes_with_bit(bytes + channel, bit); mask; mask &= mask - 1)
-            *entries++ = first + (uint32_t)(channel + __builtin_ctzll(mask));
-    for (; channel + 8 <= channels; channel += 8) {
-        uint64_t eight;
-        memcpy(&eight, bytes + channel, 8);
-        for (eight = eight >> bit & 0x0101010101010101; eight; eight &= eight - 1)
-            *entries++ = first + (uint32_t)(channel + (__builtin_ctzll(eight) >> 3));
-    }
+    for (; channel + LANES <= channels; channel += LANES)
+        entries = append_active(bytes + channel, bit, first + (uint32_t)channel, entries);
     for (; channel < channels; channel++) {
         *entries = first + (uint32_t)channel;
         entries += bytes[channel] >> bit & 1;
@@ -234,9 +228,10 @@ static int read_source(const struct connection *c, const struct layer *l, const 
     *s = (struct source){.window = window_of(c, l, part)};
     if (c->method == CURRENTS || is_in_place(c, l)) return 0;
     if (c->method != BYTES && c->method != WORDS) return make_map(c, l, part, s);
-    s->spikes = spikes_in(c, l, s->window, part);
+    int has_product = c->method == BYTES && c->dense, is_always = has_product && c->break_even <= 0;
+    s->spikes = is_always ? 0 : spikes_in(c, l, s->window, part);
     double places = (double)pixels_of(c, s->window) * c->channels;
-    s->is_product = c->method == BYTES && c->dense && (double)s->spikes > c->break_even * places;
+    s->is_product = is_always || (has_product && (double)s->spikes > c->break_even * places);
     return s->is_product ? make_map(c, l, part, s) : make_lists(c, l, part, s);
 }
 

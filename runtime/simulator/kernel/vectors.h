@@ -34,11 +34,24 @@ enum { ADDS_IN_16_BITS = 1 };
 enum { ADDS_IN_16_BITS = 0 };
 #endif
 
+/* The numbers of the bits of a byte that are set, from the lowest on. */
+extern uint8_t lanes_of_mask[256][8];
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE halves load_halves(const void *from) {
     halves loaded;
     memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
+
+/* A vector that is used twice is to be read once: compilers read it again, as if that took no time. */
+INLINE halves kept(halves loaded) {
+#if defined(__AVX512BW__)
+    __asm__("" : "+v"(loaded));
+#elif defined(__AVX2__)
+    __asm__("" : "+x"(loaded));
+#endif
     return loaded;
 }
 
@@ -155,19 +168,25 @@ INLINE words add_pairs(words sum, const int16_t *messages, const int16_t *weight
 #endif
 }
 
-/* Which of 64 bytes have this bit. */
-INLINE uint64_t bytes_with_bit(const uint8_t *bytes, int bit) {
+/* Appends which of so many bytes as there are lanes have this bit, counted from first; writes whole vectors. */
+INLINE uint32_t *append_active(const uint8_t *bytes, int bit, uint32_t first, uint32_t *to) {
 #if defined(__AVX512BW__)
-    return _mm512_test_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)(1 << bit)));
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m128i given = _mm_loadu_si128((const __m128i *)bytes);
+    __mmask16 active = _mm_test_epi8_mask(given, _mm_set1_epi8((char)(1 << bit)));
+    __m512i found = _mm512_maskz_compress_epi32(active, _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first)));
+    _mm512_storeu_si512(to, found);
+    return to + __builtin_popcount(active);
 #elif defined(__AVX2__)
-    __m256i low = _mm256_loadu_si256((const __m256i *)bytes), high = _mm256_loadu_si256((const __m256i *)(bytes + 32));
-    uint32_t first = (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(low, 7 - bit));
-    uint32_t second = (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16(high, 7 - bit));
-    return first | (uint64_t)second << 32;
+    __m128i given = _mm_loadl_epi64((const __m128i *)bytes);
+    int active = _mm_movemask_epi8(_mm_sll_epi16(given, _mm_cvtsi32_si128(7 - bit))) & 255;
+    store_words(to, load_bytes(lanes_of_mask[active]) + (int32_t)first);
+    return to + __builtin_popcount((unsigned)active);
 #else
-    uint64_t mask = 0;
-    for (int i = 0; i < 64; i++) mask |= (uint64_t)(bytes[i] >> bit & 1) << i;
-    return mask;
+    uint32_t four;
+    memcpy(&four, bytes, LANES);
+    for (four = four >> bit & 0x01010101; four; four &= four - 1) *to++ = first + (uint32_t)(__builtin_ctz(four) >> 3);
+    return to;
 #endif
 }
 
