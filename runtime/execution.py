@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,18 @@ def type_of_trains(program: Program) -> type[np.uint8] | type[np.int32]:
     return np.int32 if program.neuron.name == GRADED else np.uint8
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How messages of ``source`` met their weights on the simulator: by ``kernel``, in so many parts of the work as
+    events, for which rows of weights are added, and in so many by dense products.
+    """
+
+    source: str
+    kernel: str
+    events: int
+    dense: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Execution:
     """Result of running a program on N samples.
@@ -30,6 +43,7 @@ class Execution:
     that holds them, neurons in C order, at the T steps of each window in which the population fires; None if not
     recorded.
     ``steps``: time steps a chip would have taken (``Program.steps``). ``seconds``: wall time of the run.
+    ``ways``: per population how it was computed, where the backend tells.
     """
 
     backend: str
@@ -38,6 +52,7 @@ class Execution:
     spike_trains: dict[str, SpikeTrains] | None
     steps: int
     seconds: float
+    ways: dict[str, tuple[Way, ...]] = field(default_factory=dict)
 
     @property
     def readout(self) -> IntArray:

@@ -77,7 +77,6 @@ def make_self_test(program: Program, calibration: Samples | None, work: int) -> 
     ``work`` is the multiplications of one pass of the float network; None where they would take too long.
     """
     from .simulator import simulate
-    from .simulator.kernels import numpy_alone
 
     total = max(1, work) * program.timesteps
     if total > MOST_WORK:
@@ -85,8 +84,7 @@ def make_self_test(program: Program, calibration: Samples | None, work: int) -> 
     count = int(np.clip(_EASY_WORK // total, 1, MOST_SAMPLES))
     values, shape = _kept(program, calibration, count)
     encoded, _ = encode(program.input, np.resize(values, shape))
-    with numpy_alone(unless_loaded=True):
-        execution = simulate(program, encoded, record=True, device="cpu")
+    execution = simulate(program, encoded, record=True)
     return SelfTest(values, shape, expected_layers(program, execution))
 
 

@@ -15,12 +15,13 @@ from ...targets.terminal.choice import Names
 from ...targets.terminal.completion import several_of
 from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
-from ...targets.terminal.streams import tell, tell_json
-from ...targets.terminal.verbosity import verbosity_options
+from ...targets.terminal.streams import remark, tell, tell_json
+from ...targets.terminal.verbosity import Verbosity, verbosity, verbosity_options
 from ..progress import progress_bar
 
 if TYPE_CHECKING:
     from ..agreement import Agreement
+    from ..execution import Execution, Way
     from ..program import IntArray, Program
     from ..samples import Samples
     from ..self_test import Unexpected
@@ -89,6 +90,8 @@ def run(
         np.savez(buffer, **score_arrays(program, execution, in_units))
         write_file(output, buffer.getvalue())
     document = done.document()
+    if verbosity() is Verbosity.VERBOSE:
+        remark(*_way_lines(program, execution, len(done.samples)))
     if as_json:
         tell_json(document | score_document(program, execution, in_units))
     else:
@@ -180,6 +183,21 @@ def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple
 
 def _tell_of(remarks: Iterable[Diagnostic], data: str | Path) -> None:
     tell_findings(replace(each, place=Place(file=str(data)), measured=None, limit=None) for each in remarks)
+
+
+def _way_lines(program: Program, execution: Execution, samples: int) -> list[str]:
+    """How each layer was computed: the kernel, the share of neurons of its source that spiked, as events or densely."""
+
+    def told(way: Way) -> str:
+        spikes = execution.spike_counts.get(way.source)
+        neurons = 0 if spikes is None else program.population(way.source).neurons
+        rate = "graded" if spikes is None else f"rate {spikes / max(1, neurons * program.timesteps * samples):.3f}"
+        parts = way.events + way.dense
+        mixed = f"events in {way.events} of {parts} parts, else dense"
+        product = "" if not parts else "dense" if not way.events else "events" if not way.dense else mixed
+        return ", ".join(part for part in (f"{way.source} {rate}", way.kernel, product) if part)
+
+    return [f"{layer}: {'; '.join(map(told, ways))}" for layer, ways in execution.ways.items()]
 
 
 def _run_lines(document: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ Values = npt.NDArray[Any]
 
 LOCK = threading.Lock()
 
-_MOST_THREADS = int(get_num_threads())
+MOST_THREADS = int(get_num_threads())
 
 # Compiled where a loop calls them. Numba's cache sees changes of this file alone, so a change of these
 # needs one here.
@@ -233,39 +233,8 @@ def divide(
             sent[i] = np.int64(min(max(quotient, least), largest))
 
 
-@_loop
-def pool(maps: Values, rows: int, columns: int, sums: Values) -> None:
-    """Sum of each ``rows`` x ``columns`` block of ``maps`` (N, H, W, C); blocks at the edge may be cut off."""
-    samples, height, width, channels = sums.shape
-    for line in prange(samples * height):
-        sample, row = line // height, line % height
-        below = min((row + 1) * rows, maps.shape[1])
-        for column in range(width):
-            right = min((column + 1) * columns, maps.shape[2])
-            total = sums[sample, row, column]
-            total[:] = 0
-            for y in range(row * rows, below):
-                for x in range(column * columns, right):
-                    part = maps[sample, y, x]
-                    for i in range(channels):
-                        total[i] += part[i]
-
-
-@_loop
-def gather(messages: Values, starts: Values, source: Values, weight: Values, sums: Values) -> None:
-    """``sums`` (N, targets): entry k of ``starts[i]`` to ``starts[i + 1]`` adds ``weight[k]`` times ``source[k]``'s."""
-    rows, targets = sums.shape
-    for row in prange(rows):
-        sent, total = messages[row], sums[row]
-        for target in range(targets):
-            value = sums.dtype.type(0)
-            for k in range(starts[target], starts[target + 1]):
-                value += weight[k] * sent[source[k]]
-            total[target] = value
-
-
 def set_threads(threads: int) -> int:
     """Let the loops use ``threads`` threads, or as many as numba was started with; returns the number before."""
     before = int(get_num_threads())
-    set_num_threads(min(threads, _MOST_THREADS))
+    set_num_threads(min(threads, MOST_THREADS))
     return before

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
+from ..execution import Way
 from .graded import payload_type
 from .messages import Messages, Sent, narrowest_unsigned, one_message, sum_over_pool
 from .native import Connection, InstructionSet, LayerOfKernel
@@ -22,6 +23,7 @@ _PASS, _FIRE, _DIVIDE, _INTEGRATE = range(4)
 _INT32 = np.iinfo(np.int32)
 
 Ints = npt.NDArray[np.int32]
+Ways = tuple[Way, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,28 +44,35 @@ class FusedLayer:
     initial: Ints
     offset: Ints
 
-    def fire(self, sent: Mapping[str, Sent], samples: int) -> Sent:
-        """What the population sends, given what its sources do."""
+    def fire(self, sent: Mapping[str, Sent], samples: int) -> tuple[Sent, Ways]:
+        """What the population sends, given what its sources do, and how it was computed."""
         layer = self.layer
         if not layer.by_counts:
             trains = np.empty((layer.timesteps, samples, *layer.map), dtype=np.uint8)
-            self._run(sent, samples, trains, _FIRE, self.initial)
-            return Sent(layer.timesteps, trains=trains)
+            ran = self._run(sent, samples, trains, _FIRE, self.initial)
+            return Sent(layer.timesteps, trains=trains, total=ran.spikes), self._ways(ran)
         if layer.population.gated:
             counts = np.empty((samples, *layer.map), dtype=narrowest_unsigned(layer.timesteps))
-            self._run(sent, samples, counts, _DIVIDE, self.offset, (0, layer.timesteps))
-            return Sent(layer.timesteps, counts=counts)
+            ran = self._run(sent, samples, counts, _DIVIDE, self.offset, (0, layer.timesteps))
+            return Sent(layer.timesteps, counts=counts), self._ways(ran)
         bounds = layer.population.payloads
         payloads = np.empty((samples, *layer.map), dtype=payload_type(bounds))
-        self._run(sent, samples, payloads, _DIVIDE, self.offset, bounds)
-        return one_message(payloads)
+        ran = self._run(sent, samples, payloads, _DIVIDE, self.offset, bounds)
+        return one_message(payloads), self._ways(ran)
 
-    def integrate(self, sent: Mapping[str, Sent], samples: int) -> npt.NDArray[np.int64]:
-        """Potential (n, neurons) of a read-out at the end of the window."""
+    def integrate(self, sent: Mapping[str, Sent], samples: int) -> tuple[npt.NDArray[np.int64], Ways]:
+        """Potential (n, neurons) of a read-out at the end of the window, and how it was computed."""
         layer = self.layer
         v = np.empty((samples, *layer.map), dtype=np.int32)
-        self._run(sent, samples, v, _INTEGRATE, self.offset if layer.by_counts else self.initial)
-        return v.transpose(0, 3, 1, 2).reshape(samples, -1).astype(np.int64)
+        ran = self._run(sent, samples, v, _INTEGRATE, self.offset if layer.by_counts else self.initial)
+        return v.transpose(0, 3, 1, 2).reshape(samples, -1).astype(np.int64), self._ways(ran)
+
+    def _ways(self, ran: LayerOfKernel) -> Ways:
+        name = self.instructions.name
+        return tuple(
+            Way(planned.source, "numpy" if done.method == CURRENTS else name, done.by_rows, done.by_product)
+            for planned, done in zip(self.incoming, ran.incoming[: len(self.incoming)], strict=True)
+        )
 
     def _run(
         self,
@@ -73,37 +82,37 @@ class FusedLayer:
         neuron: int,
         initial: Ints,
         bounds: tuple[int, int] = (0, 0),
-    ) -> None:
+    ) -> LayerOfKernel:
         layer = self.layer
         steps = 1 if layer.by_counts else layer.timesteps
         # A window's biases are in the offset.
         bias = np.zeros_like(self.bias[:1]) if layer.by_counts else self.bias
         read = [self._connection(c, sent[c.source], samples) for c in self.incoming]
         height, width, channels = self.map
-        self.instructions.run(
-            LayerOfKernel(
-                samples=samples,
-                steps=steps,
-                height=height,
-                width=width,
-                channels=channels,
-                connections=len(read),
-                neuron=neuron,
-                alike=self.alike,
-                period=self.initial.size,
-                bias_steps=len(bias),
-                lowest=int(max(layer.bounds.lowest, _INT32.min)),
-                highest=int(min(layer.bounds.highest, _INT32.max)),
-                least=bounds[0],
-                most=min(bounds[1], _INT32.max),
-                width_of_output=output.itemsize,
-                bias=bias.ctypes.data,
-                threshold=self.threshold.ctypes.data,
-                initial=initial.ctypes.data,
-                incoming=(Connection * len(read))(*(connection for connection, _ in read)),
-                output=output.ctypes.data,
-            )
+        ran = LayerOfKernel(
+            samples=samples,
+            steps=steps,
+            height=height,
+            width=width,
+            channels=channels,
+            connections=len(read),
+            neuron=neuron,
+            alike=self.alike,
+            period=self.initial.size,
+            bias_steps=len(bias),
+            lowest=int(max(layer.bounds.lowest, _INT32.min)),
+            highest=int(min(layer.bounds.highest, _INT32.max)),
+            least=bounds[0],
+            most=min(bounds[1], _INT32.max),
+            width_of_output=output.itemsize,
+            bias=bias.ctypes.data,
+            threshold=self.threshold.ctypes.data,
+            initial=initial.ctypes.data,
+            incoming=(Connection * len(read))(*(connection for connection, _ in read)),
+            output=output.ctypes.data,
         )
+        self.instructions.run(ran)
+        return ran
 
     def _connection(self, planned: Planned, source: Sent, samples: int) -> tuple[Connection, Messages]:
         """For the kernel, with the array that it reads."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..program import IntArray, Population, Program
 from ..program.neuron_models import GRADED
 from .graded import payloads_of
-from .loops import exact_threads
+from .loops import simulator_threads
 from .messages import Sent, one_message
 from .neurons import LayerInput, count, fire, integrate, layer_input
 from .plan import Layer, arrange_neurons, plan_bounds, plan_layer
@@ -23,7 +23,7 @@ class PopulationSimulator:
 
     def receive(self, sent: Mapping[str, Sent], samples: int) -> LayerInput:
         """Synaptic input for ``samples`` samples, given what each source sends."""
-        with exact_threads(None, self._values(samples)):
+        with simulator_threads(None):
             return layer_input(self._layer, sent, samples)
 
     def fire(self, received: LayerInput, initial_potential: IntArray, threshold: IntArray | None = None) -> Sent:
@@ -33,7 +33,7 @@ class PopulationSimulator:
         """
         layer = self._starting_from(initial_potential, threshold)
         timesteps = self._program.timesteps
-        with exact_threads(None, self._values(received.samples)):
+        with simulator_threads(None):
             if self._program.neuron.name == GRADED:
                 return one_message(payloads_of(layer, received))
             if layer.by_counts:
@@ -42,7 +42,7 @@ class PopulationSimulator:
 
     def integrate(self, received: LayerInput) -> IntArray:
         """Potentials (n, neurons) of a read-out at the end of the window."""
-        with exact_threads(None, self._values(received.samples)):
+        with simulator_threads(None):
             return integrate(self._layer, received)
 
     def _starting_from(self, initial_potential: IntArray, threshold: IntArray | None) -> Layer:
@@ -52,6 +52,3 @@ class PopulationSimulator:
         bounds = plan_bounds(self._program, population, self._layer.bounds.drive)
         neurons = arrange_neurons(self._program, population, bounds.state)
         return replace(self._layer, population=population, bounds=bounds, neurons=neurons)
-
-    def _values(self, samples: int) -> int:
-        return samples * self._layer.population.neurons * self._program.timesteps

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program import InputEncoding, IntArray, Shape
-from .loops import loops_for
 from .reduction import map_shape
 
 Messages = npt.NDArray[Any]
@@ -22,7 +21,7 @@ class Sent:
 
     Trains and counts are made from one another when they are asked for. ``graded`` input is the same at every step;
     where it is spread or changes from frame to frame, its messages are the trains, and the integers that they add up
-    to the counts. So are payloads, of which there is one.
+    to the counts. So are payloads, of which there is one. ``total`` is given where it is known.
     """
 
     def __init__(
@@ -32,11 +31,13 @@ class Sent:
         trains: Messages | None = None,
         counts: Messages | None = None,
         graded: Messages | None = None,
+        total: int | None = None,
     ) -> None:
         self.timesteps = timesteps
         self.graded = graded
         self._trains = trains
         self._counts = counts
+        self._total = total
 
     @property
     def trains(self) -> Messages:
@@ -68,6 +69,8 @@ class Sent:
     @property
     def total(self) -> int:
         """Spikes, or messages with a payload, of all neurons and samples."""
+        if self._total is not None:
+            return self._total
         if self._trains is not None:
             is_bytes = self._trains.itemsize == 1
             return int(np.count_nonzero(self._trains.view(np.bool_) if is_bytes else self._trains))
@@ -141,11 +144,6 @@ def sum_over_pool(maps: Messages, pool: tuple[int, int], largest: int) -> Messag
     size = (math.ceil(height / pool[0]), math.ceil(width / pool[1]))
     kind = np.dtype(np.int64) if maps.dtype.kind != "u" else np.dtype(narrowest_unsigned(largest))
     sums = np.zeros((*leading, *size, channels), dtype=kind)
-    loops = loops_for(maps.size) if maps.dtype.kind == "u" else None
-    if loops is not None:
-        with loops.LOCK:
-            loops.pool(maps.reshape(-1, height, width, channels), *pool, sums.reshape(-1, *size, channels))
-        return sums
     for row in range(min(pool[0], height)):
         for column in range(min(pool[1], width)):
             part = maps[..., row :: pool[0], column :: pool[1], :]

@@ -72,6 +72,7 @@ class LayerOfKernel(ctypes.Structure):
         ("incoming", ctypes.POINTER(Connection)),
         ("output", ctypes.c_void_p),
         *((name, ctypes.c_int32) for name in ("threads", "failed")),
+        ("spikes", ctypes.c_int64),
     )
 
 
@@ -104,11 +105,23 @@ class InstructionSet:
 _threads = 1
 
 
+def default_threads() -> int:
+    """One for each core that this process may use; fewer where ``OMP_NUM_THREADS`` says so, as to other libraries."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, max(1, int(asked))) if asked.isdecimal() else cores
+
+
+def threads_in_use() -> int:
+    """How many threads the kernel may use now."""
+    return _threads
+
+
 @contextmanager
-def kernel_threads(threads: int | None) -> Iterator[None]:
-    """Let the kernel use so many threads (None: one for each core that this process may use)."""
+def kernel_threads(threads: int) -> Iterator[None]:
+    """Let the kernel use so many threads."""
     global _threads
-    before, _threads = _threads, threads or len(os.sched_getaffinity(0))
+    before, _threads = _threads, threads
     try:
         yield
     finally:

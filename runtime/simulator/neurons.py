@@ -13,6 +13,7 @@ from .convolution import IdentityKernel
 from .kernels import Floats
 from .loops import loops_for
 from .messages import Messages, Sent, narrowest_unsigned, sum_over_pool
+from .packing import PackedWeights
 from .plan import Layer
 
 
@@ -39,17 +40,21 @@ def layer_input(layer: Layer, sent: Mapping[str, Sent], samples: int) -> LayerIn
     for connection in layer.incoming:
         source = sent[connection.source]
         messages = source.graded if source.graded is not None else source.messages(layer.by_counts)
-        pooled = sum_over_pool(messages, connection.reduced.pool, connection.largest)
-        if isinstance(connection.kernel, IdentityKernel) and pooled.dtype.kind == "u" and direct is None:
-            direct, factor = pooled, connection.kernel.factor
-            continue
-        leading = pooled.shape[:-3]
-        received = connection.kernel(pooled.reshape(-1, *pooled.shape[-3:])).reshape(*leading, *layer.map)
+        if isinstance(connection.kernel, PackedWeights):
+            flat = messages.reshape(-1, *messages.shape[-3:])
+            summed: Any = connection.kernel(flat, connection.reduced.pool)
+        else:
+            pooled = sum_over_pool(messages, connection.reduced.pool, connection.largest)
+            if isinstance(connection.kernel, IdentityKernel) and pooled.dtype.kind == "u" and direct is None:
+                direct, factor = pooled, connection.kernel.factor
+                continue
+            summed = connection.kernel(pooled.reshape(-1, *pooled.shape[-3:]))
+        received: Floats = summed.reshape(*messages.shape[:-3], *layer.map)
         if source.graded is None:
             varying = _added(varying, received, layer)
         else:
             # In the state's type: the kernel's own need not hold the sum over the window.
-            wide = received.astype(layer.bounds.state, copy=False)
+            wide: Floats = received.astype(layer.bounds.state, copy=False)
             constant = _added(constant, wide * layer.timesteps if layer.by_counts else wide, layer)
     return LayerInput(samples, varying, constant, direct, factor)
 

@@ -60,12 +60,12 @@ class PackedWeights:
     largest: int
     kind: type[np.float32] | type[np.float64]
 
-    def __call__(self, maps: Array) -> Array:
-        """See ``Kernel``."""
+    def __call__(self, maps: Array, pool: tuple[int, int] = (1, 1)) -> Array:
+        """See ``Kernel``; on the sums over blocks of ``pool`` (rows, columns) of ``maps``."""
         given = self.readable(maps[None])
-        height, width = self.output or maps.shape[1:3]
+        height, width = self.output or (-(-maps.shape[1] // pool[0]), -(-maps.shape[2] // pool[1]))
         sums = np.empty((len(maps), height, width, self.outputs), dtype=np.int32)
-        incoming = self.connection(given, (1, 1), self.largest)
+        incoming = self.connection(given, pool, self.largest // (pool[0] * pool[1]))
         layer = LayerOfKernel(
             samples=len(maps), steps=1, height=height, width=width, channels=self.outputs, connections=1,
             incoming=(Connection * 1)(incoming), output=sums.ctypes.data,

@@ -9,7 +9,7 @@ import numpy as np
 from ..program import INPUT, IntArray, Program
 from .batches import batch_for_memory
 from .kernels import Floats
-from .loops import exact_threads
+from .loops import simulator_threads
 from .messages import Sent, encoded_input
 from .neurons import LayerInput, add_input, count, input_rows, layer_input
 from .plan import Layer, plan_layers
@@ -27,8 +27,7 @@ def largest_potentials(program: Program, samples: IntArray) -> dict[str, IntArra
     largest = {p.name: np.zeros(p.shape[0], dtype=np.int64) for p in program.populations if not p.gated}
     readers = last_readers(program)
     size = min(batch_for_memory(program), _LARGEST_BATCH)
-    values = size * program.timesteps * max(p.neurons for p in program.populations)
-    with exact_threads(None, values):
+    with simulator_threads(None):
         for first in range(0, len(samples), size):
             part = samples[first : first + size]
             sent = {INPUT: encoded_input(program.input, part, program.timesteps)}

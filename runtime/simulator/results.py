@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
-from ..execution import Execution, SpikeTrains, type_of_trains
+from ..execution import Execution, SpikeTrains, Way, type_of_trains
 from ..program import IntArray, Program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkResult:
-    """What some samples gave: read-outs (n, neurons), spikes per population, and their trains (n, T, neurons)."""
+    """What some samples gave: read-outs (n, neurons), spikes per population, their trains (n, T, neurons), and how
+    populations were computed.
+    """
 
     readouts: dict[str, IntArray]
     spike_counts: dict[str, int]
     spike_trains: dict[str, SpikeTrains]
+    ways: dict[str, tuple[Way, ...]] = field(default_factory=dict)
 
 
 def last_readers(program: Program) -> dict[str, str]:
@@ -51,7 +55,17 @@ def joined_results(
         spike_trains={p.name: recorded(p.name, p.neurons) for p in spiking} if record else None,
         steps=program.steps(samples),
         seconds=seconds,
+        ways=_joined_ways(parts),
     )
+
+
+def _joined_ways(parts: Sequence[ChunkResult]) -> dict[str, tuple[Way, ...]]:
+    def joined(ways: tuple[Way, ...]) -> Way:
+        events, dense = sum(way.events for way in ways), sum(way.dense for way in ways)
+        return replace(ways[0], events=events, dense=dense)
+
+    names = parts[0].ways if parts else ()
+    return {name: tuple(map(joined, zip(*(part.ways[name] for part in parts), strict=True))) for name in names}
 
 
 def _concatenated(

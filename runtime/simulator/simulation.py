@@ -13,22 +13,21 @@ from dataclasses import replace
 
 from ...targets.diagnostic import refuse
 from ..encoded_samples import check_samples
-from ..execution import Execution, SpikeTrains
+from ..execution import Execution, SpikeTrains, Way
 from ..freed_pages import keep_freed_pages
 from ..program import INPUT, IntArray, Program
 from ..program.neuron_models import GRADED, IF, MSAT
-from . import kernels
 from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes
 from .fused import fused
 from .graded import payloads_of
-from .loops import exact_threads
+from .loops import simulator_threads
 from .messages import Sent, encoded_input, one_message
 from .neurons import count, fire, integrate, layer_input
 from .plan import Layer, plan_layers
 from .results import ChunkResult, joined_results, last_readers
 from .second_pass import SecondPassSimulator
-from .tensors import TensorSimulator
+from .tensors import TensorSimulator, has_gpu
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
@@ -43,16 +42,16 @@ def simulate(
     record: bool = False,
     batch: int | None = None,
     threads: int | None = None,
-    device: str | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Execution:
     """Run encoded ``samples`` (N, *input shape), or frames (N, T, *input shape), in batches.
 
     ``progress(done, total)`` counts samples.
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
-    goes, within a memory budget. ``threads`` is by default torch's number, and numba's where there is no torch.
-    ``device`` is "cpu" or "cuda", by default "cuda" where torch finds one and neurons are plain or graded. E511
-    for what cannot be had of these, E506 for samples of another shape or range than the program's input, E028 for
+    goes, within a memory budget. ``threads`` is by default one for each core that the process may use.
+    ``device`` is "cpu" or "cuda", which takes torch and plain or graded neurons. E511 for what cannot be had of these,
+    E506 for samples of another shape or range than the program's input, E028 for
     frames that the program cannot take.
     """
     started = time.perf_counter()
@@ -64,11 +63,10 @@ def simulate(
 class Simulator:
     """A program made ready to run: for many short runs, each of which ``simulate`` would prepare anew."""
 
-    def __init__(self, program: Program, *, device: str | None = None) -> None:
+    def __init__(self, program: Program, *, device: str = "cpu") -> None:
         self.program = program
-        self.device = _chosen_device(device, program)
+        self.device = _checked_device(device, program)
         keep_freed_pages()
-        self._values = program.timesteps * max(p.neurons for p in program.populations)
         self._run_chunk = _layers_of(program, self.device).run_chunk
 
     def run(
@@ -89,7 +87,7 @@ class Simulator:
         sizes = BatchSizes(self.program, batch)
         parts: list[ChunkResult] = []
         done = 0
-        with exact_threads(threads, len(samples) * self._values):
+        with simulator_threads(threads):
             while done < len(samples):
                 chunk = samples[done : done + sizes.next()]
                 began = time.perf_counter()
@@ -112,20 +110,14 @@ def _layers_of(
     return ProcessorSimulator(program) if device == "cpu" else TensorSimulator(program, device)
 
 
-def _chosen_device(device: str | None, program: Program) -> str:
-    if program.neuron.name not in _BY_PLAN and device in (None, "cpu"):
-        return "cpu"
-    torch = kernels.installed_torch()
-    has_gpu = torch is not None and torch.cuda.is_available()
-    if device is None:
-        return "cuda" if has_gpu else "cpu"
+def _checked_device(device: str, program: Program) -> str:
     if device not in DEVICES:
         raise refuse("E511", f"the simulator has no device '{device}'", hint=f"choose from {', '.join(DEVICES)}")
-    if device == "cuda" and not has_gpu:
-        raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
-    if program.neuron.name not in _BY_PLAN:
+    if device == "cuda" and program.neuron.name not in _BY_PLAN:
         message = f"neurons of the model '{program.neuron.name}' run on the processor only"
         raise refuse("E511", message, hint="leave the device out, or use 'cpu'")
+    if device == "cuda" and not has_gpu():
+        raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
     return device
 
 
@@ -146,9 +138,10 @@ class ProcessorSimulator:
         readouts: dict[str, IntArray] = {}
         counts: dict[str, int] = {}
         trains: dict[str, SpikeTrains] = {}
+        ways: dict[str, tuple[Way, ...]] = {}
         for layer in self._layers:
             name = layer.population.name
-            potentials, spikes = self._run_layer(layer, sent, len(samples))
+            potentials, spikes, ways[name] = self._run_layer(layer, sent, len(samples))
             for source in [s for s in sent if self._last_reader.get(s) == name]:
                 del sent[source]
             if potentials is not None:
@@ -160,18 +153,24 @@ class ProcessorSimulator:
                 trains[name] = spikes.recorded
             if name in self._last_reader:
                 sent[name] = spikes
-        return ChunkResult(readouts, counts, trains)
+        return ChunkResult(readouts, counts, trains, ways)
 
-    def _run_layer(self, layer: Layer, sent: Mapping[str, Sent], samples: int) -> tuple[IntArray | None, Sent | None]:
-        """Potentials of a read-out, or what a population sends."""
+    def _run_layer(
+        self, layer: Layer, sent: Mapping[str, Sent], samples: int
+    ) -> tuple[IntArray | None, Sent | None, tuple[Way, ...]]:
+        """Potentials of a read-out, or what a population sends, and how."""
         in_kernel, is_readout = self._fused[layer.population.name], layer.population.threshold is None
+        if in_kernel is not None and is_readout:
+            potentials, ways = in_kernel.integrate(sent, samples)
+            return potentials, None, ways
         if in_kernel is not None:
-            return (in_kernel.integrate(sent, samples), None) if is_readout else (None, in_kernel.fire(sent, samples))
+            return None, *in_kernel.fire(sent, samples)
         received = layer_input(layer, sent, samples)
+        ways = tuple(Way(connection.source, "numpy", 0, 0) for connection in layer.incoming)
         if is_readout:
-            return integrate(layer, received), None
+            return integrate(layer, received), None, ways
         if self._is_graded:
-            return None, one_message(payloads_of(layer, received))
+            return None, one_message(payloads_of(layer, received)), ways
         if layer.by_counts:
-            return None, Sent(layer.timesteps, counts=count(layer, received))
-        return None, Sent(layer.timesteps, trains=fire(layer, received))
+            return None, Sent(layer.timesteps, counts=count(layer, received)), ways
+        return None, Sent(layer.timesteps, trains=fire(layer, received)), ways

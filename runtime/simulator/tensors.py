@@ -1,20 +1,24 @@
 """The simulator on torch tensors, for GPUs: im2col and 32-bit matrix products, with nothing that rounds.
 
 The same plan as on the processor, and the same numbers: products of whole numbers summed below 2^24 (2^53 in 64-bit
-floats) are exact in any order, as long as TF32 is off, which ``exact_threads`` sees to.
+floats) are exact in any order, as long as TF32 is off, which a run sees to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ...targets.libraries import warn_without
 from ...targets.records import dataclass
 from ..program import INPUT, IntArray, Program
 from ..program.geometry import ConvGeometry
 from ..program.neuron_models import GRADED
-from . import kernels
 from .convolution import largest_sum
 from .kernels import exact_float
 from .messages import encoded_input
@@ -31,11 +35,50 @@ _PRODUCTS_AT_ONCE = 1 << 26
 """Products of sparse weights held at a time: 256 MB in 32-bit floats."""
 
 
+def loaded_torch() -> ModuleType | None:
+    """The torch module; None where it is not installed or, with warning W644, cannot be loaded."""
+    if find_spec("torch") is None:
+        return None
+    try:
+        import torch
+    except Exception as error:  # whatever a broken installation raises; the processor gives the same results
+        warn_without("torch", error)
+        return None
+
+    return torch
+
+
+def has_gpu() -> bool:
+    """Whether torch is there and finds one."""
+    torch = loaded_torch()
+    return torch is not None and bool(torch.cuda.is_available())
+
+
+@contextmanager
+def full_precision(torch: Any) -> Iterator[None]:
+    """Multiply 32-bit floats as such, whatever the process allows; what was set comes back at the end."""
+    matmul = torch.backends.cuda.matmul
+    # Before torch had one setting per operator it had one for all.
+    is_per_operator = hasattr(matmul, "fp32_precision")
+    before = matmul.fp32_precision if is_per_operator else torch.get_float32_matmul_precision()
+    try:
+        if is_per_operator:
+            matmul.fp32_precision = "ieee"
+        else:
+            torch.set_float32_matmul_precision("highest")
+        yield
+    finally:
+        if is_per_operator:
+            matmul.fp32_precision = before
+        else:
+            torch.set_float32_matmul_precision(before)
+
+
 class TensorSimulator:
     """Runs the layers of ``program`` on a torch device, "cuda" or "cpu"."""
 
     def __init__(self, program: Program, device: str) -> None:
-        torch = kernels.installed_torch()
+        torch = loaded_torch()
         assert torch is not None, "a device of torch without torch"
         self._program = program
         self._torch: Any = torch
@@ -44,6 +87,10 @@ class TensorSimulator:
 
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""
+        with self._torch.no_grad(), full_precision(self._torch):
+            return self._run_chunk(samples, record)
+
+    def _run_chunk(self, samples: IntArray, record: bool) -> ChunkResult:
         program, torch = self._program, self._torch
         given = encoded_input(program.input, samples, program.timesteps)
         messages = given.trains if given.graded is None else given.graded

@@ -27,7 +27,7 @@ from spikec.runtime.program import IntArray, Program
 from spikec.runtime.program.neuron_models import GRADED
 from spikec.runtime.reference.network import run_reference
 from spikec.runtime.samples import Samples
-from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.runtime.simulator import loops, simulate
 from spikec.runtime.simulator.native import CHOICE, available_instruction_sets
 from spikec.targets.diagnostic import Diagnostic, UnusableInput
 
@@ -367,16 +367,12 @@ def _compare_proofs(built: Built, extremes: dict[str, tuple[int, int]]) -> None:
 def _simulations(program: Program, encoded: IntArray) -> Iterator[tuple[str, Execution]]:
     """The simulator on each kind of kernel and loop that it has."""
 
-    def no_torch() -> None:
-        return None
-
     yield "simulator", simulate(program, encoded, record=True, batch=2)
-    with patch.object(kernels, "installed_torch", no_torch):
-        for name in ("none", *(one.name for one in available_instruction_sets())):
-            with patch.dict(os.environ, {CHOICE: name}):
-                yield f"simulator without torch, kernel {name}", simulate(program, encoded, record=True)
+    for name in ("none", *(one.name for one in available_instruction_sets())):
+        with patch.dict(os.environ, {CHOICE: name}):
+            yield f"simulator, kernel {name}", simulate(program, encoded, record=True)
     compiled: Callable[[int], object] = lambda values: loops.installed_loops()  # noqa: E731
-    with patch.object(loops, "loops_for", compiled):
+    with patch.dict(os.environ, {CHOICE: "none"}), patch.object(loops, "loops_for", compiled):
         yield "simulator with compiled loops", simulate(program, encoded, record=True)
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "onnx": ("compiler/frontend/",),
     "lava": ("runtime/lava/",),
-    "torch": ("models/", "runtime/simulator/kernels.py", "runtime/witnesses/on_sinabs.py", "runtime/nir/check.py"),
+    "torch": ("models/", "runtime/simulator/tensors.py", "runtime/witnesses/on_sinabs.py", "runtime/nir/check.py"),
     "torchvision": ("models/",),
     "networkx": ("compiler/",),
     "sinabs": ("runtime/witnesses/on_sinabs.py", "runtime/nir/check.py"),

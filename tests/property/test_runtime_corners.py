@@ -15,7 +15,7 @@ from spikec.runtime.agreement import compare
 from spikec.runtime.program import INPUT, DenseSynapses, InputEncoding, Population, Program, Projection
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import kernels, simulate
+from spikec.runtime.simulator import simulate
 from spikec.runtime.simulator.kernels import convolve, pad_or_crop
 
 
@@ -121,19 +121,6 @@ def test_padding_may_crop_into_what_the_other_side_pads(
     operator = Pad((0, top, left), (0, bottom, right))
     assert operator.result_shape(((2, rows, columns),)) == found.shape[1:]
     assert np.array_equal(operator.evaluate((maps,)), found)
-
-
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(PADDING, st.integers(1, 2), st.integers(1, 2))
-def test_both_convolution_kernels_agree(padding: tuple[int, int, int, int], stride: int, dilation: int) -> None:
-    geometry = ConvGeometry((stride, 1), padding, (dilation, 1), 2)
-    if min(geometry.output_size((5, 6), (2, 3))) < 1:
-        return
-    random = np.random.default_rng(0)
-    maps = random.integers(-9, 9, (2, 4, 5, 6)).astype(np.float32)
-    weight = random.integers(-9, 9, (6, 2, 2, 3)).astype(np.float32)
-    # Small integers: exact in any order of summation.
-    assert np.array_equal(convolve(maps, weight, geometry), kernels._convolve_numpy(maps, weight, geometry))
 
 
 def test_weights_of_a_read_only_array_are_taken_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:

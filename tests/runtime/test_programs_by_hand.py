@@ -27,19 +27,17 @@ from spikec.runtime.program import (
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.program.rules import problems
 from spikec.runtime.reference.network import run_reference, synaptic_input
-from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.runtime.simulator import loops, simulate
 from spikec.runtime.simulator.native import CHOICE
 
 Ints = npt.NDArray[np.int64]
 Run = Callable[[Program, Ints], Execution]
 
 
-@pytest.fixture(params=["reference", "numpy", "torch", "compiled", "kernel"])
+@pytest.fixture(params=["reference", "numpy", "compiled", "kernel"])
 def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Each execution in turn: the reference, and the simulator's numpy, torch, compiled loops and kernel in C."""
+    """Each execution in turn: the reference, and the simulator's numpy, compiled loops and kernel in C."""
     monkeypatch.setenv(CHOICE, "" if request.param == "kernel" else "none")
-    if request.param in ("numpy", "kernel"):
-        monkeypatch.setattr(kernels, "installed_torch", lambda: None)
     size = 0 if request.param == "compiled" else 1 << 60
     monkeypatch.setattr(loops, "_WORTH_CALLING", size)
     monkeypatch.setattr(loops, "_WORTH_LOADING", size)

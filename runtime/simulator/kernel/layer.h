@@ -44,6 +44,7 @@ struct layer {
     struct connection *incoming;
     void *output;
     int32_t threads, failed;
+    int64_t spikes; /* written: those of neurons that fire step by step */
 };
 
 /* A part of a layer's work: samples and rows of the target, from the first up to the last. */

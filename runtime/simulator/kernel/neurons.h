@@ -26,29 +26,39 @@ INLINE words bounded(const struct layer *l, words u) {
     return smaller(larger(u, nothing + l->lowest), nothing + l->highest);
 }
 
-/* Some lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow. */
-INLINE void fire_lanes(const struct run *r, size_t i, size_t p, int lanes) {
+/* Some lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow; returns their spikes. */
+INLINE words fire_lanes(const struct run *r, size_t i, size_t p, int lanes) {
     const struct layer *l = r->layer;
     size_t plane = (size_t)l->samples * neurons_of(l);
-    words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes);
+    words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes), spikes = {0};
     const int32_t *sum = r->sums + i;
     uint8_t *to = (uint8_t *)l->output + r->output + i, some[LANES];
     for (int t = 0; t < l->steps; t++, sum += r->plane_of_sums, to += plane) {
         words u = bounded(l, v + load_some(sum, lanes) + load_some(bias_of(r, t) + p, lanes));
         words fires = u >= threshold;
         v = u - (threshold & fires);
+        spikes -= fires;
         store_bytes(lanes == LANES ? to : some, -fires);
         if (lanes < LANES) memcpy(to, some, (size_t)lanes);
     }
+    return spikes;
 }
 
-static void fire(const struct run *r) {
+/* Returns the spikes of all neurons and steps. */
+static int64_t fire(const struct run *r) {
     size_t i = 0, p = 0;
+    words spikes = {0};
+    int64_t total = 0;
     for (; i + LANES <= r->count; i += LANES, p += LANES) {
         if (p == r->period) p = 0;
-        fire_lanes(r, i, p, LANES);
+        spikes += fire_lanes(r, i, p, LANES);
     }
-    if (i < r->count) fire_lanes(r, i, p == r->period ? 0 : p, (int)(r->count - i));
+    for (int lane = 0; lane < LANES; lane++) total += spikes[lane];
+    if (i == r->count) return total;
+    int left = (int)(r->count - i);
+    spikes = fire_lanes(r, i, p == r->period ? 0 : p, left);
+    for (int lane = 0; lane < left; lane++) total += spikes[lane];
+    return total;
 }
 
 INLINE void integrate_lanes(const struct run *r, size_t i, size_t p, int lanes) {
@@ -112,12 +122,13 @@ static void pass(const struct run *r) {
                r->count * sizeof *r->sums);
 }
 
-static void run_neurons(const struct run *r) {
+/* Returns the spikes of neurons that fire step by step. */
+static int64_t run_neurons(const struct run *r) {
     switch (r->layer->neuron) {
-    case FIRE: fire(r); break;
-    case DIVIDE: divide(r); break;
-    case INTEGRATE: integrate(r); break;
-    default: pass(r);
+    case FIRE: return fire(r);
+    case DIVIDE: divide(r); return 0;
+    case INTEGRATE: integrate(r); return 0;
+    default: pass(r); return 0;
     }
 }
 

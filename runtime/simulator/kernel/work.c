@@ -32,15 +32,16 @@ static int last_of_run(const struct layer *l, const struct chunk *chunk, int fir
 }
 
 static void run_chunk_of_neurons(
-    const struct layer *l, const struct part *part, const struct chunk *chunk, const int32_t *sums
+    struct layer *l, const struct part *part, const struct chunk *chunk, const int32_t *sums
 ) {
     size_t channels = (size_t)l->channels;
+    int64_t spikes = 0;
     for (int first = chunk->first, last; first < chunk->last; first = last) {
         last = last_of_run(l, chunk, first);
         int in_sample = part->row * l->width + first % (chunk->rows * chunk->columns);
         size_t parameters = l->alike ? 0 : (size_t)in_sample * channels, count = (size_t)(last - first) * channels;
         struct chunk run = {first, last, chunk->rows, chunk->columns};
-        run_neurons(&(struct run){
+        spikes += run_neurons(&(struct run){
             .layer = l,
             .sums = sums + (size_t)(first - chunk->first) * channels,
             .bias = l->bias + parameters,
@@ -52,6 +53,7 @@ static void run_chunk_of_neurons(
             .output = first_of(l, part, &run),
         });
     }
+    __atomic_fetch_add(&l->spikes, spikes, __ATOMIC_RELAXED);
 }
 
 static int run_chunk(struct layer *l, const struct part *part, const struct source *sources,
@@ -86,7 +88,8 @@ void RUN_PART(struct layer *l, const struct part *part) {
     for (; !failed && read < l->connections; read++) {
         struct connection *c = &l->incoming[read];
         failed = read_source(c, l, part, &sources[read]);
-        __atomic_fetch_add(sources[read].is_product ? &c->by_product : &c->by_rows, 1, __ATOMIC_RELAXED);
+        int is_dense = sources[read].is_product || c->method == PAIRS || c->method == CHANNELS;
+        __atomic_fetch_add(is_dense ? &c->by_product : &c->by_rows, 1, __ATOMIC_RELAXED);
     }
     if (!failed) failed = run_places(l, part, sources);
     for (int i = 0; i < read; i++) drop_source(&sources[i]);

@@ -14,7 +14,7 @@ from spikec.compiler import arithmetic
 from spikec.compiler.arithmetic.fixed_point import DEPTH, SLICE_BITS, slices, steps
 from spikec.compiler.arithmetic.products import sliced_product
 from spikec.runtime.program.geometry import ConvGeometry
-from spikec.runtime.simulator.kernels import _convolve_numpy
+from spikec.runtime.simulator.kernels import convolve
 
 Doubles = npt.NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def test_convolution(kind: type[np.float64], geometry: ConvGeometry, shape: tupl
     random = np.random.default_rng(1)
     maps, weight = random.normal(size=(3, 4, 8, 9)).astype(kind), random.normal(size=shape).astype(kind)
     convolved = arithmetic.convolve(maps, weight, geometry)
-    expected = _convolve_numpy(maps.astype(np.float64), weight.astype(np.float64), geometry)
+    expected = convolve(maps.astype(np.float64), weight.astype(np.float64), geometry)
     assert convolved.dtype == kind
     np.testing.assert_allclose(convolved, expected, rtol=0, atol=2e-5 if kind is np.float32 else 1e-11)
 
@@ -171,5 +171,5 @@ def test_exponential_logarithm_and_power() -> None:
 def test_sums_over_windows() -> None:
     maps = np.random.default_rng(5).normal(size=(2, 3, 5, 5)).astype(np.float32)
     pooled = arithmetic.sum_pool(maps, (2, 2), ConvGeometry((2, 2), (1, 1, 0, 0)))
-    expected = _convolve_numpy(maps, np.ones((3, 1, 2, 2), np.float32), ConvGeometry((2, 2), (1, 1, 0, 0), groups=3))
+    expected = convolve(maps, np.ones((3, 1, 2, 2), np.float32), ConvGeometry((2, 2), (1, 1, 0, 0), groups=3))
     np.testing.assert_allclose(pooled, expected, atol=1e-6)

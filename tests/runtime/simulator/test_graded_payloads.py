@@ -18,7 +18,8 @@ from spikec.runtime.program.neuron_models import PLAIN_IF, graded
 from spikec.runtime.program.rules import problems
 from spikec.runtime.program.storage import load_program, program_files
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import kernels, loops, neurons, simulate
+from spikec.runtime.simulator import loops, neurons, simulate
+from spikec.runtime.simulator.native import CHOICE
 from spikec.runtime.simulator.results import joined_results
 from spikec.runtime.simulator.tensors import TensorSimulator
 from spikec.targets.diagnostic import UnusableInput
@@ -54,12 +55,13 @@ def by_loops(program: Program, samples: IntArray, monkeypatch: pytest.MonkeyPatc
     loaded = loops.installed_loops()
     assert loaded is not None, "tests run with numba"
     monkeypatch.setattr(neurons, "loops_for", lambda _: loaded)
-    return simulate(program, samples, record=True, device="cpu")
+    monkeypatch.setenv(CHOICE, "none")
+    return simulate(program, samples, record=True)
 
 
 def by_numpy(program: Program, samples: IntArray, monkeypatch: pytest.MonkeyPatch) -> Execution:
     monkeypatch.setattr(neurons, "loops_for", lambda _: None)
-    monkeypatch.setattr(kernels, "installed_torch", lambda: None)
+    monkeypatch.setenv(CHOICE, "none")
     return simulate(program, samples, record=True)
 
 

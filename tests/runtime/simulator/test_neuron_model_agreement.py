@@ -29,7 +29,8 @@ from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.program.neuron_models import MsatLayer, MsatParameters, NeuronModel, cos, msat, srp
 from spikec.runtime.program.rules import problems
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import kernels, loops, simulate
+from spikec.runtime.simulator import loops, simulate
+from spikec.runtime.simulator.native import CHOICE
 
 Ints = npt.NDArray[np.int64]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -104,11 +105,10 @@ def random_msat(seed: int) -> NeuronModel:
 
 
 @contextmanager
-def libraries(torch: bool, numba: bool) -> Iterator[None]:
-    """Leave torch or numba out, or take the compiled loops whatever the size."""
+def libraries(kernel: bool, numba: bool) -> Iterator[None]:
+    """Leave the kernel in C or numba out, or take the compiled loops whatever the size."""
     with pytest.MonkeyPatch.context() as patch:
-        if not torch:
-            patch.setattr(kernels, "installed_torch", lambda: None)
+        patch.setenv(CHOICE, "" if kernel else "none")
         patch.setattr(loops, "_WORTH_CALLING", 0 if numba else 1 << 60)
         patch.setattr(loops, "_WORTH_LOADING", 0 if numba else 1 << 60)
         yield
@@ -123,18 +123,18 @@ def model_of(kind: str, seed: int, first_pass: int) -> NeuronModel:
 @given(
     seed=SEEDS,
     first_pass=st.integers(1, 6),
-    torch=st.booleans(),
+    kernel=st.booleans(),
     numba=st.booleans(),
     batch=st.sampled_from([None, 1, 2]),
 )
 def test_the_simulator_equals_the_stepped_reference(
-    kind: str, seed: int, first_pass: int, torch: bool, numba: bool, batch: int | None
+    kind: str, seed: int, first_pass: int, kernel: bool, numba: bool, batch: int | None
 ) -> None:
     program = random_program(seed, model_of(kind, seed, first_pass))
     samples = random_samples(seed, 3)
     assert not list(problems(program))
     slow = run_reference(program, samples, record=True)
-    with libraries(torch, numba):
+    with libraries(kernel, numba):
         fast = simulate(program, samples, record=True, batch=batch, threads=1)
     assert compare(program, [slow, fast]).first_difference is None
     assert slow.spike_counts == fast.spike_counts

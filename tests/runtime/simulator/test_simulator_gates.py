@@ -30,7 +30,8 @@ from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.program.rules import problems
 from spikec.runtime.program.synapses import summed_input_range
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import PopulationSimulator, encoded_input, kernels, loops, simulate
+from spikec.runtime.simulator import PopulationSimulator, encoded_input, loops, simulate
+from spikec.runtime.simulator.native import CHOICE
 from spikec.runtime.simulator.plan import plan_layer
 from spikec.runtime.simulator.results import joined_results
 from spikec.runtime.simulator.tensors import TensorSimulator
@@ -170,11 +171,10 @@ def random_samples(seed: int, count: int) -> Ints:
 
 
 @contextmanager
-def libraries(torch: bool, numba: bool) -> Iterator[None]:
-    """Leave torch or numba out, or take the compiled loops whatever the size."""
+def libraries(kernel: bool, numba: bool) -> Iterator[None]:
+    """Leave the kernel in C or numba out, or take the compiled loops whatever the size."""
     with pytest.MonkeyPatch.context() as patch:
-        if not torch:
-            patch.setattr(kernels, "installed_torch", lambda: None)
+        patch.setenv(CHOICE, "" if kernel else "none")
         patch.setattr(loops, "_WORTH_CALLING", 0 if numba else 1 << 60)
         patch.setattr(loops, "_WORTH_LOADING", 0 if numba else 1 << 60)
         yield
@@ -182,14 +182,14 @@ def libraries(torch: bool, numba: bool) -> Iterator[None]:
 
 @pytest.mark.parametrize("gates", GATES)
 @settings(max_examples=12, deadline=None)
-@given(seed=SEEDS, torch=st.booleans(), numba=st.booleans(), batch=st.sampled_from([None, 1, 2]))
+@given(seed=SEEDS, kernel=st.booleans(), numba=st.booleans(), batch=st.sampled_from([None, 1, 2]))
 def test_closed_form_and_kernels_equal_the_stepped_reference(
-    gates: str, seed: int, torch: bool, numba: bool, batch: int | None
+    gates: str, seed: int, kernel: bool, numba: bool, batch: int | None
 ) -> None:
     program, samples = random_program(seed, GATES[gates]), random_samples(seed, 3)
     assert not list(problems(program))
     slow = run_reference(program, samples, record=True)
-    with libraries(torch, numba):
+    with libraries(kernel, numba):
         fast = simulate(program, samples, record=True, batch=batch, threads=1)
     assert compare(program, [slow, fast]).first_difference is None
     assert slow.spike_counts == fast.spike_counts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from spikec.runtime.program import (
     INPUT,
@@ -23,25 +22,16 @@ from spikec.runtime.program import (
 )
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import Simulator, batches, convolution, kernels, simulate
+from spikec.runtime.simulator import Simulator, batches, native, simulate, tensors
 from spikec.runtime.simulator.batches import BatchSizes
-from spikec.runtime.simulator.convolution import (
-    ByteKernel,
-    ByteMatrixKernel,
-    FloatKernel,
-    MatrixKernel,
-    NumpyKernel,
-    choose_kernel,
-)
-from spikec.runtime.simulator.loops import exact_threads
+from spikec.runtime.simulator.convolution import MatrixKernel, NumpyKernel, choose_kernel
+from spikec.runtime.simulator.loops import simulator_threads
+from spikec.runtime.simulator.native import CHOICE
+from spikec.runtime.simulator.packing import PackedWeights
 from spikec.runtime.simulator.reduction import Identity, MapConvolution, Matrix, reduce_synapses
 from spikec.targets.diagnostic import UnusableInput
 
 Ints = npt.NDArray[np.int64]
-
-needs_byte_kernels = pytest.mark.skipif(
-    not convolution._byte_kernels_work(), reason="torch has no 8-bit convolutions here"
-)
 
 
 def ints(*shape: int, largest: int = 127) -> Ints:
@@ -62,91 +52,37 @@ def exact(form: MapConvolution | Matrix, maps: npt.NDArray[np.int64]) -> Ints:
     return wide.astype(np.int64)
 
 
-@needs_byte_kernels
 @pytest.mark.parametrize(
     ("form", "largest", "expected"),
     [
-        (same(ints(8, 16, 3, 3)), 1, ByteKernel),
-        (same(ints(8, 16, 3, 3)), 127, ByteKernel),
-        (same(ints(8, 16, 3, 3)), 128, FloatKernel),
-        (same(np.clip(-ints(8, 16, 3, 3, largest=128), -128, 127)), 127, ByteKernel),
-        (same(ints(8, 16, 3, 3, largest=128)), 1, FloatKernel),
-        (same(ints(8, 16, 3, 3) * 6), 1, FloatKernel),
-        (same(ints(8, 16, 3, 3) * 64), 4, ByteKernel),
-        (same(ints(8, 16, 3, 3, largest=1 << 24)), 4, FloatKernel),
-        (Matrix(ints(8, 64)), 4, ByteMatrixKernel),
-        (Matrix(ints(8, 64, largest=1 << 12)), 4, MatrixKernel),
+        (same(ints(8, 16, 3, 3)), 1, NumpyKernel),
+        (Matrix(ints(8, 64)), 4, MatrixKernel),
         (Matrix(ints(8, 64, largest=1 << 22)), 1, MatrixKernel),
-        (Matrix(np.zeros((8, 64), dtype=np.int64)), 1, ByteMatrixKernel),
+        (Matrix(ints(8, 64, largest=1 << 28)), 1, MatrixKernel),
+        (Matrix(np.zeros((8, 64), dtype=np.int64)), 1, MatrixKernel),
     ],
 )
-def test_kernel_is_chosen_by_what_is_exact(form: MapConvolution | Matrix, largest: int, expected: type) -> None:
+def test_numpy_is_exact_where_there_is_no_kernel(
+    form: MapConvolution | Matrix, largest: int, expected: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CHOICE, "none")
     kernel = choose_kernel(form, 3, largest)
     assert type(kernel) is expected
-    channels = form.weight.shape[1] if isinstance(form, MapConvolution) else 64
-    shape = (3, 6, 5, channels) if isinstance(form, MapConvolution) else (3, 1, 1, channels)
+    shape = (3, 6, 5, 16) if isinstance(form, MapConvolution) else (3, 1, 1, 64)
     maps = np.random.default_rng(1).integers(0, largest + 1, size=shape).astype(np.uint8)
     maps[0] = largest
     found = kernel(maps)
     assert np.array_equal(found, exact(form, maps.astype(np.int64)) * 8)
 
 
-@needs_byte_kernels
-@pytest.mark.parametrize(
-    ("channels", "geometry", "kernel"),
-    [
-        (1, ConvGeometry(stride=(1, 2)), (3, 3)),
-        (8, ConvGeometry(groups=2), (3, 3)),
-        (8, ConvGeometry(dilation=(2, 1)), (3, 3)),
-        (8, ConvGeometry(stride=(1, 3), padding=(0, 2, 0, 2)), (4, 1)),
-    ],
-)
-def test_geometries_that_one_dnn_gets_wrong_are_kept_from_it(
-    channels: int, geometry: ConvGeometry, kernel: tuple[int, int]
-) -> None:
-    """Wrong sums or a crash were seen for each of these; outputs that see padding alone crashed."""
-    weight = ints(6, channels // geometry.groups, *kernel)
-    chosen = choose_kernel(MapConvolution(weight, geometry, geometry.output_size((9, 7), kernel)), 0, 1)
-    assert type(chosen) is FloatKernel
+def test_sums_that_32_bits_do_not_hold_are_left_to_numpy() -> None:
+    form = Matrix(ints(8, 64, largest=1 << 28))
+    assert type(choose_kernel(form, 3, 1)) is MatrixKernel
+    assert type(choose_kernel(Matrix(ints(8, 64)), 3, 1)) is PackedWeights
 
 
-@needs_byte_kernels
-@settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_byte_convolutions_of_any_plain_geometry_are_exact(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    kernel = int(random.integers(1, 6)), int(random.integers(1, 6))
-    padding = tuple(int(random.integers(0, min(3, kernel[axis]))) for axis in (0, 1, 0, 1))
-    geometry = ConvGeometry((int(random.integers(1, 4)), int(random.integers(1, 4))), padding)  # type: ignore[arg-type]
-    size, channels = random.integers(5, 13, size=2).tolist(), int(random.integers(4, 40))
-    outputs = geometry.output_size((size[0], size[1]), kernel)
-    weight = random.integers(-128, 128, size=(int(random.integers(1, 40)), channels, *kernel)).astype(np.int64)
-    synapses = ConvSynapses(weight, geometry)
-    form = reduce_synapses(synapses, (channels, *size), (len(weight), *outputs)).form
-    assert isinstance(form, MapConvolution | Matrix)
-    maps = random.integers(0, 128, size=(int(random.integers(1, 5)), *size, channels)).astype(np.uint8)
-    chosen = choose_kernel(form, 0, 127)
-    assert type(chosen) in (ByteKernel, ByteMatrixKernel)
-    assert np.array_equal(chosen(maps), exact(form, maps.astype(np.int64)))
-
-
-@pytest.mark.parametrize("precision", [np.float32, np.float64])
-def test_float_convolutions_of_any_geometry_are_exact(precision: type[np.float32]) -> None:
-    for seed in range(400):
-        random = np.random.default_rng(seed)
-        channels, outputs, samples = random.integers(1, 4, 3)
-        kernel, stride = random.integers(1, 4, (2, 2))
-        above, left = (int(p) for p in random.integers(0, 2, 2))
-        geometry = ConvGeometry(stride=(int(stride[0]), int(stride[1])), padding=(above, left, above, left))
-        weight = (128 * random.integers(-3, 4, (outputs, channels, *kernel))).astype(precision)
-        maps = random.integers(0, 2, (samples, *(kernel + random.integers(0, 8, 2)), channels)).astype(np.uint8)
-        torch.full((1 << 14,), 1e30)  # freed at once: what a kernel reads beyond the map is then told by the sums
-        found = FloatKernel(torch.from_numpy(weight).to(memory_format=torch.channels_last), geometry)(maps)
-        expected = kernels._convolve_numpy(maps.transpose(0, 3, 1, 2).astype(np.float64), weight, geometry)
-        np.testing.assert_array_equal(found, expected.transpose(0, 2, 3, 1))
-
-
-def test_single_precision_ends_where_sums_stop_being_whole() -> None:
+def test_single_precision_ends_where_sums_stop_being_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHOICE, "none")
     below = Matrix(np.full((1, 2), (1 << 22) - 1, dtype=np.int64))
     for largest, kind in ((2, np.float32), (3, np.float64)):
         kernel = choose_kernel(below, 0, largest, graded=True)
@@ -154,25 +90,6 @@ def test_single_precision_ends_where_sums_stop_being_whole() -> None:
         assert kernel.weight.dtype == kind
     with pytest.raises(OverflowError):
         choose_kernel(Matrix(np.full((1, 4), (1 << 52) + 1, dtype=np.int64)), 0, 1)
-
-
-@needs_byte_kernels
-@pytest.mark.parametrize("missing", [AttributeError, RuntimeError, TypeError])
-def test_without_byte_kernels_floats_are_used(missing: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> ByteKernel:
-        raise missing("no such operator")
-
-    monkeypatch.setattr(convolution, "_byte_convolution", fails)
-    assert not convolution._byte_kernels_sum.__wrapped__()
-
-
-@needs_byte_kernels
-def test_byte_kernels_that_saturate_are_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def saturating(weight: Ints, form: MapConvolution, scale: float) -> Callable[[Ints], Ints]:
-        return lambda maps: np.minimum(exact(replace(form, weight=weight), maps.astype(np.int64)), 1 << 15)
-
-    monkeypatch.setattr(convolution, "_byte_convolution", saturating)
-    assert not convolution._byte_kernels_sum.__wrapped__()
 
 
 def test_folded_pooling_is_found_exactly() -> None:
@@ -272,7 +189,7 @@ def test_a_gpu_that_is_not_there_is_e511(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Simulator(plain_program()).device == "cpu"
     with pytest.raises(UnusableInput, match="E511 torch finds no GPU"):
         Simulator(plain_program(), device="cuda")
-    monkeypatch.setattr(kernels, "installed_torch", lambda: None)
+    monkeypatch.setattr(tensors, "loaded_torch", lambda: None)
     with pytest.raises(UnusableInput, match="E511 torch finds no GPU"):
         Simulator(plain_program(), device="cuda")
 
@@ -287,32 +204,33 @@ def test_samples_of_another_program_are_e506() -> None:
             simulate(plain_program(), samples)
 
 
-def test_threads_and_precision_come_back() -> None:
-    per_operator = getattr(torch.backends.mkldnn, "conv", None)
-    threads, before = torch.get_num_threads(), getattr(per_operator, "fp32_precision", None)
-    if before is None:
-        pytest.skip("this torch has no precision per operator")
-    setattr(per_operator, "fp32_precision", "bf16")  # noqa: B010 - mypy knows no such attribute
-    try:
-        seen = precision_and_threads_inside(per_operator)
-        assert seen == ("ieee", 1)
-        assert (getattr(per_operator, "fp32_precision", None), torch.get_num_threads()) == ("bf16", threads)
-    finally:
-        setattr(per_operator, "fp32_precision", before)  # noqa: B010
-
-
-def precision_and_threads_inside(per_operator: object) -> tuple[object, int]:
-    """What a run sees that ends in an error."""
-    seen: list[tuple[object, int]] = []
+def test_threads_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = native.threads_in_use(), list[int]()
 
     def fails() -> None:
-        with exact_threads(1, 1 << 30):
-            seen.append((getattr(per_operator, "fp32_precision", None), torch.get_num_threads()))
+        with simulator_threads(3):
+            seen.append(native.threads_in_use())
             raise KeyError
 
     with pytest.raises(KeyError):
         fails()
-    return seen[0]
+    assert seen == [3]
+    assert native.threads_in_use() == before
+    for asked, expected in (("1", 1), ("no number", None), ("0", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        assert native.default_threads() == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_a_gpu_multiplies_32_bit_floats_as_such_and_precision_comes_back() -> None:
+    matmul: Any = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32"
+    try:
+        with tensors.full_precision(torch):
+            assert matmul.fp32_precision == "ieee"
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
 
 
 def test_batches_grow_while_that_is_faster_and_step_back_after() -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.runtime.program import SparseSynapses
-from spikec.runtime.simulator import convolution, loops, sparse
+from spikec.runtime.simulator import sparse
 from spikec.runtime.simulator.convolution import SparseKernel, choose_kernel, largest_sum
+from spikec.runtime.simulator.native import CHOICE
 from spikec.runtime.simulator.reduction import Entries, Matrix, reduce_synapses
 from spikec.runtime.simulator.sparse import SparseMatrix
 from spikec.runtime.simulator.tensors import TensorEntries
@@ -49,12 +50,10 @@ def kernel_of(weight: Ints, source: tuple[int, ...], target: tuple[int, ...]) ->
     return kernel
 
 
-@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize(("largest", "kind"), [(99, np.float32), (1 << 25, np.float64)])
-def test_kernel_between_maps(compiled: bool, largest: int, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_between_maps(largest: int, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neurons are in the order of maps, channels last, and messages bytes."""
-    loaded = loops.installed_loops()
-    monkeypatch.setattr(convolution, "loops_for", lambda values: loaded if compiled else None)
+    monkeypatch.setenv(CHOICE, "none")
     random = np.random.default_rng(0)
     source, target = (3, 8, 9), (2, 10, 7)
     weight = random.integers(-largest, largest + 1, (140, 216)) * (random.random((140, 216)) < 0.03)

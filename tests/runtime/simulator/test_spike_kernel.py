@@ -18,7 +18,7 @@ from spikec.runtime.agreement import compare
 from spikec.runtime.commands.doctor import doctor
 from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.reference.network import run_reference
-from spikec.runtime.simulator import kernels, native, simulate
+from spikec.runtime.simulator import native, simulate
 from spikec.runtime.simulator.convolution import NumpyKernel, choose_kernel
 from spikec.runtime.simulator.fused import FusedLayer, fused
 from spikec.runtime.simulator.native import CHOICE, InstructionSet, available_instruction_sets
@@ -42,7 +42,6 @@ WEIGHTS = {"bytes": 128, "words": 1 << 9}
 @pytest.fixture(params=SETS, ids=lambda one: one.name)
 def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> InstructionSet:
     """Each instruction set in turn, which the simulator then takes."""
-    monkeypatch.setattr(kernels, "installed_torch", lambda: None)
     monkeypatch.setenv(CHOICE, request.param.name)
     one: InstructionSet = request.param
     return one
@@ -147,7 +146,6 @@ def test_whole_layers_equal_the_reference(seed: int, narrow: bool, gates: str, b
         slow = run_reference(program, samples, record=True)
         for one in SETS:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(kernels, "installed_torch", lambda: None)
                 patch.setenv(CHOICE, one.name)
                 assert all(isinstance(fused(layer), FusedLayer) for layer in plan_layers(program))
                 fast = simulate(program, samples, record=True, batch=batch, threads=1)
@@ -187,8 +185,18 @@ def test_few_spikes_are_added_and_many_multiplied(instructions: InstructionSet) 
         assert set(sums.ravel().tolist()) == {int(1000 * rate)}
 
 
+def test_a_run_says_how_each_layer_was_computed(instructions: InstructionSet) -> None:
+    program, samples = random_program(3), random_samples(3, 5)
+    name = instructions.name
+    ways = simulate(program, samples, batch=2, threads=1).ways
+    assert list(ways) == [p.name for p in program.populations]
+    assert {way.kernel for layer in ways.values() for way in layer} - {"numpy"} == {name}
+    for layer, told in ways.items():
+        assert [way.source for way in told] == [p.source for p in program.incoming(layer)]
+        assert all(way.events + way.dense >= 3 for way in told), "a part for each of three batches"
+
+
 def test_an_instruction_set_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "installed_torch", lambda: None)
     form = Matrix(np.ones((2, 3), dtype=np.int64))
     for name, kind in (("plain", PackedWeights), ("none", object)):
         monkeypatch.setenv(CHOICE, name)
