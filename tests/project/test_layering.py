@@ -68,8 +68,8 @@ def imports_on_loading(path: Path) -> set[str]:
 def test_imports_are_resolved() -> None:
     assert "spikec.targets.diagnostic.refuse" in every_import(Path("runtime/program/storage.py"))
     assert "spikec.compiler.diagnostics.code.Code" in every_import(Path("compiler/diagnostics/codes/inputs.py"))
-    kernels = Path("runtime/simulator/kernels.py")
-    assert "torch" in every_import(kernels) - imports_on_loading(kernels)
+    tensors = Path("runtime/simulator/tensors.py")
+    assert "torch" in every_import(tensors) - imports_on_loading(tensors)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)

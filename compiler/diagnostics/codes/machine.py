@@ -18,10 +18,9 @@ CODES: tuple[Code, ...] = (
     Code(
         "W644",
         "done without a library",
-        "A library that only makes work faster is installed, and fails as it is loaded; numpy does the work.",
+        "A library that only makes work faster is installed, and fails as it is loaded; the work is done without it.",
         "Results are the same, and come more slowly.",
-        "warning W644: torch is installed and cannot be loaded (OSError: libcudart.so.12: cannot open shared object "
-        "file)",
+        "warning W644: numba is installed and cannot be loaded (ImportError: numba needs numpy 2.2 or less)",
         "Install the library again, or remove it, and this warning with it.",
     ),
     Code(

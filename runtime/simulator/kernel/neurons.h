@@ -16,9 +16,10 @@ struct run {
 
 static size_t neurons_of(const struct layer *l) { return (size_t)l->height * l->width * l->channels; }
 
-static const int32_t *bias_of(const struct run *r, int step) {
-    size_t each = r->layer->alike ? (size_t)r->layer->period : neurons_of(r->layer);
-    return r->bias + each * (size_t)(step % r->layer->bias_steps);
+/* How much further the biases of the next step are. */
+static size_t plane_of_biases(const struct layer *l) {
+    if (l->bias_steps == 1) return 0;
+    return l->alike ? (size_t)l->period : neurons_of(l);
 }
 
 INLINE words bounded(const struct layer *l, words u) {
@@ -28,13 +29,14 @@ INLINE words bounded(const struct layer *l, words u) {
 
 /* Some lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow; returns their spikes. */
 INLINE words fire_lanes(const struct run *r, size_t i, size_t p, int lanes) {
-    const struct layer *l = r->layer;
-    size_t plane = (size_t)l->samples * neurons_of(l);
+    /* Spikes are bytes, which may be anything to a compiler: what it is to keep in registers is copied first. */
+    const struct layer l = *r->layer;
+    size_t plane = (size_t)l.samples * neurons_of(&l), more_sums = r->plane_of_sums, more_biases = plane_of_biases(&l);
     words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes), spikes = {0};
-    const int32_t *sum = r->sums + i;
-    uint8_t *to = (uint8_t *)l->output + r->output + i, some[LANES];
-    for (int t = 0; t < l->steps; t++, sum += r->plane_of_sums, to += plane) {
-        words u = bounded(l, v + load_some(sum, lanes) + load_some(bias_of(r, t) + p, lanes));
+    const int32_t *sum = r->sums + i, *bias = r->bias + p;
+    uint8_t *to = (uint8_t *)l.output + r->output + i, some[LANES];
+    for (int t = 0; t < l.steps; t++, sum += more_sums, bias += more_biases, to += plane) {
+        words u = bounded(&l, v + load_some(sum, lanes) + load_some(bias, lanes));
         words fires = u >= threshold;
         v = u - (threshold & fires);
         spikes -= fires;
@@ -66,7 +68,7 @@ INLINE void integrate_lanes(const struct run *r, size_t i, size_t p, int lanes) 
     words v = load_some(r->initial + p, lanes);
     for (int t = 0; t < l->steps; t++) {
         words sum = load_some(r->sums + (size_t)t * r->plane_of_sums + i, lanes);
-        v = bounded(l, v + sum + load_some(bias_of(r, t) + p, lanes));
+        v = bounded(l, v + sum + load_some(r->bias + (size_t)t * plane_of_biases(l) + p, lanes));
     }
     memcpy((int32_t *)l->output + r->output + i, &v, (size_t)lanes * sizeof(int32_t));
 }
