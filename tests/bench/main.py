@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from .claims import claims
-from .document import as_json, print_tables
-from .machine import LOAD_AT_START, describe
-from .rows import Row, linear_fits
+from .document import Run, as_json, print_tables
+from .machine import BUSY, START, describe, in_a_line
+from .must_show import BEFORE, CORE, FULL
+from .rates import Rates
+from .rows import SHIPPED, Row, linear_fits
 
 PARTS = (
-    *("starting", "simulator", "scaling", "memory", "evaluation", "compile"),
+    *("starting", "simulator", "scaling", "latency", "demo", "limits", "memory", "evaluation", "compile"),
     *("lava", "netx", "placement", "large-placement", "cost"),
 )
-NETS = ("convnet", "resnet20", "vgg16")
+NETS = (SHIPPED, "resnet20", "vgg16")
+OF_CLAIMS = ("simulator", "scaling", "latency", "demo", "limits")
 HERE = Path(__file__).parent
-
-BUSY = 0.7
-"""Load above which something else is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run measures: cells, rounds per cell, and interpreters with lava-dl, nengo-loihi and SANA-FE (or None)."""
+    """What a run measures: cells, rounds per cell, where trained networks are, and interpreters (or None)."""
 
     quick: bool
     rounds: int
-    threads: int
-    netx_python: Path | None
+    threads: tuple[int, ...]
+    for_claims: bool = False
+    networks: Path | None = None
+    core_pythons: tuple[Path, ...] = ()
+    before_pythons: tuple[Path, ...] = ()
+    netx_python: Path | None = None
     nengo_python: Path | None = None
     sanafe_python: Path | None = None
     chosen_nets: tuple[str, ...] = ()
@@ -44,16 +50,28 @@ class Settings:
     @property
     def nets(self) -> tuple[str, ...]:
         """Networks of the parts ``simulator`` and ``scaling``."""
-        return self.chosen_nets or (("convnet",) if self.quick else NETS)
+        return self.chosen_nets or ((SHIPPED,) if self.quick else NETS)
+
+    @property
+    def pythons_of_demo(self) -> dict[str, Path]:
+        """Interpreters of the part ``demo`` by row; further versions of Python are told by the rows' notes."""
+        cores = {CORE if not index else f"{CORE} {index + 1}": python for index, python in enumerate(self.core_pythons)}
+        before = {
+            BEFORE if not index else f"{BEFORE} {index + 1}": python for index, python in enumerate(self.before_pythons)
+        }
+        return {**cores, FULL: Path(sys.executable), **before}
 
 
-def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[Row]]]:
-    from . import on_lava, on_sanafe, placing, scaling, simulation, starting
+def _parts(settings: Settings, folder: Path, found_rates: list[Rates]) -> dict[str, Callable[[], Iterator[Row]]]:
+    from . import latency, limits, on_demo, on_lava, on_sanafe, placing, scaling, simulation, starting
     from .large_nets import LARGE_NETS
 
-    quick, rounds, nets = settings.quick, settings.rounds, settings.nets
-    steps = settings.chosen_steps or ((1, 4) if quick else (1, 4, 16))
+    quick, rounds, nets, networks = settings.quick, settings.rounds, settings.nets, settings.networks
+    steps = settings.chosen_steps or ((1, 4) if quick or settings.for_claims else (1, 4, 16))
     batches = settings.chosen_batches or ((1, 16) if quick else (1, 64))
+    full = (4, 64, max(settings.threads)) if settings.for_claims else None
+    cells = simulation.Cells(nets, steps, batches, settings.threads, full)
+    scaled = nets[:1] if settings.for_claims else nets
     scaled_steps = (1, 2, 4) if quick else (1, 2, 4, 8, 16)
     scaled_batches = (16, 32, 64) if quick else (16, 32, 64, 128, 256)
 
@@ -64,9 +82,12 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
 
     return {
         "starting": lambda: starting.measure_starting(folder, rounds),
-        "simulator": lambda: simulation.measure_simulators(folder, nets, steps, batches, rounds, settings.threads),
-        "scaling": lambda: scaling.measure_scaling(folder, nets, scaled_steps, scaled_batches, rounds),
-        "memory": lambda: scaling.measure_memory(folder, *(("convnet", 4, 16) if quick else ("vgg16", 4, 64))),
+        "simulator": lambda: simulation.measure_simulators(folder, cells, rounds, networks, found_rates),
+        "scaling": lambda: scaling.measure_scaling(folder, scaled, scaled_steps, scaled_batches, rounds, networks),
+        "latency": lambda: latency.measure_latency(folder, rounds),
+        "demo": lambda: on_demo.measure_demo(folder, settings.pythons_of_demo, 1 if quick else rounds),
+        "limits": lambda: limits.measure_limits(rounds),
+        "memory": lambda: scaling.measure_memory(folder, *((SHIPPED, 4, 16) if quick else ("vgg16", 4, 64))),
         "evaluation": lambda: scaling.measure_evaluation(1000 if quick else scaling.TEST_IMAGES),
         "compile": lambda: scaling.measure_compiling(
             folder, "resnet20" if quick else "vgg16", 32 if quick else 256, 1 if quick else 3
@@ -81,6 +102,9 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
     }
 
 
+_PYTHON = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.command()
 @click.option(
     "-o",
@@ -90,70 +114,88 @@ def _parts(settings: Settings, folder: Path) -> dict[str, Callable[[], Iterator[
     help="folder for bench.json and the plot",
 )
 @click.option("--quick", is_flag=True, help="a small subset, in under two minutes")
+@click.option("--claims", "for_claims", is_flag=True, help="what the claims of speed need, in about ten minutes")
 @click.option("--only", "chosen", type=click.Choice(PARTS), multiple=True, help="measure this part; may be repeated")
+@click.option(
+    "--networks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="folder of trained networks (see trained.py); without it resnet20 and vgg16 have random weights",
+)
 @click.option("--net", "nets", type=click.Choice(NETS), multiple=True, help="only this network; may be repeated")
 @click.option("--timesteps", type=int, multiple=True, help="of the part simulator; may be repeated")
 @click.option("--batch", type=int, multiple=True, help="of the part simulator; may be repeated")
 @click.option("--rounds", type=click.IntRange(min=1), default=None, help="alternating runs per cell [5, quick: 3]")
-@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="threads of every tool")
 @click.option(
-    "--netx-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with lava-dl"
+    "--threads", type=click.IntRange(min=1), multiple=True, help="threads of every tool; may be repeated [1 and 2]"
 )
+@click.option("--core-python", "core_pythons", type=_PYTHON, multiple=True, help="interpreter with spikec alone")
 @click.option(
-    "--nengo-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with nengo-loihi"
+    "--before-python",
+    "before_pythons",
+    type=_PYTHON,
+    multiple=True,
+    help="interpreter with an older spikec, for the demo",
 )
-@click.option(
-    "--sanafe-python", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="interpreter with SANA-FE"
-)
+@click.option("--netx-python", type=_PYTHON, help="interpreter with lava-dl")
+@click.option("--nengo-python", type=_PYTHON, help="interpreter with nengo-loihi")
+@click.option("--sanafe-python", type=_PYTHON, help="interpreter with SANA-FE")
 def main(
     output: Path,
-    quick: bool,
     chosen: tuple[str, ...],
     nets: tuple[str, ...],
     timesteps: tuple[int, ...],
     batch: tuple[int, ...],
     rounds: int | None,
-    threads: int,
-    netx_python: Path | None,
-    nengo_python: Path | None,
-    sanafe_python: Path | None,
+    threads: tuple[int, ...],
+    quick: bool,
+    **options: Any,
 ) -> None:
     """Measure spikec beside its peers; tables to the terminal, bench.json and a plot to the output folder."""
-    _limit_threads(threads)
     settings = Settings(
-        quick, rounds or (3 if quick else 5), threads, netx_python, nengo_python, sanafe_python, nets, timesteps, batch
+        quick,
+        rounds or (3 if quick else 5),
+        threads or ((2,) if quick else (1, 2)),
+        chosen_nets=nets,
+        chosen_steps=timesteps,
+        chosen_batches=batch,
+        **options,
     )
+    _limit_threads(max(settings.threads))
     progress = Console(stderr=True)
-    if LOAD_AT_START > BUSY:
-        progress.print(
-            f"the machine is busy (load {LOAD_AT_START:.1f}): the numbers will say more of that than of tools"
-        )
+    if START.load > BUSY:
+        progress.print(f"the machine is busy (load {START.load:.1f}): the numbers will say more of that than of tools")
+    parts = chosen or (OF_CLAIMS if settings.for_claims else PARTS)
     rows: list[Row] = []
+    found_rates: list[Rates] = []
     output.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="spikec-bench-") as folder:
-            parts = _parts(settings, Path(folder))
-            for part in chosen or PARTS:
-                for row in parts[part]():
-                    where = f"{part}: {row.net} T={row.timesteps} batch={row.batch} {row.tool}"
+            measures = _parts(settings, Path(folder), found_rates)
+            for part in parts:
+                for row in measures[part]():
+                    where = f"{part}: {row.net} T={row.timesteps} batch={row.batch} threads={row.threads} {row.tool}"
                     progress.print(where, highlight=False)
                     rows.append(row)
     finally:
         # What took an hour to measure is not lost with the part that failed.
-        for file in _write(output, settings, chosen or PARTS, rows):
+        for file in _write(output, settings, parts, rows, found_rates):
             progress.print(f"wrote {file}", highlight=False)
 
 
-def _write(output: Path, settings: Settings, parts: tuple[str, ...], rows: list[Row]) -> list[Path]:
+def _write(
+    output: Path, settings: Settings, parts: tuple[str, ...], rows: list[Row], found_rates: list[Rates]
+) -> list[Path]:
     from .plot import plot_ratios
 
     fits = linear_fits(rows)
-    held = claims(rows, fits)
     machine = describe(settings.threads, settings.netx_python)
     asked = {"quick": settings.quick, "rounds": settings.rounds, "parts": list(parts)}
+    run = Run(machine, asked, rows, found_rates, fits, claims(rows, fits))
     file = output / "bench.json"
-    file.write_text(as_json(machine, asked, rows, fits, held), encoding="utf-8")
-    print_tables(Console(), rows, fits, held)
+    file.write_text(as_json(run), encoding="utf-8")
+    console = Console()
+    console.print(in_a_line(machine), highlight=False)
+    print_tables(console, run)
     return [file, *plot_ratios(rows, output)]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import spikec
+from spikec.compiler.compilation import build_program
+from spikec.compiler.options import CompileOptions
 from spikec.runtime.encoding import encode
 from spikec.runtime.program import (
     INPUT,
@@ -25,7 +26,10 @@ from spikec.runtime.program.geometry import ConvGeometry
 from spikec.runtime.samples import Samples
 from spikec.targets import load
 
-NETS = ("convnet", "resnet20", "vgg16")
+from .rows import RANDOM, SHIPPED
+from .trained import Training, training_of
+
+NETS = (SHIPPED, "resnet20", "vgg16")
 CALIBRATION_IMAGES = 32
 
 _ONE_THRESHOLD = (
@@ -33,12 +37,15 @@ _ONE_THRESHOLD = (
     'source = "the peers take one threshold per layer", status = "assumed" }\n'
 )
 
+Images = npt.NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Net:
-    """A source network: its ONNX file, the same in torch (evaluation mode), and one sample's shape (C, H, W).
+    """A source network: its ONNX file, the same in torch (evaluation mode, or None), and one sample's shape (C, H, W).
 
     ``relu`` is the ONNX file of its twin with ReLUs instead of quantise-and-clip activations, where there is one.
+    ``tests`` and ``calibrations`` are images (N, C, H, W) of its own data; None for random weights and random images.
     """
 
     name: str
@@ -46,29 +53,63 @@ class Net:
     torch: Any
     shape: tuple[int, int, int]
     relu: Path | None = None
+    tests: Images | None = None
+    calibrations: Images | None = None
 
-    def images(self, count: int, seed: int = 1) -> npt.NDArray[np.uint8]:
-        """Random images (count, C, H, W); how long a network takes does not depend on what they show."""
+    def images(self, count: int, seed: int = 1) -> Images:
+        """``count`` images (count, C, H, W) of its own test data, in turn where these are fewer, or random ones."""
+        if self.tests is not None:
+            return np.ascontiguousarray(np.resize(self.tests[:count], (count, *self.shape)))
         return np.random.default_rng(seed).integers(0, 256, (count, *self.shape), dtype=np.uint8)
 
+    def calibration(self, count: int = CALIBRATION_IMAGES) -> Samples:
+        """Images to compile with: of its own calibration data, or random ones."""
+        return Samples(self.images(count, seed=2) if self.calibrations is None else self.calibrations[:count], None)
 
-def build_net(name: str, folder: Path) -> Net:
-    """``convnet`` is the shipped network; the others are quantise-and-clip networks with random weights, 3x32x32.
 
-    Batch norms and thresholds come from random images, so rates are those of a trained network: 15 to 20 %.
+def build_net(name: str, folder: Path, networks: Path | None = None) -> Net:
+    """The network ``name`` as it was trained: the shipped one, or that of a training below ``networks``.
+
+    Without one it is a quantise-and-clip network for 3x32x32 with random weights, and is called so; what it writes goes
+    to ``folder``.
     """
+    if name == SHIPPED:
+        return _shipped()
+    training = None if networks is None else training_of(name, networks)
+    return _random(name, folder) if training is None else _trained(name, training)
+
+
+def _shipped() -> Net:
+    from spikec.models.checkpoint import load_checkpoint
+    from spikec.models.shipped import shipped_checkpoint, shipped_model, shipped_samples
+
+    checkpoint = load_checkpoint(shipped_checkpoint())
+    spec = checkpoint.network
+    with np.load(shipped_samples()) as file:
+        tests, calibrations = file["test_inputs"], file["calibration_inputs"]
+    shape = (spec.channels, spec.size, spec.size)
+    return Net(SHIPPED, shipped_model(), checkpoint.build(), shape, None, tests, calibrations)
+
+
+def _trained(name: str, training: Training) -> Net:
+    from spikec.models.checkpoint import load_checkpoint
+
+    with np.load(training.test) as test, np.load(training.calibration) as calibration:
+        tests, calibrations = test["inputs"], calibration["inputs"]
+    built = None if training.checkpoint is None else load_checkpoint(training.checkpoint).build()
+    channels, height, width = tests.shape[1:]
+    return Net(name, training.model, built, (channels, height, width), training.relu, tests, calibrations)
+
+
+def _random(name: str, folder: Path) -> Net:
+    """Batch norms and thresholds come from random images, so that rates are between 15 and 20 %."""
     import torch
 
-    from spikec.models.checkpoint import load_checkpoint, onnx_bytes
+    from spikec.models.checkpoint import onnx_bytes
     from spikec.models.networks.activation import Activation
     from spikec.models.networks.networks import NetworkSpec
-    from spikec.models.shipped import shipped_checkpoint, shipped_model
     from spikec.models.training.thresholds import set_thresholds
 
-    if name == "convnet":
-        checkpoint = load_checkpoint(shipped_checkpoint())
-        spec = checkpoint.network
-        return Net(name, shipped_model(), checkpoint.build(), (spec.channels, spec.size, spec.size))
     spec = NetworkSpec(name, 3, 32, 10)  # type: ignore[arg-type]
     torch.manual_seed(0)
     relu = spec.build(Activation("relu"))
@@ -81,7 +122,7 @@ def build_net(name: str, folder: Path) -> Net:
     file, twin = folder / f"{name}.onnx", folder / f"{name}-relu.onnx"
     file.write_bytes(onnx_bytes(network, spec))
     twin.write_bytes(onnx_bytes(relu, spec))
-    return Net(name, file, network, (3, 32, 32), twin)
+    return Net(f"{name} ({RANDOM})", file, network, (3, 32, 32), twin)
 
 
 def one_threshold_target(folder: Path) -> Path:
@@ -95,13 +136,12 @@ def one_threshold_target(folder: Path) -> Path:
 
 
 def compile_net(net: Net, timesteps: int, target: str) -> Program:
-    """Compile for T steps with random calibration images."""
-    calibration = Samples(net.images(CALIBRATION_IMAGES, seed=2), None)
-    options = spikec.CompileOptions(target=target, timesteps=timesteps, calibration=calibration)
-    return spikec.compile_model(net.onnx, options).program
+    """Compile for T steps with few calibration images, and without a report, which takes as long again."""
+    options = CompileOptions(target=target, timesteps=timesteps, calibration=net.calibration())
+    return build_program(net.onnx, options).program
 
 
-def encoded(program: Program, images: npt.NDArray[np.uint8]) -> IntArray:
+def encoded(program: Program, images: Images) -> IntArray:
     """The integers that the program's first layer receives, (N, *shape)."""
     return encode(program.input, images)[0]
 

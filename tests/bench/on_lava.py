@@ -54,6 +54,7 @@ def measure_stock(folder: Path, net_name: str, rounds: int, samples: int, *, wit
     """VGG-16 at T = 1 per step; Lava's own model for one sample only, because its steps take about ten seconds."""
     net = build_net(net_name, folder)
     program = compile_net(net, 1, "lava")
+    net_name = net.name
     inputs = encoded(program, net.images(1 + samples))
     first = inputs[:1]
     ours = run_lava(program, first, record=True, lanes=1)

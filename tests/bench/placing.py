@@ -13,12 +13,11 @@ from spikec.compiler.compilation import build_program
 from spikec.compiler.mapping import Placement, place
 from spikec.compiler.options import CompileOptions
 from spikec.runtime.program import Program
-from spikec.runtime.samples import Samples
 from spikec.targets import Target, load
 
 from .large_nets import LARGE_NETS
 from .loihi_blocks import write_blocks
-from .nets import CALIBRATION_IMAGES, Net, build_net
+from .nets import Net, build_net
 from .random_nets import LEVELS, write_random
 from .recounted import RECOUNT
 from .rows import SPIKEC, Equality, Row
@@ -35,9 +34,10 @@ RESOURCES = {
 def measure_placing(folder: Path, nets: tuple[str, ...], nengo_python: Path | None) -> Iterator[Row]:
     """Rows of part ``placement``: Loihi with two compartments per neuron, and with one."""
     for name in nets:
-        program = _built(build_net(name, folder))
+        built = build_net(name, folder)
+        program = _built(built)
         for compartments, target in _loihis().items():
-            net = f"{name}, {compartments}"
+            net = f"{built.name}, {compartments}"
             yield from _placed(net, program, target)
             if nengo_python is not None:
                 placement = place(program, target)
@@ -58,8 +58,7 @@ def measure_placing_large(folder: Path, nets: tuple[str, ...]) -> Iterator[Row]:
 
 def _built(net: Net) -> Program:
     """The program that ``compile_net`` gives, without the hints of a report, which take as long again."""
-    calibration = Samples(net.images(CALIBRATION_IMAGES, seed=2), None)
-    return build_program(net.onnx, CompileOptions("loihi1", LEVELS, calibration=calibration)).program
+    return build_program(net.onnx, CompileOptions("loihi1", LEVELS, calibration=net.calibration())).program
 
 
 def _loihis() -> dict[str, Target]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .rows import Row, ratio
+from .rows import SPIKEC, Row, ratio
 
 
 def plot_ratios(rows: list[Row], folder: Path) -> list[Path]:
-    """Write ``ratios.svg`` and ``ratios.png`` of the part ``simulator``; nothing where no tool can be compared."""
-    compared = [(row, found) for row in rows if row.part == "simulator" and (found := ratio(row, rows))]
+    """Write ``ratios.svg`` and ``ratios.png`` of the part ``simulator``, with most threads; nothing without ratios."""
+    most = max((row.threads or 0 for row in rows if row.part == "simulator"), default=0)
+    shown = [row for row in rows if (row.part, row.threads or 0) == ("simulator", most)]
+    compared = [(row, found) for row in shown if not row.tool.startswith(SPIKEC) and (found := ratio(row, rows))]
     if not compared:
         return []
     import matplotlib as mpl

@@ -13,6 +13,15 @@ import numpy.typing as npt
 SPIKEC = "spikec"
 """The tool that the others are divided by; ``spikec ...`` are variants of it."""
 
+SHIPPED, RANDOM = "shipped", "random weights"
+"""The network of the package by name, and what is said behind the names of networks that were not trained."""
+
+ACTIVE_SYNAPSES = "active synapses"
+"""What spikes reach, as an axis of size."""
+
+ONNXRUNTIME, INT8 = "onnxruntime", ", int8"
+"""The tool that runs the source network in float32, and what is added to its name where it does so in integers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Equality:
@@ -37,6 +46,8 @@ class Row:
     """One tool in one case: ``values`` holds one number per round, in ``unit``.
 
     ``equality`` is None for what computes another function (the source ANN) or where there is nothing to compare.
+    ``threads`` is None where the tool has those of the whole run, ``size`` is how much was done where neither T nor the
+    batch tells; ``cpu`` is processor time, one value per round like ``values``, empty where only the clock was read.
     """
 
     part: str
@@ -49,11 +60,14 @@ class Row:
     equality: Equality | None = None
     is_ann: bool = False
     note: str = ""
+    threads: int | None = None
+    size: int | None = None
+    cpu: tuple[float, ...] = ()
 
     @property
-    def case(self) -> tuple[str, str, int | None, int | None, str]:
+    def case(self) -> tuple[str, str, int | None, int | None, int | None, str]:
         """What two rows must share to be compared."""
-        return (self.part, self.net, self.timesteps, self.batch, self.unit)
+        return (self.part, self.net, self.timesteps, self.batch, self.threads, self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +137,15 @@ def linear_fit(net: str, axis: str, points: Sequence[tuple[int, float]]) -> Fit:
 
 
 def linear_fits(rows: Iterable[Row]) -> list[Fit]:
-    """Fits over T and over the batch of the rows of part ``scaling``; an axis needs three sizes."""
+    """Fits over T, batch and active synapses of the rows of part ``scaling``; an axis needs three sizes."""
     found = []
     scaling = [r for r in rows if r.part == "scaling"]
     for net in dict.fromkeys(r.net for r in scaling):
-        for axis in ("timesteps", "batch"):
-            note = f"over {axis}"
-            points = sorted(
-                (int(getattr(r, axis)), median(r.values)) for r in scaling if r.net == net and r.note == note
-            )
+        for axis in ("timesteps", "batch", ACTIVE_SYNAPSES):
+            chosen = [r for r in scaling if r.net == net and r.note == f"over {axis}"]
+            sizes = {"timesteps": [r.timesteps for r in chosen], "batch": [r.batch for r in chosen]}
+            measured = sizes.get(axis, [r.size for r in chosen])
+            points = sorted((size or 0, median(r.values)) for size, r in zip(measured, chosen, strict=True))
             if len(points) >= 3:
                 found.append(linear_fit(net, axis, points))
     return found

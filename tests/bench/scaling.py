@@ -1,4 +1,4 @@
-"""spikec by itself: time over T and batch, peak memory, a whole test set, and compiling."""
+"""spikec by itself: time over T, batch and active synapses, peak memory, a whole test set, and compiling."""
 
 from __future__ import annotations
 
@@ -15,40 +15,48 @@ import numpy as np
 import spikec
 from spikec.models.datasets.library import load_dataset
 from spikec.runtime.samples import Samples
-from spikec.runtime.simulator import Simulator
 from spikec.targets.diagnostic import UnusableInput
 
 from .measure import alternating
 from .nets import Net, build_net, compile_net, encoded
-from .rows import SPIKEC, Row
+from .one_layer import measure_rates
+from .rows import RANDOM, SHIPPED, SPIKEC, Row
+from .ways import plain_install
 
 TEST_IMAGES = 10_000
 
 
 def measure_scaling(
-    folder: Path, nets: tuple[str, ...], timesteps: tuple[int, ...], batches: tuple[int, ...], rounds: int
+    folder: Path,
+    nets: tuple[str, ...],
+    timesteps: tuple[int, ...],
+    batches: tuple[int, ...],
+    rounds: int,
+    networks: Path | None,
 ) -> Iterator[Row]:
-    """Rows of part ``scaling``: over T at batch 64, and over the batch at T = 4."""
-    for net in (build_net(name, folder) for name in nets):
+    """Rows of part ``scaling``, on one thread: over T at batch 64, over the batch at T = 4, over active synapses."""
+    for net in (build_net(name, folder, networks) for name in nets):
         yield from _over(net, "timesteps", {steps: (steps, 64) for steps in timesteps}, rounds)
         yield from _over(net, "batch", {batch: (4, batch) for batch in batches}, rounds)
+    yield from measure_rates(rounds)
 
 
 def _over(net: Net, axis: str, sizes: dict[int, tuple[int, int]], rounds: int) -> Iterator[Row]:
     calls: dict[str, Callable[[], object]] = {}
+    programs = {steps: compile_net(net, steps, "lava") for steps in {steps for steps, _ in sizes.values()}}
     for size, (steps, batch) in sizes.items():
-        program = compile_net(net, steps, "lava")
-        samples = encoded(program, net.images(batch))
-        calls[str(size)] = partial(Simulator(program).run, samples)
-    for name, values in alternating(calls, rounds).items():
+        samples = encoded(programs[steps], net.images(batch))
+        calls[str(size)] = partial(plain_install(programs[steps], 1), samples)
+    for name, timings in alternating(calls, rounds).items():
         steps, batch = sizes[int(name)]
-        yield Row("scaling", net.name, SPIKEC, "s", values, steps, batch, note=f"over {axis}")
+        note = f"over {axis}"
+        yield Row("scaling", net.name, SPIKEC, "s", timings.wall, steps, batch, note=note, threads=1, cpu=timings.cpu)
 
 
 def measure_memory(folder: Path, net_name: str, timesteps: int, batch: int) -> Iterator[Row]:
     """The peak memory of a fresh interpreter that loads the artefact and simulates one batch."""
     net = build_net(net_name, folder)
-    options = spikec.CompileOptions(target="lava", timesteps=timesteps, calibration=Samples(net.images(32, 2), None))
+    options = spikec.CompileOptions(target="lava", timesteps=timesteps, calibration=net.calibration())
     artefact = folder / f"{net_name}-artefact"
     artefact.mkdir(exist_ok=True)
     for name, content in spikec.compile_model(net.onnx, options).files().items():
@@ -59,7 +67,7 @@ def measure_memory(folder: Path, net_name: str, timesteps: int, batch: int) -> I
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
     loaded, peak = (float(number) for number in printed.split())
     note = f"of which {loaded:.0f} MiB once the program is loaded"
-    yield Row("memory", net_name, SPIKEC, "MiB", (peak,), timesteps, batch, note=note)
+    yield Row("memory", net.name, SPIKEC, "MiB", (peak,), timesteps, batch, note=note)
 
 
 def measure_evaluation(count: int = TEST_IMAGES) -> Iterator[Row]:
@@ -75,7 +83,7 @@ def measure_evaluation(count: int = TEST_IMAGES) -> Iterator[Row]:
         begin = time.perf_counter()
         spikec.simulate(program, images)
         values.append(time.perf_counter() - begin)
-    yield Row("evaluation", "convnet", SPIKEC, "s", tuple(values), program.timesteps, count, note=note)
+    yield Row("evaluation", SHIPPED, SPIKEC, "s", tuple(values), program.timesteps, count, note=note)
 
 
 def _test_images(shape: tuple[int, ...], count: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[Any]], str]:
@@ -112,4 +120,4 @@ def measure_compiling(folder: Path, net_name: str, images: int, rounds: int) -> 
             spikec.compile_model(file, options)
             values.append(time.perf_counter() - begin)
         note = f"{images} calibration images" if calibration else "no calibration"
-        yield Row("compile", net_name + suffix, SPIKEC, "s", tuple(values), 4, note=note)
+        yield Row("compile", f"{net_name}{suffix} ({RANDOM})", SPIKEC, "s", tuple(values), 4, note=note)

@@ -13,7 +13,7 @@ from pathlib import Path
 from spikec.models.shipped import shipped_model
 
 from .measure import alternating
-from .rows import Row
+from .rows import SHIPPED, Row
 
 IMPORTS = "import numpy, onnx"
 HELP = "spikec --help"
@@ -28,8 +28,8 @@ def measure_starting(folder: Path, rounds: int) -> Iterator[Row]:
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     calls = {name: partial(_run, arguments, environment) for name, arguments in commands.items()}
-    for name, values in alternating(calls, rounds, _processor_seconds_of_children).items():
-        yield Row("starting", "convnet", name, "s of processor time", values)
+    for name, timings in alternating(calls, rounds, _processor_seconds_of_children).items():
+        yield Row("starting", SHIPPED, name, "s of processor time", timings.wall)
 
 
 def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:

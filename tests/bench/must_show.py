@@ -1,0 +1,71 @@
+"""Claims about the simulator's speed beside the source network and beside peers, for trained networks only."""
+
+from __future__ import annotations
+
+from .claim import Claim
+from .rows import INT8, ONNXRUNTIME, SPIKEC, Row, ratio, spread
+
+BOTH_THREADS = 2
+CORE, FULL, BEFORE = "core install", "core install, torch and numba", "before"
+ONE_IMAGE = "one image, warm"
+
+_NOT_TRAINED = "no trained network measured (--networks)"
+_NOT_MEASURED = "not measured"
+
+
+def speed_claims(rows: list[Row]) -> list[Claim]:
+    """All of them, with the reason where one was not measured; none where no simulator was."""
+    if not any(row.part in ("simulator", "demo", "latency") for row in rows):
+        return []
+    int8, relu = f"{ONNXRUNTIME}{INT8}", f"{ONNXRUNTIME}, ReLU{INT8}"
+    return [
+        _against_ann(rows, "vgg16", 4, ONNXRUNTIME, 0.7),
+        _against_ann(rows, "vgg16", 4, int8, 1.0),
+        _against_ann(rows, "vgg16", 4, relu, 1.0),
+        _against_ann(rows, "resnet20", 4, ONNXRUNTIME, 1.0),
+        _against_ann(rows, "vgg16", 1, ONNXRUNTIME, 0.4),
+        _against_ann(rows, "resnet20", 1, ONNXRUNTIME, 0.4),
+        *(_against_peer(rows, peer) for peer in ("SpikingJelly", "snnTorch", "sinabs")),
+        _demo(rows),
+        _one_image(rows),
+    ]
+
+
+def _cell(rows: list[Row], net: str, timesteps: int) -> list[Row]:
+    wanted = ("simulator", net, timesteps, 64, BOTH_THREADS)
+    return [r for r in rows if (r.part, r.net, r.timesteps, r.batch, r.threads) == wanted]
+
+
+def _against_ann(rows: list[Row], net: str, timesteps: int, tool: str, limit: float) -> Claim:
+    text = f"{net}, T = {timesteps}, batch 64, both threads: spikec against {tool}"
+    cell = _cell(rows, net, timesteps)
+    found = next((s for r in cell if r.tool == tool and (s := ratio(r, rows))), None)
+    if found is None:
+        return Claim(text, None, limit, "x", False, _NOT_MEASURED if cell else _NOT_TRAINED)
+    return Claim(text, 1 / found.median, limit, "x", False)
+
+
+def _against_peer(rows: list[Row], peer: str) -> Claim:
+    text = f"vgg16, T = 4, batch 64, both threads: {peer} against spikec"
+    cell = _cell(rows, "vgg16", 4)
+    row = next((r for r in cell if r.tool == peer), None)
+    found = None if row is None else ratio(row, rows)
+    if found is not None:
+        return Claim(text, found.median, 8, "x", True)
+    reason = _NOT_TRAINED if not cell else _NOT_MEASURED if row is None else "results are not equal"
+    return Claim(text, None, 8, "x", True, reason)
+
+
+def _demo(rows: list[Row]) -> Claim:
+    text = "the demo's simulator line: core install against the best with torch and numba"
+    seconds = {r.tool: spread(r.values).median for r in rows if r.part == "demo"}
+    best = [seconds[tool] for tool in (FULL, BEFORE) if tool in seconds]
+    if CORE not in seconds or not best:
+        return Claim(text, None, 1.5, "x", False, _NOT_MEASURED)
+    return Claim(text, seconds[CORE] / min(best), 1.5, "x", False)
+
+
+def _one_image(rows: list[Row]) -> Claim:
+    text = "one image of the shipped net from a warm process"
+    found = [spread(r.values).median for r in rows if r.part == "latency" and r.tool == f"{SPIKEC}, {ONE_IMAGE}"]
+    return Claim(text, found[0] if found else None, 3, "ms", False, "" if found else _NOT_MEASURED)

@@ -1,0 +1,78 @@
+"""What the claims about speed are judged by: trained networks, equal results, both threads, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from .claim import Claim
+from .must_show import BEFORE, CORE, FULL, ONE_IMAGE, speed_claims
+from .rows import Equality, Row
+
+EQUAL, UNEQUAL = Equality(100, 0), Equality(100, 3)
+
+
+def row(tool: str, seconds: float, net: str = "vgg16", timesteps: int = 4, equality: Equality | None = None) -> Row:
+    is_ann = tool.startswith("onnxruntime")
+    return Row("simulator", net, tool, "s", (seconds,) * 3, timesteps, 64, equality, is_ann, threads=2)
+
+
+def claim(rows: list[Row], about: str) -> Claim:
+    """The first claim whose text has ``about`` in it."""
+    return next(one for one in speed_claims(rows) if about in one.text)
+
+
+ROWS = [row("spikec", 1.0), row("onnxruntime", 2.0), row("onnxruntime, int8", 0.5), row("sinabs", 9.0, equality=EQUAL)]
+
+
+def test_ours_is_divided_by_theirs() -> None:
+    floats = claim(ROWS, "vgg16, T = 4, batch 64, both threads: spikec against onnxruntime")
+    assert (floats.measured, floats.limit, floats.holds, floats.answer) == (0.5, 0.7, True, "yes")
+    integers = claim(ROWS, "spikec against onnxruntime, int8")
+    assert (integers.measured, integers.limit, integers.holds, integers.answer) == (2.0, 1.0, False, "NO")
+
+
+def test_a_peer_must_be_slower_and_equal() -> None:
+    assert claim(ROWS, "sinabs against spikec").holds
+    assert claim([*ROWS[:3], row("sinabs", 7.0, equality=EQUAL)], "sinabs against spikec").holds is False
+    unequal = claim([*ROWS[:3], row("sinabs", 9.0, equality=UNEQUAL)], "sinabs against spikec")
+    assert (unequal.measured, unequal.reason) == (None, "results are not equal")
+
+
+@pytest.mark.parametrize("change", [{"net": "vgg16 (random weights)"}, {"threads": 1}, {"batch": 1}])
+def test_other_networks_and_cells_do_not_count(change: dict[str, object]) -> None:
+    rows = [replace(one, **change) for one in ROWS]  # type: ignore[arg-type]
+    for found in speed_claims(rows):
+        assert found.holds is None
+        assert found.answer == "not measured"
+    assert claim(rows, "sinabs against spikec").found == "no trained network measured (--networks)"
+
+
+def test_one_step_has_a_limit_of_its_own() -> None:
+    rows = [row("spikec", 1.0, "resnet20", 1), row("onnxruntime", 2.4, "resnet20", 1)]
+    assert claim(rows, "resnet20, T = 1, batch 64, both threads: spikec against onnxruntime").holds is False
+    rows[1] = row("onnxruntime", 2.6, "resnet20", 1)
+    assert claim(rows, "resnet20, T = 1, batch 64, both threads: spikec against onnxruntime").holds
+
+
+def test_the_demo_is_held_against_the_best_install() -> None:
+    def seconds(tool: str, value: float) -> Row:
+        return Row("demo", "shipped", tool, "s", (value,))
+
+    rows = [seconds(CORE, 0.3), seconds(FULL, 0.25)]
+    assert claim(rows, "the demo").holds
+    assert claim([*rows, seconds(BEFORE, 0.1)], "the demo").holds is False
+    assert claim(rows[:1], "the demo").holds is None
+
+
+def test_one_image_has_three_milliseconds() -> None:
+    def latency(tool: str, value: float) -> Row:
+        return Row("latency", "shipped", tool, "ms", (value,), 4, 1, threads=1)
+
+    assert claim([latency(f"spikec, {ONE_IMAGE}", 2.9)], "one image").holds
+    assert claim([latency(f"spikec, {ONE_IMAGE}", 3.1), latency("spikec run", 1.0)], "one image").holds is False
+
+
+def test_without_a_simulator_nothing_is_claimed_of_it() -> None:
+    assert speed_claims([Row("memory", "vgg16", "spikec", "MiB", (1.0,))]) == []
