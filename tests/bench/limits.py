@@ -1,37 +1,64 @@
-"""What this processor can do at most, measured by small loops: bytes added within a cache, bytes moved from memory."""
+"""What this processor can do at most, on one thread, measured by small loops: weights added, bytes moved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from .measure import alternating
 from .rows import Row
 
-PART = "limits"
-ADDS, MOVED = "adds of bytes within the cache", "bytes read and written beyond the cache"
+PART, UNIT = "limits", "G/s"
+NEAREST, NEAR, FAR = "weights added, rows of 16 KiB", "weights added, rows of 512 KiB", "weights added, rows of 128 MiB"
+MOVED = "bytes copied, read and written, 128 MiB"
 
-_IN_CACHE = tuple(1 << bits for bits in (13, 14, 15, 16, 17, 18))
-_BEYOND = 1 << 27
-_REPEATS = 64
-
-
-def measure_limits(rounds: int) -> Iterator[Row]:
-    """Rows of part ``limits``, on one thread: the best of several sizes for adds, an array beyond the cache."""
-    arrays = {str(size): np.ones((2, size), dtype=np.int8) for size in _IN_CACHE}
-    adds = alternating({size: partial(_add, pair) for size, pair in arrays.items()}, rounds)
-    best = min(adds, key=lambda size: min(adds[size].wall) / int(size))
-    values = tuple(int(best) * _REPEATS / seconds / 1e9 for seconds in adds[best].wall)
-    note = f"two arrays of {int(best) >> 10} KiB"
-    yield Row(PART, "", ADDS, "G/s", values, threads=1, note=note)
-    large = np.ones((2, _BEYOND), dtype=np.int8)
-    copies = alternating({"copy": partial(np.copyto, large[0], large[1])}, rounds)["copy"]
-    values = tuple(2 * _BEYOND / seconds / 1e9 for seconds in copies.wall)
-    yield Row(PART, "", MOVED, "G/s", values, threads=1, note=f"a copy of {_BEYOND >> 20} MiB")
+_BLOCK = 64
+_ROWS_READ = 1 << 16
+_TABLES = {NEAREST: 1 << 14, NEAR: 1 << 19, FAR: 1 << 27}
+_COPIED = 1 << 27
 
 
-def _add(pair: np.ndarray[tuple[int, ...], np.dtype[np.int8]]) -> None:
-    for _ in range(_REPEATS):
-        np.add(pair[0], pair[1], out=pair[0])
+def measure_limits(folder: Path, rounds: int) -> Iterator[Row]:
+    """Rows of part ``limits``, by processor time; the loop is compiled for this machine, OSError without a compiler."""
+    add_rows = _compiled(folder)
+    calls: dict[str, Callable[[], object]] = {
+        name: _adding(add_rows, size, seed) for seed, (name, size) in enumerate(_TABLES.items())
+    }
+    calls[MOVED] = partial(np.copyto, *np.ones((2, _COPIED), dtype=np.uint8))
+    work = {**dict.fromkeys(_TABLES, _ROWS_READ * _BLOCK), MOVED: 2 * _COPIED}
+    for name, timings in alternating(calls, rounds).items():
+        yield Row(PART, "", name, UNIT, tuple(work[name] / seconds / 1e9 for seconds in timings.cpu), threads=1)
+
+
+def _adding(add_rows: Callable[..., object], size: int, seed: int) -> Callable[[], object]:
+    rows = np.ones(size, dtype=np.uint8)
+    order = np.random.default_rng(seed).integers(0, size // _BLOCK, _ROWS_READ, dtype=np.int32)
+    sums = np.empty(_BLOCK, dtype=np.uint8)
+    return partial(add_rows, rows, order, len(order), sums)
+
+
+def _compiled(folder: Path) -> Callable[..., object]:
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise OSError("the part limits needs a C compiler")
+    library = folder / "limits.so"
+    source = Path(__file__).with_name("limits.c")
+    command = [compiler, "-O3", "-march=native", "-shared", "-fPIC", str(source), "-o", str(library)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    add_rows = ctypes.CDLL(str(library)).add_rows
+    add_rows.restype = None
+
+    def call(
+        rows: npt.NDArray[np.uint8], order: npt.NDArray[np.int32], count: int, sums: npt.NDArray[np.uint8]
+    ) -> None:
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (rows, order, sums)]
+        add_rows(pointers[0], pointers[1], ctypes.c_int64(count), pointers[2])
+
+    return call

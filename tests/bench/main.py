@@ -27,6 +27,7 @@ PARTS = (
 NETS = (SHIPPED, "resnet20", "vgg16")
 OF_CLAIMS = ("simulator", "scaling", "latency", "demo", "limits")
 HERE = Path(__file__).parent
+WIDTH_OF_FILES = 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _parts(settings: Settings, folder: Path, found_rates: list[Rates]) -> dict[s
         "scaling": lambda: scaling.measure_scaling(folder, scaled, scaled_steps, scaled_batches, rounds, networks),
         "latency": lambda: latency.measure_latency(folder, rounds),
         "demo": lambda: on_demo.measure_demo(folder, settings.pythons_of_demo, 1 if quick else rounds),
-        "limits": lambda: limits.measure_limits(rounds),
+        "limits": lambda: limits.measure_limits(folder, rounds),
         "memory": lambda: scaling.measure_memory(folder, *((SHIPPED, 4, 16) if quick else ("vgg16", 4, 64))),
         "evaluation": lambda: scaling.measure_evaluation(1000 if quick else scaling.TEST_IMAGES),
         "compile": lambda: scaling.measure_compiling(
@@ -193,7 +194,7 @@ def _write(
     run = Run(machine, asked, rows, found_rates, fits, claims(rows, fits))
     file = output / "bench.json"
     file.write_text(as_json(run), encoding="utf-8")
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_FILES)
     console.print(in_a_line(machine), highlight=False)
     print_tables(console, run)
     return [file, *plot_ratios(rows, output)]
