@@ -65,6 +65,12 @@ def _time(row: Json | None) -> str:
     return f"{_digits(1e3 * median(row['values']))}{mark}"
 
 
+def _both(row: Json | None) -> str:
+    if row is None or not row["cpu"]:
+        return _time(row)
+    return f"{_time(row)} ({_digits(1e3 * median(row['cpu']))})"
+
+
 def _digits(number: float) -> str:
     return f"{number:.3g}" if number < 100 else f"{number:.0f}"
 
@@ -75,13 +81,13 @@ def _named(net: str) -> str:
 
 
 def beside(run: Json) -> str:
-    """Milliseconds of every tool for a batch of 64 on all threads, at each T."""
+    """Milliseconds of every tool for a batch of 64 on all threads, at each T, with processor time in brackets."""
     rows = _cells(run, part="simulator", batch=64, threads=max(run["machine"]["threads"]))
     columns = sorted({(row["net"], row["timesteps"]) for row in rows})
     at = {(row["tool"], row["net"], row["timesteps"]): row for row in rows}
     tools = [tool for tool in dict.fromkeys(row["tool"] for row in rows) if not tool.startswith(f"{SPIKEC},")]
-    head = ["ms for 64 images", *(f"{_named(net)}, T = {steps}" for net, steps in columns)]
-    return _table(head, [[tool, *(_time(at.get((tool, *column))) for column in columns)] for tool in tools])
+    head = ["ms for 64 images (processor time)", *(f"{_named(net)}, T = {steps}" for net, steps in columns)]
+    return _table(head, [[tool, *(_both(at.get((tool, *column))) for column in columns)] for tool in tools])
 
 
 def cells(run: Json) -> str:
@@ -113,8 +119,8 @@ def kernels(run: Json) -> str:
     ways = [tool for tool in dict.fromkeys(row["tool"] for row in rows) if tool.startswith(f"{SPIKEC},")]
     nets = list(dict.fromkeys(row["net"] for row in rows if row["tool"] in ways))
     at = {(row["tool"], row["net"]): row for row in rows}
-    lines = [[way.removeprefix(f"{SPIKEC}, "), *(_time(at.get((way, net))) for net in nets)] for way in ways]
-    return _table(["ms for 64 images", *map(_named, nets)], lines)
+    lines = [[way.removeprefix(f"{SPIKEC}, "), *(_both(at.get((way, net))) for net in nets)] for way in ways]
+    return _table(["ms for 64 images (processor time)", *map(_named, nets)], lines)
 
 
 def growth(run: Json) -> str:
@@ -139,13 +145,16 @@ def rates(run: Json) -> str:
         [
             _named(one["net"]),
             str(one["timesteps"]),
+            f"{one['weights'] / 1e6:.3g} M",
             f"{100 * one['rate']:.1f} %",
             f"{_active(one) / one['weights']:.2f}",
             " ".join(f"{100 * layer['rate']:.0f}" for layer in one["layers"]),
         ]
         for one in run["rates"]
     ]
-    return _table(["net", "T", "rate", "active synapses for each synapse", "rate of each layer in %"], lines)
+    return _table(
+        ["net", "T", "synapses", "rate", "active synapses for each synapse", "rate of each layer in %"], lines
+    )
 
 
 def limits(run: Json) -> str:

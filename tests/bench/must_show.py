@@ -41,7 +41,7 @@ def _against_ann(rows: list[Row], net: str, timesteps: int, tool: str, limit: fl
     cell = _cell(rows, net, timesteps)
     found = next((s for r in cell if r.tool == tool and (s := ratio(r, rows))), None)
     if found is None:
-        return Claim(text, None, limit, "x", False, _NOT_MEASURED if cell else _NOT_TRAINED)
+        return Claim(text, None, limit, "x", False, _why_not(rows, net))
     return Claim(text, 1 / found.median, limit, "x", False)
 
 
@@ -52,8 +52,13 @@ def _against_peer(rows: list[Row], peer: str) -> Claim:
     found = None if row is None else ratio(row, rows)
     if found is not None:
         return Claim(text, found.median, 8, "x", True)
-    reason = _NOT_TRAINED if not cell else _NOT_MEASURED if row is None else "results are not equal"
+    reason = _why_not(rows, "vgg16") if row is None else "results are not equal"
     return Claim(text, None, 8, "x", True, reason)
+
+
+def _why_not(rows: list[Row], net: str) -> str:
+    is_trained = any(row.part == "simulator" and row.net == net for row in rows)
+    return _NOT_MEASURED if is_trained else _NOT_TRAINED
 
 
 def _demo(rows: list[Row]) -> Claim:

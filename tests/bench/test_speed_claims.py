@@ -40,13 +40,21 @@ def test_a_peer_must_be_slower_and_equal() -> None:
     assert (unequal.measured, unequal.reason) == (None, "results are not equal")
 
 
-@pytest.mark.parametrize("change", [{"net": "vgg16 (random weights)"}, {"threads": 1}, {"batch": 1}])
-def test_other_networks_and_cells_do_not_count(change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"net": "vgg16 (random weights)"}, "no trained network measured (--networks)"),
+        ({"threads": 1}, "not measured"),
+        ({"batch": 1}, "not measured"),
+    ],
+)
+def test_other_networks_and_cells_do_not_count(change: dict[str, object], reason: str) -> None:
     rows = [replace(one, **change) for one in ROWS]  # type: ignore[arg-type]
     for found in speed_claims(rows):
         assert found.holds is None
         assert found.answer == "not measured"
-    assert claim(rows, "sinabs against spikec").found == "no trained network measured (--networks)"
+    assert claim(rows, "sinabs against spikec").found == reason
+    assert claim(rows, "spikec against onnxruntime, int8").found == reason
 
 
 def test_one_step_has_a_limit_of_its_own() -> None:
