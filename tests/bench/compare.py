@@ -30,6 +30,8 @@ _DEVIATIONS = 3.0
 _TO_STANDARD = 1.4826
 """A median absolute deviation as a standard one, of normal noise."""
 _FEWEST_CONTROLS = 3
+WIDTH_OF_FILES = 220
+"""Columns of a table that goes to no terminal."""
 
 _OF_THE_MACHINE = ("cpu", "cores", "instruction_set", "memory_gib")
 _COSTS_NO_TIME = ("cores", "uJ", "us")
@@ -87,6 +89,11 @@ def compared(old: Json, new: Json) -> tuple[list[Compared], float]:
     pairs = [(key, before[key], after[key]) for key in before if key in after and _is_time(before[key])]
     factor = _factor_of_the_machine(pairs, old["machine"]["versions"], new["machine"]["versions"])
     return [_compared(key, one, other, factor) for key, one, other in pairs], factor
+
+
+def by_processor_time(run: Json) -> Json:
+    """The run's rows that have processor time, with that in place of the clock's."""
+    return {**run, "rows": [{**row, "values": row["cpu"]} for row in run["rows"] if row.get("cpu")]}
 
 
 def missing(old: Json, new: Json) -> list[str]:
@@ -165,10 +172,13 @@ def table_of(rows: list[Compared]) -> Table:
 @click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--across", is_flag=True, help="compare runs of other processors, instruction sets or threads as well")
-def main(old: Path, new: Path, across: bool) -> None:
+@click.option("--processor-time", is_flag=True, help="compare that, which a busy machine changes less than the clock")
+def main(old: Path, new: Path, across: bool, processor_time: bool) -> None:
     """Compare two bench.json: exit code 1 if spikec became slower beyond noise, 2 if the runs cannot be compared."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH_OF_FILES)
     before, after = _read(old), _read(new)
+    if processor_time:
+        before, after = by_processor_time(before), by_processor_time(after)
     unlike = differences(before, after)
     for line in unlike:
         console.print(f"the runs differ in {line}", highlight=False, markup=False)

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from .claims import claims
+from .compare import WIDTH_OF_FILES
 from .document import Run, as_json, print_tables
 from .machine import BUSY, START, describe, in_a_line
 from .must_show import BEFORE, CORE, FULL
@@ -27,7 +28,6 @@ PARTS = (
 NETS = (SHIPPED, "resnet20", "vgg16")
 OF_CLAIMS = ("simulator", "scaling", "latency", "demo", "limits")
 HERE = Path(__file__).parent
-WIDTH_OF_FILES = 220
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,15 @@ def test_a_slower_machine_is_no_loss(tmp_path: Path) -> None:
     assert ended(tmp_path, old, new).exit_code == 1
 
 
+def test_processor_time_is_compared_where_it_is_asked_for(tmp_path: Path) -> None:
+    busy = row(values=times(2), cpu=list(STILL))
+    still = row(cpu=list(STILL))
+    assert ended(tmp_path, run(still), run(busy)).exit_code == 1
+    assert ended(tmp_path, run(still), run(busy), "--processor-time").exit_code == 0
+    assert ended(tmp_path, run(still), run(row(cpu=list(times(2)))), "--processor-time").exit_code == 1
+    assert ended(tmp_path, run(row()), run(row()), "--processor-time").exit_code == 2
+
+
 def test_what_others_lose_is_not_ours(tmp_path: Path) -> None:
     assert ended(tmp_path, run(row(), row("sinabs")), run(row(), row("sinabs", times(2)))).exit_code == 0
 

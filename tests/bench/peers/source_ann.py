@@ -51,7 +51,7 @@ def quantised(model: Path, calibration: Images, folder: Path) -> Path:
     file, prepared = folder / f"{digest}-int8.onnx", folder / f"{digest}-prepared.onnx"
     if file.is_file():
         return file
-    quant_pre_process(str(model), str(prepared))
+    quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
