@@ -1,15 +1,13 @@
-"""The ways in which spikec's simulator can run a program here: each instruction set, numpy, torch if it uses it.
+"""The ways in which spikec's simulator can run a program here: each instruction set, and numpy.
 
-What there is depends on how spikec was built, on the processor, and on the simulator itself.
+What there is depends on how spikec was built, and on the processor.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import contextmanager
 
 from spikec.runtime.execution import Execution
 from spikec.runtime.program import IntArray, Program
@@ -18,7 +16,6 @@ from spikec.runtime.simulator.native import CHOICE, available_instruction_sets
 
 from .rows import SPIKEC
 
-_WITH_TORCH = "spikec.runtime.simulator.kernels"
 _NUMPY = "none"
 
 Run = Callable[[IntArray], Execution]
@@ -32,7 +29,7 @@ def plain_install(program: Program, threads: int) -> Run:
 @contextmanager
 def as_plain_install() -> Iterator[None]:
     """Let what is simulated inside be simulated as a plain install does it, with the user's choice of kernel."""
-    with _kernel_without_torch(os.environ.get(CHOICE)):
+    with _kernel(os.environ.get(CHOICE)):
         yield
 
 
@@ -41,32 +38,18 @@ def other_ways(program: Program, threads: int) -> dict[str, Run]:
     sets = [one.name for one in available_instruction_sets()]
     ways = {f"{SPIKEC}, {name}": _run(program, threads, name) for name in sets}
     ways[f"{SPIKEC}, numpy"] = _run(program, threads, _NUMPY)
-    if find_spec(_WITH_TORCH) is not None and find_spec("torch") is not None:
-        ways[f"{SPIKEC}, torch"] = _run(program, threads, _NUMPY, with_torch=True)
     return ways
 
 
-def _run(program: Program, threads: int, kernel: str | None, *, with_torch: bool = False) -> Run:
-    def chosen() -> AbstractContextManager[None]:
-        return _kernel(kernel) if with_torch else _kernel_without_torch(kernel)
-
-    with chosen():
+def _run(program: Program, threads: int, kernel: str | None) -> Run:
+    with _kernel(kernel):
         simulator = Simulator(program, device="cpu")
 
     def run(samples: IntArray) -> Execution:
-        with chosen():
+        with _kernel(kernel):
             return simulator.run(samples, threads=threads)
 
     return run
-
-
-@contextmanager
-def _kernel_without_torch(name: str | None) -> Iterator[None]:
-    without_torch = nullcontext()
-    if find_spec(_WITH_TORCH) is not None:
-        without_torch = import_module(_WITH_TORCH).numpy_alone(unless_loaded=False)
-    with _kernel(name), without_torch:
-        yield
 
 
 @contextmanager
