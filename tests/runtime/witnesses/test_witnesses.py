@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import setuptools  # noqa: F401  brian2 loads it, and it asks to be loaded before distutils is
+import setuptools  # type: ignore[import-untyped] # noqa: F401  brian2 loads it, and it asks to be loaded before distutils is
 
 from spikec.runtime.agreement import compare
 from spikec.runtime.backends import run_backend
