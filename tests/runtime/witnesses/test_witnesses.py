@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import setuptools  # type: ignore[import-untyped] # noqa: F401  brian2 loads it, and it asks to be loaded before distutils is
+import setuptools._distutils
 
 from spikec.runtime.agreement import compare
 from spikec.runtime.backends import run_backend
@@ -57,8 +57,17 @@ def run_here(script: Path, directory: Path, deadline: float) -> Ended:
     assert deadline > 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [str(script), str(directory)])
+        _with_distutils_of_setuptools(patch)
         module_of(script).main()
     return Ended(0, False, "")
+
+
+def _with_distutils_of_setuptools(patch: pytest.MonkeyPatch) -> None:
+    """What brian2 finds in a process of its own; here other tests may have loaded Python's."""
+    for name in [name for name in sys.modules if name.startswith("distutils.")]:
+        patch.delitem(sys.modules, name)
+    patch.setitem(sys.modules, "setuptools", setuptools)
+    patch.setitem(sys.modules, "distutils", setuptools._distutils)
 
 
 @pytest.fixture
