@@ -34,7 +34,7 @@ def run_backend(
     *,
     record: bool = False,
     progress: Report | None = None,
-    settings: Mapping[str, int] | None = None,
+    settings: Mapping[str, int | str] | None = None,
 ) -> Execution:
     """Run encoded ``samples`` on the backend called ``name``; E640 for a name that is not in ``BACKENDS``.
 

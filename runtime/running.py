@@ -77,7 +77,7 @@ def run_program(
     limit: int | None = None,
     record: bool = False,
     progress: Report | None = None,
-    settings: Mapping[str, int] | None = None,
+    settings: Mapping[str, int | str] | None = None,
 ) -> Run:
     """Run ``program`` on at most ``limit`` samples of ``data``; ``record`` keeps every spike train.
 

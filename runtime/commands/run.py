@@ -54,6 +54,7 @@ _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this ma
 )
 @option("--batch", type=click.IntRange(min=1), help="Samples at a time on the simulator; measured if not given.")
 @option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
+@option("--device", type=click.Choice(("cpu", "cuda")), help="Where the simulator runs; cuda takes torch and a GPU.")
 @json_option
 @verbosity_options
 def run(
@@ -65,6 +66,7 @@ def run(
     scores: str,
     batch: int | None,
     threads: int | None,
+    device: str | None,
     as_json: bool,
 ) -> None:
     """Run the compiled program in DIR on the samples of a data file."""
@@ -75,7 +77,8 @@ def run(
     from ..running import run_program
     from .output_scores import score_arrays, score_document, score_lines, scores_by_name
 
-    settings = {name: value for name, value in (("batch", batch), ("threads", threads)) if value is not None}
+    given = {"batch": batch, "threads": threads, "device": device}
+    settings = {name: value for name, value in given.items() if value is not None}
     if settings and backend != "simulator":
         hint = "leave it out, or give --backend simulator"
         raise refuse("E630", f"--{next(iter(settings))} does not apply to the backend '{backend}'", hint=hint)

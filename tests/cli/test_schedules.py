@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from spikec.models.shipped import shipped_model, shipped_samples
+from spikec.runtime.program import Program
+from spikec.runtime.simulator import simulation
+from spikec.runtime.simulator.tensors import TensorSimulator
 
 Cli = Callable[..., tuple[int, str, str]]
 JsonOf = Callable[..., dict[str, Any]]
@@ -62,8 +65,33 @@ def test_exact_artefact_runs_and_verifies(json_of: JsonOf, images: Path, tmp_pat
 def test_settings_of_the_simulator_apply_to_nothing_else(
     refused: Callable[..., list[str]], images: Path, tmp_path: Path
 ) -> None:
-    (line,) = refused("run", tmp_path, "--data", images / "test.npz", "--backend", "reference", "--batch", 2)
-    assert "E630" in line
+    for setting in (("--batch", 2), ("--threads", 1), ("--device", "cpu")):
+        (line,) = refused("run", tmp_path, "--data", images / "test.npz", "--backend", "reference", *setting)
+        assert "E630" in line
+        assert setting[0] in line
+
+
+def test_the_device_is_asked_for(
+    json_of: JsonOf, images: Path, tmp_path: Path, refused: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    json_of("compile", shipped_model(), "-o", tmp_path / "out", "--json")
+    call = ("run", tmp_path / "out", "--data", images / "test.npz", "--limit", 2, "--json", "--device")
+    monkeypatch.setattr(simulation, "has_gpu", lambda: False)
+    (line,) = refused(*call, "cuda")
+    assert "E511" in line
+    assert "finds no GPU" in line
+    asked = list[str]()
+    # torch's processor in place of the GPU, which no test machine has
+    monkeypatch.setattr(simulation, "has_gpu", lambda: True)
+
+    def on_processor(program: Program, device: str) -> TensorSimulator:
+        asked.append(device)
+        return TensorSimulator(program, "cpu")
+
+    monkeypatch.setattr(simulation, "TensorSimulator", on_processor)
+    on_device = json_of(*call, "cuda")
+    assert asked == ["cuda"]
+    assert on_device["predictions"] == json_of(*call, "cpu")["predictions"]
 
 
 def test_tradeoff_goes_from_no_gate_to_all(

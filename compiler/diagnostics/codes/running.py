@@ -98,7 +98,7 @@ CODES: tuple[Code, ...] = (
         what="The simulator was given a batch or a number of threads below 1, or a device that is not there.",
         why="On another device than the one that was asked for, a run may take a hundred times as long.",
         example="E511 torch finds no GPU for the device 'cuda'",
-        fix="Leave the argument out: the simulator then takes what the machine has. For 'cuda' install a torch that "
+        fix="Leave the argument out: the simulator then runs on the processor. For 'cuda' install a torch that "
         "was built for the GPU's driver.",
     ),
     Code(
