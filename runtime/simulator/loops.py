@@ -42,8 +42,9 @@ def loops_for(values: int) -> ModuleType | None:
 
 
 @contextmanager
-def simulator_threads(threads: int | None) -> Iterator[None]:
-    """Run the kernel and the loops on ``threads`` threads, by default as many as ``default_threads`` says.
+def simulator_threads(threads: int | None) -> Iterator[int]:
+    """Run the kernel and the loops on ``threads`` threads, by default as many as ``default_threads`` says;
+    gives their number.
 
     What was set comes back at the end; numba is not loaded for it.
     """
@@ -52,7 +53,7 @@ def simulator_threads(threads: int | None) -> Iterator[None]:
     before = None if loaded is None else loaded.set_threads(used)
     try:
         with kernel_threads(used):
-            yield
+            yield used
     finally:
         loaded = sys.modules.get(_COMPILED)
         if loaded is not None:

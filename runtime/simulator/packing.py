@@ -31,6 +31,7 @@ _WORDS_BLOCK = 64
 _LARGEST_BYTE = 255
 _LANES, _MOST_REPEATED = 16, 512
 _NOTHING = np.zeros(0, dtype=np.int32)
+_LINE = 64
 _POINT = ConvGeometry()
 
 
@@ -85,7 +86,8 @@ class PackedWeights:
         blocks = -(-outputs // self.block)
         product = costs.product * -(-read // 4) * -(-outputs // self.dense_block) * self.dense_block
         row = costs.row * blocks * self.block
-        return (product - costs.start * blocks * bits) / (row * read)
+        fixed = costs.start * blocks + costs.finish * outputs
+        return (product - fixed * bits) / (row * read)
 
     def connection(self, messages: Array, pool: tuple[int, int], largest: int, times: int = 1) -> Connection:
         """For ``messages`` (steps, N, H, W, C) up to ``largest`` that are ``readable``; sums count ``times``."""
@@ -252,7 +254,7 @@ def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
     block = vector * (4 if vectors == 3 else vectors)
     rows = _blocks(weight, block)
     halves = rows.reshape(*rows.shape[:3], block // vector, 2, vector // 2).swapaxes(-1, -2)
-    return _with_empty_row(np.ascontiguousarray(halves + _BYTE, dtype=np.uint8).reshape(rows.shape)), block
+    return aligned(_with_empty_row((halves + _BYTE).reshape(rows.shape)), np.uint8), block
 
 
 def _with_empty_row(rows: Array) -> Array:
@@ -268,4 +270,14 @@ def _dense(weight: IntArray, block: int, together: int, segments: int, kind: npt
     blocks = _blocks(filled, block)
     groups, number, inputs, _ = blocks.shape
     parts = blocks.reshape(groups, number, inputs // together, together, block).swapaxes(-1, -2)
-    return np.ascontiguousarray(parts, dtype=kind)
+    return aligned(parts, kind)
+
+
+def aligned(values: Array, kind: npt.DTypeLike) -> Array:
+    """A copy of ``values`` that begins where a line of the cache does: loads across two lines take twice as long."""
+    size = values.size * np.dtype(kind).itemsize
+    room = np.empty(size + _LINE, dtype=np.uint8)
+    first = -room.ctypes.data % _LINE
+    copy = room[first : first + size].view(kind).reshape(values.shape)
+    copy[...] = values
+    return copy

@@ -70,6 +70,13 @@ class Reduced:
     form: Form
 
 
+def products_of(form: Form, target: MapShape) -> int:
+    """Weights that a message of every source would be multiplied with, for a target of this shape."""
+    if isinstance(form, MapConvolution):
+        return form.weight.size * target[0] * target[1]
+    return math.prod(target) if isinstance(form, Identity) else form.weight.size
+
+
 def fan_in(form: Form) -> IntArray:
     """Sum of the weights' magnitudes per target channel or neuron."""
     if isinstance(form, Entries):

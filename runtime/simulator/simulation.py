@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ...targets.diagnostic import refuse
@@ -25,12 +26,16 @@ from .loops import simulator_threads
 from .messages import Sent, encoded_input, one_message
 from .neurons import count, fire, integrate, layer_input
 from .plan import Layer, plan_layers
+from .reduction import products_of
 from .results import ChunkResult, joined_results, last_readers
 from .second_pass import SecondPassSimulator
+from .side_by_side import run_side_by_side
 from .tensors import TensorSimulator, has_gpu
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
+_WORTH_THREADS = 1 << 24
+"""Products of a chunk from which on starting threads takes less time than they save."""
 _BY_PLAN = (IF, GRADED)
 """Neuron models that need nothing beyond the plan of a layer, so that they run on every device."""
 
@@ -67,7 +72,7 @@ class Simulator:
         self.program = program
         self.device = _checked_device(device, program)
         keep_freed_pages()
-        self._run_chunk = _layers_of(program, self.device).run_chunk
+        self._layers = _layers_of(program, self.device)
 
     def run(
         self,
@@ -87,17 +92,22 @@ class Simulator:
         sizes = BatchSizes(self.program, batch)
         parts: list[ChunkResult] = []
         done = 0
-        with simulator_threads(threads):
+        with simulator_threads(threads) as used, ThreadPoolExecutor(used) as others:
             while done < len(samples):
                 chunk = samples[done : done + sizes.next()]
                 began = time.perf_counter()
-                parts.append(self._run_chunk(chunk, record, done))
+                at_once = used if self._pays_to_part(len(chunk)) else 1
+                parts += run_side_by_side(self._layers.run_chunk, chunk, record, done, at_once, others)
                 sizes.measured(len(chunk), time.perf_counter() - began)
                 done += len(chunk)
                 if progress is not None:
                     progress(done, len(samples))
         seconds = time.perf_counter() - started
         return joined_results(self.program, parts, len(samples), record=record, seconds=seconds)
+
+    def _pays_to_part(self, samples: int) -> bool:
+        layers = self._layers
+        return isinstance(layers, ProcessorSimulator) and layers.products * samples >= _WORTH_THREADS
 
 
 def _layers_of(
@@ -128,8 +138,17 @@ class ProcessorSimulator:
         self._program = program
         self._layers = plan_layers(program)
         self._fused = {layer.population.name: fused(layer) for layer in self._layers}
+        self.products = self._products_in_kernel()
         self._is_graded = program.neuron.name == GRADED
         self._last_reader = last_readers(program)
+
+    def _products_in_kernel(self) -> int:
+        """Weights that a sample meets in its window, if the kernel runs all layers, and 0 if it does not."""
+        if None in self._fused.values():
+            return 0
+        return self._program.timesteps * sum(
+            products_of(connection.reduced.form, layer.map) for layer in self._layers for connection in layer.incoming
+        )
 
     def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
         """Run ``samples`` (n, *input shape), all layers one after the other; ``first`` is their place in the run."""

@@ -27,41 +27,44 @@ INLINE words bounded(const struct layer *l, words u) {
     return smaller(larger(u, nothing + l->lowest), nothing + l->highest);
 }
 
-/* Some lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow; returns their spikes. */
-INLINE words fire_lanes(const struct run *r, size_t i, size_t p, int lanes) {
-    /* Spikes are bytes, which may be anything to a compiler: what it is to keep in registers is copied first. */
-    const struct layer l = *r->layer;
-    size_t plane = (size_t)l.samples * neurons_of(&l), more_sums = r->plane_of_sums, more_biases = plane_of_biases(&l);
-    words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes), spikes = {0};
+static int saturates(const struct layer *l) { return l->lowest > INT32_MIN || l->highest < INT32_MAX; }
+
+/* Lanes of neurons, from the i-th on, whose parameters are the p-th and those that follow; adds their spikes. */
+INLINE void fire_steps(
+    const struct run *r, size_t plane, size_t more_biases, size_t i, size_t p, int lanes, int bounds, words *spikes
+) {
+    const struct layer *l = r->layer;
+    int steps = l->steps;
+    size_t more_sums = r->plane_of_sums;
     const int32_t *sum = r->sums + i, *bias = r->bias + p;
-    uint8_t *to = (uint8_t *)l.output + r->output + i, some[LANES];
-    for (int t = 0; t < l.steps; t++, sum += more_sums, bias += more_biases, to += plane) {
-        words u = bounded(&l, v + load_some(sum, lanes) + load_some(bias, lanes));
-        words fires = u >= threshold;
-        v = u - (threshold & fires);
-        spikes -= fires;
-        store_bytes(lanes == LANES ? to : some, -fires);
+    uint8_t *to = (uint8_t *)l->output + r->output + i, some[LANES];
+    words v = load_some(r->initial + p, lanes), threshold = load_some(r->threshold + p, lanes);
+    for (int lane = lanes; lane < LANES; lane++) threshold[lane] = INT32_MAX;
+    for (int t = 0; t < steps; t++, sum += more_sums, bias += more_biases, to += plane) {
+        words u = v + (load_some(sum, lanes) + load_some(bias, lanes));
+        if (bounds) u = bounded(l, u);
+        v = fire_lanes(u, threshold, lanes == LANES ? to : some, spikes);
         if (lanes < LANES) memcpy(to, some, (size_t)lanes);
     }
-    return spikes;
+}
+
+INLINE int64_t fire_all(const struct run *r, int bounds) {
+    size_t plane = (size_t)r->layer->samples * neurons_of(r->layer), more_biases = plane_of_biases(r->layer);
+    size_t i = 0, p = 0;
+    words spikes = {0};
+    for (; i + LANES <= r->count; i += LANES, p += LANES) {
+        if (p == r->period) p = 0;
+        fire_steps(r, plane, more_biases, i, p, LANES, bounds, &spikes);
+    }
+    int left = (int)(r->count - i);
+    if (left) fire_steps(r, plane, more_biases, i, p == r->period ? 0 : p, left, bounds, &spikes);
+    int64_t total = 0;
+    for (int lane = 0; lane < LANES; lane++) total += spikes[lane];
+    return total;
 }
 
 /* Returns the spikes of all neurons and steps. */
-static int64_t fire(const struct run *r) {
-    size_t i = 0, p = 0;
-    words spikes = {0};
-    int64_t total = 0;
-    for (; i + LANES <= r->count; i += LANES, p += LANES) {
-        if (p == r->period) p = 0;
-        spikes += fire_lanes(r, i, p, LANES);
-    }
-    for (int lane = 0; lane < LANES; lane++) total += spikes[lane];
-    if (i == r->count) return total;
-    int left = (int)(r->count - i);
-    spikes = fire_lanes(r, i, p == r->period ? 0 : p, left);
-    for (int lane = 0; lane < left; lane++) total += spikes[lane];
-    return total;
-}
+static int64_t fire(const struct run *r) { return saturates(r->layer) ? fire_all(r, 1) : fire_all(r, 0); }
 
 INLINE void integrate_lanes(const struct run *r, size_t i, size_t p, int lanes) {
     const struct layer *l = r->layer;

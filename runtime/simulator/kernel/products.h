@@ -75,22 +75,16 @@ static int multiply(const struct product *p, int first, int vectors, words *sums
 }
 
 /* Where the messages of each (step, place) begin; the last ones are repeated to make the rows of a product up. */
-static const uint8_t **rows_of_map(
-    const struct connection *c, const struct source *s, const struct chunk *chunk, size_t pixel
+static void find_messages(
+    const struct connection *c, const struct source *s, const struct chunk *chunk, size_t pixel, const uint8_t **messages
 ) {
     size_t step = (size_t)s->window.rows * s->window.columns * pixel;
     int places = places_of(chunk), rows = places * c->steps;
-    struct start *starts = starts_of_places(c, s->window, chunk, c->steps, (size_t)s->window.columns);
-    const uint8_t **messages = malloc(((size_t)rows + MOST_ROWS) * sizeof *messages);
-    if (starts && messages) {
-        for (int t = 0, k = 0; t < c->steps; t++)
-            for (int place = 0; place < places; place++, k++)
-                messages[k] = (const uint8_t *)s->map + starts[place].first * pixel + t * step;
-        for (int k = rows; k < rows + MOST_ROWS; k++) messages[k] = messages[rows - 1];
-    }
-    if (!starts) free(messages);
-    free(starts);
-    return starts ? messages : NULL;
+    find_starts(c, s->window, chunk, c->steps, (size_t)s->window.columns, s->places);
+    for (int t = 0, k = 0; t < c->steps; t++)
+        for (int place = 0; place < places; place++, k++)
+            messages[k] = (const uint8_t *)s->map + s->places[place].first * pixel + t * step;
+    for (int k = rows; k < rows + MOST_ROWS; k++) messages[k] = messages[rows - 1];
 }
 
 /* Offsets of quads in what a place reads. A segment is read in one piece: a kernel's row, its tap, or all of it. */
@@ -106,51 +100,65 @@ static int32_t *offsets_of_quads(const struct connection *c, const struct source
     return offsets;
 }
 
-/* Adds the sums of some rows with a block of weights to those of the layer. */
+/* Adds the sums of some rows with a block of weights to those of the layer, or sets these. */
 static void add_block(
-    const struct connection *c, const struct layer *l, int places, int row, int rows, int vectors, const words *more,
-    int32_t *sums, int count
+    const struct connection *c, const struct layer *l, int places, int row, int rows, int vectors, int is_first,
+    const words *more, int32_t *sums, int count
 ) {
     if (count < vectors * LANES || c->steps < l->steps) {
         for (int r = 0; r < rows; r++)
-            add_to_steps(c, l, places, row + r, 0, (const int32_t *)(more + r * vectors), sums, count);
+            add_to_steps(c, l, places, row + r, 0, is_first, (const int32_t *)(more + r * vectors), sums, count);
         return;
     }
+    const words none = {0};
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) {
             int32_t *to = sums + (size_t)(row + r) * l->channels + v * LANES;
-            store_words(to, load_words(to) + more[r * vectors + v] * c->factor);
+            store_words(to, (is_first ? none : load_words(to)) + more[r * vectors + v] * c->factor);
         }
 }
 
-/* Adds what a chunk's places receive to their sums. */
-static int add_products(
-    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
+static size_t size_of_messages(const struct connection *c) { return c->method == BYTES ? 1 : 2; }
+
+/* Groups of four bytes that a place reads of a group of channels, those of each segment filled up. */
+static int quads_of(const struct connection *c) {
+    int each = c->channels / c->groups, taps = c->kernel[0] * c->kernel[1] / c->segments;
+    return (taps * each * (int)size_of_messages(c) + 3) / 4 * c->segments;
+}
+
+/* Room for what add_products finds out about the places of a chunk; 1 where memory is short. */
+static int make_room_for_products(const struct connection *c, int places, struct source *s) {
+    size_t rows = (size_t)places * c->steps + MOST_ROWS;
+    s->messages = malloc(rows * sizeof *s->messages);
+    s->offsets = offsets_of_quads(c, s, (size_t)c->channels * size_of_messages(c), quads_of(c));
+    return !s->messages || !s->offsets;
+}
+
+/* Adds what a chunk's places receive to their sums, or sets these where it is the first to do so. */
+static void add_products(
+    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int is_first,
+    int32_t *sums
 ) {
-    int size = c->method == BYTES ? 1 : 2, each = c->channels / c->groups, outputs = l->channels / c->groups;
-    int length = (c->kernel[0] * c->kernel[1] / c->segments * each * size + 3) / 4, quads = length * c->segments;
+    int each = c->channels / c->groups, outputs = l->channels / c->groups, quads = quads_of(c);
     int block = c->dense_block, vectors = block / LANES, blocks = (outputs + block - 1) / block;
     int places = places_of(chunk), rows = places * c->steps;
-    size_t pixel = (size_t)c->channels * size;
-    const uint8_t **messages = rows_of_map(c, s, chunk, pixel);
-    int32_t *offsets = offsets_of_quads(c, s, pixel, quads);
+    size_t size = size_of_messages(c);
     words one[MOST_ROWS * DENSE_VECTORS];
-    int failed = !messages || !offsets;
-    for (int group = 0; group < c->groups && !failed; group++) {
+    find_messages(c, s, chunk, c->channels * size, s->messages);
+    for (int group = 0; group < c->groups; group++) {
         for (int b = 0; b < blocks; b++) {
             int from = b * block, count = outputs - from < block ? outputs - from : block, done;
             const uint8_t *weights = (const uint8_t *)c->dense + ((size_t)group * blocks + b) * quads * 4 * block;
-            struct product p = {messages, offsets, weights, quads, c->quads_in_16_bits, size == 1};
+            struct product p = {s->messages, s->offsets, weights, quads, c->quads_in_16_bits, size == 1};
+            int32_t *to = sums + group * outputs + from;
             for (int k = 0; k < rows; k += done) {
                 done = multiply(&p, k, vectors, one);
-                add_block(c, l, places, k, rows - k < done ? rows - k : done, vectors, one, sums + group * outputs + from, count);
+                int used = rows - k < done ? rows - k : done;
+                add_block(c, l, places, k, used, vectors, is_first, one, to, count);
             }
         }
-        for (int k = 0; k < rows + MOST_ROWS; k++) messages[k] += (size_t)each * size;
+        for (int k = 0; k < rows + MOST_ROWS; k++) s->messages[k] += each * size;
     }
-    free(messages);
-    free(offsets);
-    return failed;
 }
 
 #endif

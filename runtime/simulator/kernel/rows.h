@@ -23,19 +23,13 @@ static struct place place_of(const struct chunk *chunk, int index) {
     };
 }
 
-/* Where a place begins to read: a column of a window, and a pixel, or list, counted from the first one on. */
-struct start {
-    size_t first;
-    int column;
-};
-
-/* For each of a chunk's places, in the first of so many planes of a sample whose lines have so many pixels or lists. */
-static struct start *starts_of_places(
-    const struct connection *c, struct window w, const struct chunk *chunk, int planes, size_t line
+/* Where each of a chunk's places begins to read, in the first of so many planes of a sample whose lines have so many
+ * pixels or lists. */
+static void find_starts(
+    const struct connection *c, struct window w, const struct chunk *chunk, int planes, size_t line, struct start *starts
 ) {
-    struct start *starts = malloc((size_t)places_of(chunk) * sizeof *starts);
     struct place at = place_of(chunk, chunk->first);
-    for (int k = 0; starts && k < places_of(chunk); k++) {
+    for (int k = 0; k < places_of(chunk); k++) {
         size_t lines = (size_t)at.sample * planes * w.rows + (size_t)at.y * c->stride[0];
         int column = at.x * c->stride[1];
         starts[k] = (struct start){lines * line + (size_t)column, column};
@@ -45,10 +39,9 @@ static struct start *starts_of_places(
         at.y = 0;
         at.sample++;
     }
-    return starts;
 }
 
-enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4 };
+enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4, MOST_BLOCK = 4 * VECTOR_BYTES };
 
 /* Sums in 32 bits of up to 256 rows of bytes: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the second half. */
 INLINE void widen(halves all, halves odd, int32_t *sums) {
@@ -135,44 +128,59 @@ INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int
     for (; i < count; i++) sums[i] += factor * more[i];
 }
 
-/* What a (step, place) of messages adds, to the layer's sums of it, or of all steps where messages are the same at each. */
+INLINE void set_scaled(int32_t *restrict sums, const int32_t *restrict more, int32_t factor, int count) {
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) store_words(sums + i, load_words(more + i) * factor);
+    for (; i < count; i++) sums[i] = factor * more[i];
+}
+
+/* What a (step, place) of messages adds, to the layer's sums of it, or of all steps where messages are the same at each;
+ * or what these sums become, if nothing was added to them before. */
 static void add_to_steps(
-    const struct connection *c, const struct layer *l, int places, int row, int shift, const int32_t *more,
+    const struct connection *c, const struct layer *l, int places, int row, int shift, int is_first, const int32_t *more,
     int32_t *sums, int count
 ) {
     int32_t factor = (int32_t)((uint32_t)c->factor << shift);
     int last = c->steps < l->steps ? l->steps * places : row + 1;
-    for (; row < last; row += places) add_scaled(sums + (size_t)row * l->channels, more, factor, count);
+    for (; row < last; row += places) {
+        if (is_first)
+            set_scaled(sums + (size_t)row * l->channels, more, factor, count);
+        else
+            add_scaled(sums + (size_t)row * l->channels, more, factor, count);
+    }
 }
 
-/* Adds what a chunk's places receive to their sums. */
-static int add_rows(
-    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
+/* Room for what add_rows finds out about the places of a chunk; 1 where memory is short. */
+static int make_room_for_rows(const struct connection *c, struct source *s) {
+    size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
+    s->index = malloc((most + LANES + ROWS_AT_ONCE) * sizeof *s->index);
+    return !s->index;
+}
+
+/* Adds what a chunk's places receive to their sums, or sets these where it is the first to do so. */
+static void add_rows(
+    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int is_first,
+    int32_t *sums
 ) {
     int places = places_of(chunk), planes = c->steps * c->bits, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
     size_t columns = (size_t)s->window.columns, line = columns * c->groups, plane_of_lists = line * s->window.rows;
-    struct start *starts = starts_of_places(c, s->window, chunk, planes, line);
-    size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
-    uint32_t *index = malloc((most + LANES + ROWS_AT_ONCE) * sizeof *index);
-    int32_t *one = malloc((size_t)c->block * sizeof *one);
-    int failed = !starts || !index || !one;
-    for (int number = 0; number < c->groups * blocks && !failed; number++) {
+    int32_t one[MOST_BLOCK];
+    find_starts(c, s->window, chunk, planes, line, s->places);
+    for (int number = 0; number < c->groups * blocks; number++) {
         int group = number / blocks, from = number % blocks * c->block;
         int count = outputs - from < c->block ? outputs - from : c->block;
         for (int plane = 0; plane < planes; plane++)
             for (int k = 0; k < places; k++) {
-                size_t first = starts[k].first + plane * plane_of_lists + group * columns;
-                int met = rows_met(c, s, first, starts[k].column, index), step = plane / c->bits;
-                if (!met) continue;
-                sum_rows(c, (size_t)number, index, met, one);
-                add_to_steps(c, l, places, step * places + k, plane % c->bits, one, sums + group * outputs + from, count);
+                size_t first = s->places[k].first + plane * plane_of_lists + group * columns;
+                int met = rows_met(c, s, first, s->places[k].column, s->index), step = plane / c->bits;
+                int sets = is_first && plane % c->bits == 0;
+                if (!met && !sets) continue;
+                sum_rows(c, (size_t)number, s->index, met, one);
+                int32_t *to = sums + group * outputs + from;
+                add_to_steps(c, l, places, step * places + k, plane % c->bits, sets, one, to, count);
             }
     }
-    free(starts);
-    free(index);
-    free(one);
-    return failed;
 }
 
 #endif

@@ -12,6 +12,12 @@ struct window {
     int y, x, rows, columns, samples;
 };
 
+/* Where a place begins to read: a column of a window, and a pixel, or list, counted from the first one on. */
+struct start {
+    size_t first;
+    int column;
+};
+
 /* Lines count (sample, step, bit, row, group). The list of pixel p, all pixels counted, is entries[starts[p]] up to
  * entries[starts[p + 1]]; an entry is column * channels of a group + channel, so that neighbours' lists are one. A map
  * is (samples, steps, rows, columns, channels). */
@@ -22,6 +28,10 @@ struct source {
     void *map;
     size_t spikes;
     int is_product;
+    struct start *places;     /* room for a chunk's */
+    uint32_t *index;          /* room for the rows of weights that a place meets */
+    const uint8_t **messages; /* room for where a chunk's rows of messages begin, and what each of them reads: */
+    int32_t *offsets;
 };
 
 static struct window window_of(const struct connection *c, const struct layer *l, const struct part *part) {
@@ -239,6 +249,10 @@ static void drop_source(struct source *s) {
     free(s->starts);
     free(s->entries);
     free(s->map);
+    free(s->places);
+    free(s->index);
+    free(s->messages);
+    free(s->offsets);
 }
 
 #endif

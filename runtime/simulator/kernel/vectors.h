@@ -119,6 +119,21 @@ INLINE void store_bytes(uint8_t *to, words stored) {
 #endif
 }
 
+/* What reaches its threshold fires: 1 is written, else 0, v is what remains, and spikes are counted lane by lane. */
+INLINE words fire_lanes(words u, words threshold, uint8_t *to, words *spikes) {
+#if defined(__AVX512BW__)
+    __mmask16 fires = _mm512_cmpge_epi32_mask((__m512i)u, (__m512i)threshold);
+    _mm_storeu_si128((__m128i *)to, _mm_maskz_set1_epi8(fires, 1));
+    *spikes = (words)_mm512_mask_add_epi32((__m512i)*spikes, fires, (__m512i)*spikes, _mm512_set1_epi32(1));
+    return (words)_mm512_mask_sub_epi32((__m512i)u, fires, (__m512i)u, (__m512i)threshold);
+#else
+    words fires = u >= threshold;
+    store_bytes(to, -fires);
+    *spikes -= fires;
+    return u - (threshold & fires);
+#endif
+}
+
 /* Every sum plus four unsigned bytes, the same in all lanes, times the four signed bytes of its lane. Where products
  * are added in 16 bits, sums are pairs of these, and as many must fit as the caller adds before it widens them. */
 INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights) {

@@ -8,11 +8,29 @@ enum { SUMS_AT_ONCE = 1 << 15, MOST_PLACES = 64 };
 int VECTOR_WIDTH(void);
 int VECTOR_WIDTH(void) { return VECTOR_BYTES << 8 | MOST_DENSE_BLOCK; }
 
-static int add_connection(const struct connection *c, const struct layer *l, const struct part *part,
-                          const struct source *s, const struct chunk *chunk, int32_t *sums) {
-    if (s->is_product || c->method == PAIRS) return add_products(c, l, s, chunk, sums);
-    if (c->method == BYTES || c->method == WORDS) return add_rows(c, l, s, chunk, sums);
-    if (c->method == COORDINATES)
+static int is_product(const struct connection *c, const struct source *s) { return s->is_product || c->method == PAIRS; }
+
+static int adds_rows(const struct connection *c, const struct source *s) {
+    return !s->is_product && (c->method == BYTES || c->method == WORDS);
+}
+
+/* Whether a connection can write sums that nothing was added to. */
+static int sets_sums(const struct connection *c, const struct source *s) { return is_product(c, s) || adds_rows(c, s); }
+
+static int make_room(const struct connection *c, int places, struct source *s) {
+    if (!sets_sums(c, s)) return 0;
+    s->places = malloc((size_t)places * sizeof *s->places);
+    if (!s->places) return 1;
+    return is_product(c, s) ? make_room_for_products(c, places, s) : make_room_for_rows(c, s);
+}
+
+static void add_connection(const struct connection *c, const struct layer *l, const struct part *part,
+                           const struct source *s, const struct chunk *chunk, int is_first, int32_t *sums) {
+    if (is_product(c, s))
+        add_products(c, l, s, chunk, is_first, sums);
+    else if (adds_rows(c, s))
+        add_rows(c, l, s, chunk, is_first, sums);
+    else if (c->method == COORDINATES)
         add_coordinates(c, l, s, chunk, sums);
     else if (c->method == CURRENTS)
         add_currents(c, l, part, chunk, sums);
@@ -20,7 +38,6 @@ static int add_connection(const struct connection *c, const struct layer *l, con
         add_channels(c, l, s, chunk, sums);
     else
         add_in_place(c, l, part, chunk, sums);
-    return 0;
 }
 
 /* Places up to the last that lie next to each other and whose parameters follow each other. */
@@ -56,26 +73,41 @@ static void run_chunk_of_neurons(
     __atomic_fetch_add(&l->spikes, spikes, __ATOMIC_RELAXED);
 }
 
-static int run_chunk(struct layer *l, const struct part *part, const struct source *sources,
-                     const struct chunk *chunk, int32_t *sums) {
-    memset(sums, 0, (size_t)places_of(chunk) * l->steps * l->channels * sizeof *sums);
-    for (int i = 0; i < l->connections; i++)
-        if (add_connection(&l->incoming[i], l, part, &sources[i], chunk, sums)) return 1;
-    run_chunk_of_neurons(l, part, chunk, sums);
-    return 0;
+/* The connection that is the first to write sums; none of them if they have to be 0 before. */
+static int first_of_connections(const struct layer *l, const struct source *sources) {
+    int i = 0;
+    while (i < l->connections && !sets_sums(&l->incoming[i], &sources[i])) i++;
+    return i;
 }
 
-static int run_places(struct layer *l, const struct part *part, const struct source *sources) {
+static void run_chunk(struct layer *l, const struct part *part, const struct source *sources,
+                      const struct chunk *chunk, int32_t *sums) {
+    int first = first_of_connections(l, sources);
+    if (first < l->connections)
+        add_connection(&l->incoming[first], l, part, &sources[first], chunk, 1, sums);
+    else
+        memset(sums, 0, (size_t)places_of(chunk) * l->steps * l->channels * sizeof *sums);
+    for (int i = 0; i < l->connections; i++)
+        if (i != first) add_connection(&l->incoming[i], l, part, &sources[i], chunk, 0, sums);
+    run_chunk_of_neurons(l, part, chunk, sums);
+}
+
+static int places_at_once(const struct layer *l) {
+    int places = SUMS_AT_ONCE / (l->steps * l->channels);
+    return places < 1 ? 1 : places > MOST_PLACES ? MOST_PLACES : places;
+}
+
+static int run_places(struct layer *l, const struct part *part, struct source *sources) {
     struct chunk chunk = {.rows = part->last_row - part->row, .columns = l->width};
-    int places = (part->last_sample - part->sample) * chunk.rows * chunk.columns;
-    int at_once = SUMS_AT_ONCE / (l->steps * l->channels);
-    at_once = at_once < 1 ? 1 : at_once > MOST_PLACES ? MOST_PLACES : at_once;
-    int32_t *sums = malloc((size_t)at_once * l->steps * l->channels * sizeof *sums);
+    int places = (part->last_sample - part->sample) * chunk.rows * chunk.columns, at_once = places_at_once(l);
+    size_t vectors = (size_t)at_once * l->steps * l->channels / LANES + 1;
+    int32_t *sums = aligned_alloc(VECTOR_BYTES, vectors * VECTOR_BYTES);
     int failed = !sums;
+    for (int i = 0; i < l->connections && !failed; i++) failed = make_room(&l->incoming[i], at_once, &sources[i]);
     for (int first = 0; first < places && !failed; first += at_once) {
         chunk.first = first;
         chunk.last = places - first < at_once ? places : first + at_once;
-        failed = run_chunk(l, part, sources, &chunk, sums);
+        run_chunk(l, part, sources, &chunk, sums);
     }
     free(sums);
     return failed;
