@@ -74,7 +74,7 @@ class LayerOfKernel(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("bias", "threshold", "initial")),
         ("incoming", ctypes.POINTER(Connection)),
         ("output", ctypes.c_void_p),
-        *((name, ctypes.c_int32) for name in ("threads", "failed")),
+        *((name, ctypes.c_int32) for name in ("threads", "failed", "received")),
         ("spikes", ctypes.c_int64),
     )
 

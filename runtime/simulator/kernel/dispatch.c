@@ -132,9 +132,17 @@ static void *take_parts(void *given) {
     }
 }
 
+static int steps_received(const struct layer *l) {
+    int steps = 1;
+    for (int i = 0; i < l->connections; i++)
+        if (l->incoming[i].steps > steps) steps = l->incoming[i].steps;
+    return steps;
+}
+
 /* Runs a layer; 0 or, where memory is short, 1. Threads live as long as the call, so that a fork meets none. */
 EXPORTED int spikec_run_layer(struct layer *l, int set) {
     if (l->samples == 0) return 0;
+    l->received = steps_received(l);
     if (products_of(l) < WORTH_A_THREAD) l->threads = 1;
     struct shared shared = {.layer = l, .cut = cut_of(l), .run = work_of(set)};
     int helpers = (l->threads < shared.cut.parts ? l->threads : shared.cut.parts) - 1, started = 0;

@@ -44,6 +44,7 @@ struct layer {
     struct connection *incoming;
     void *output;
     int32_t threads, failed;
+    int32_t received; /* written: steps of the sums, one if what is received is the same at all of them */
     int64_t spikes; /* written: those of neurons that fire step by step */
 };
 

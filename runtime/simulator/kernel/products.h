@@ -105,7 +105,7 @@ static void add_block(
     const struct connection *c, const struct layer *l, int places, int row, int rows, int vectors, int is_first,
     const words *more, int32_t *sums, int count
 ) {
-    if (count < vectors * LANES || c->steps < l->steps) {
+    if (count < vectors * LANES || c->steps < l->received) {
         for (int r = 0; r < rows; r++)
             add_to_steps(c, l, places, row + r, 0, is_first, (const int32_t *)(more + r * vectors), sums, count);
         return;

@@ -41,35 +41,41 @@ static void find_starts(
     }
 }
 
-enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4, MOST_BLOCK = 4 * VECTOR_BYTES };
+enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4, ROWS_AHEAD = 8, MOST_BLOCK = 4 * VECTOR_BYTES };
 
-/* Sums in 32 bits of up to 256 rows of bytes: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the second half. */
-INLINE void widen(halves all, halves odd, int32_t *sums) {
+/* Adds up to 256 rows of bytes to sums in 32 bits, or to offset: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the
+ * second half. */
+INLINE void widen(halves all, halves odd, int32_t offset, int is_first, int32_t *sums) {
+    enum { HALF = VECTOR_BYTES / 2 };
     halves even = all - (odd << 8);
-    for (int i = 0; i < VECTOR_BYTES / 2; i++) sums[i] += even[i];
-    for (int i = 0; i < VECTOR_BYTES / 2; i++) sums[VECTOR_BYTES / 2 + i] += odd[i];
+    for (int i = 0; i < HALF; i++) sums[i] = (is_first ? offset : sums[i]) + even[i];
+    for (int i = 0; i < HALF; i++) sums[HALF + i] = (is_first ? offset : sums[HALF + i]) + odd[i];
 }
 
 /* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. The last rows of
- * index, up to a whole number of ROWS_AT_ONCE, are empty. */
+ * index, up to a whole number of ROWS_AT_ONCE, are empty, and ROWS_AHEAD more. A single vector's rows are added in turn
+ * to two sums, because an addition takes longer than the next row's; rows of four vectors are in the second cache. */
 INLINE void sum_bytes(const uint8_t *rows, const uint32_t *index, int count, int vectors, int32_t *sums) {
-    for (int i = 0; i < vectors * VECTOR_BYTES; i++) sums[i] = -BIAS * count;
-    for (int first = 0; first < count; first += ROWS_IN_16_BITS) {
+    int turns = vectors == 1 ? 2 : 1;
+    for (int first = 0; first == 0 || first < count; first += ROWS_IN_16_BITS) {
         int last = count - first < ROWS_IN_16_BITS ? count : first + ROWS_IN_16_BITS;
         halves all[4] = {0}, odd[4] = {0};
         for (int i = first; i < last; i += ROWS_AT_ONCE)
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS_AT_ONCE; r++) {
                 const uint8_t *row = rows + (size_t)index[i + r] * (vectors * VECTOR_BYTES);
+                const uint8_t *ahead = rows + (size_t)index[i + r + ROWS_AHEAD] * (vectors * VECTOR_BYTES);
 #pragma GCC unroll 4
                 for (int k = 0; k < vectors; k++) {
+                    if (vectors == 4) __builtin_prefetch(ahead + k * VECTOR_BYTES);
                     halves both = kept(load_halves(row + k * VECTOR_BYTES));
-                    all[k] += both;
-                    odd[k] += both >> 8;
+                    all[k + r % turns] += both;
+                    odd[k + r % turns] += both >> 8;
                 }
             }
+        if (turns == 2) all[0] += all[1], odd[0] += odd[1];
 #pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) widen(all[k], odd[k], sums + k * VECTOR_BYTES);
+        for (int k = 0; k < vectors; k++) widen(all[k], odd[k], -BIAS * count, first == 0, sums + k * VECTOR_BYTES);
     }
 }
 
@@ -118,7 +124,8 @@ static int rows_met(const struct connection *c, const struct source *s, size_t f
             uint32_t shift = (uint32_t)((j * c->kernel[1] + i - column - i * c->dilation[1]) * each);
             to = shifted(s->entries + start[0], start[run] - start[0], shift, to);
         }
-    for (int r = 0; r < ROWS_AT_ONCE; r++) to[r] = rows_of_block(c);
+    const words empty = (words){0} + (int32_t)rows_of_block(c);
+    for (int r = 0; r < ROWS_AT_ONCE + ROWS_AHEAD; r += LANES) store_words(to + r, empty);
     return (int)(to - index);
 }
 
@@ -141,7 +148,7 @@ static void add_to_steps(
     int32_t *sums, int count
 ) {
     int32_t factor = (int32_t)((uint32_t)c->factor << shift);
-    int last = c->steps < l->steps ? l->steps * places : row + 1;
+    int last = c->steps < l->received ? l->received * places : row + 1;
     for (; row < last; row += places) {
         if (is_first)
             set_scaled(sums + (size_t)row * l->channels, more, factor, count);
@@ -153,7 +160,7 @@ static void add_to_steps(
 /* Room for what add_rows finds out about the places of a chunk; 1 where memory is short. */
 static int make_room_for_rows(const struct connection *c, struct source *s) {
     size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
-    s->index = malloc((most + LANES + ROWS_AT_ONCE) * sizeof *s->index);
+    s->index = malloc((most + 2 * LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
     return !s->index;
 }
 

@@ -17,7 +17,7 @@ static void add_in_place(
     size_t count = (size_t)places_of(chunk) * l->channels, plane = (size_t)l->samples * l->height * l->width * l->channels;
     const uint8_t *read = (const uint8_t *)c->messages + first_of(l, part, chunk);
     const int32_t *weights = c->rows;
-    for (int t = 0; t < l->steps; t++, sums += count) {
+    for (int t = 0; t < l->received; t++, sums += count) {
         const uint8_t *bytes = read + (c->steps == 1 ? 0 : t) * plane;
         size_t i = 0, w = 0, last = c->block / LANES * LANES == c->block ? count / LANES * LANES : 0;
         for (; i < last; i += LANES, w = w + LANES == (size_t)c->block ? 0 : w + LANES)
@@ -32,7 +32,7 @@ static void add_currents(
 ) {
     size_t count = (size_t)places_of(chunk) * l->channels, plane = (size_t)l->samples * l->height * l->width * l->channels;
     const int32_t *currents = (const int32_t *)c->messages + first_of(l, part, chunk);
-    for (int t = 0; t < l->steps; t++, sums += count)
+    for (int t = 0; t < l->received; t++, sums += count)
         add_scaled(sums, currents + (c->steps == 1 ? 0 : t) * plane, c->factor, (int)count);
 }
 
@@ -64,7 +64,7 @@ static void add_channels(
     struct window w = s->window;
     int in_bytes = reads_bytes(c), places = places_of(chunk), serves = l->channels / c->channels;
     size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2), step = (size_t)w.rows * w.columns * pixel;
-    for (int k = 0; k < l->steps * places; k++, sums += l->channels) {
+    for (int k = 0; k < l->received * places; k++, sums += l->channels) {
         struct place at = place_of(chunk, chunk->first + k % places);
         size_t line = (size_t)at.sample * c->steps * w.rows + at.y * c->stride[0];
         const uint8_t *first = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
@@ -84,7 +84,7 @@ static void add_coordinates(
 ) {
     const int32_t *weights = c->rows;
     int places = places_of(chunk);
-    for (int k = 0; k < l->steps * places; k++, sums += l->channels) {
+    for (int k = 0; k < l->received * places; k++, sums += l->channels) {
         size_t place = (size_t)(chunk->first + k % places), step = c->steps == 1 ? 0 : (size_t)(k / places);
         const int16_t *read = (const int16_t *)s->map + (place * c->steps + step) * c->channels;
         for (int i = 0; i < c->block; i++) {

@@ -66,7 +66,7 @@ static void run_chunk_of_neurons(
             .initial = l->initial + parameters,
             .count = count,
             .period = l->alike ? (size_t)l->period : count,
-            .plane_of_sums = (size_t)places_of(chunk) * channels,
+            .plane_of_sums = l->received < l->steps ? 0 : (size_t)places_of(chunk) * channels,
             .output = first_of(l, part, &run),
         });
     }
@@ -86,21 +86,21 @@ static void run_chunk(struct layer *l, const struct part *part, const struct sou
     if (first < l->connections)
         add_connection(&l->incoming[first], l, part, &sources[first], chunk, 1, sums);
     else
-        memset(sums, 0, (size_t)places_of(chunk) * l->steps * l->channels * sizeof *sums);
+        memset(sums, 0, (size_t)places_of(chunk) * l->received * l->channels * sizeof *sums);
     for (int i = 0; i < l->connections; i++)
         if (i != first) add_connection(&l->incoming[i], l, part, &sources[i], chunk, 0, sums);
     run_chunk_of_neurons(l, part, chunk, sums);
 }
 
 static int places_at_once(const struct layer *l) {
-    int places = SUMS_AT_ONCE / (l->steps * l->channels);
+    int places = SUMS_AT_ONCE / (l->received * l->channels);
     return places < 1 ? 1 : places > MOST_PLACES ? MOST_PLACES : places;
 }
 
 static int run_places(struct layer *l, const struct part *part, struct source *sources) {
     struct chunk chunk = {.rows = part->last_row - part->row, .columns = l->width};
     int places = (part->last_sample - part->sample) * chunk.rows * chunk.columns, at_once = places_at_once(l);
-    size_t vectors = (size_t)at_once * l->steps * l->channels / LANES + 1;
+    size_t vectors = (size_t)at_once * l->received * l->channels / LANES + 1;
     int32_t *sums = aligned_alloc(VECTOR_BYTES, vectors * VECTOR_BYTES);
     int failed = !sums;
     for (int i = 0; i < l->connections && !failed; i++) failed = make_room(&l->incoming[i], at_once, &sources[i]);
