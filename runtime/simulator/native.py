@@ -190,6 +190,8 @@ def _library() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(path))
         library.spikec_run_layer.argtypes = (ctypes.POINTER(LayerOfKernel), ctypes.c_int)
+        if library.spikec_sizes() != ctypes.sizeof(LayerOfKernel) << 16 | ctypes.sizeof(Connection):
+            raise OSError("it was built from other sources")
     except (OSError, AttributeError) as error:
         _warn_without_kernel(error)
         return None

@@ -45,6 +45,9 @@ EXPORTED int spikec_best_instruction_set(void) {
 #endif
 }
 
+/* Bytes of a layer times 2^16, plus those of a connection: a library of other sources is not to be used. */
+EXPORTED int spikec_sizes(void) { return (int)(sizeof(struct layer) << 16 | sizeof(struct connection)); }
+
 /* Bytes of a vector times 256, plus the channels of a block of a dense product. */
 EXPORTED int spikec_vector_width(int set) {
     switch (set) {

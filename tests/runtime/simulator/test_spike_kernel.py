@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,23 +210,35 @@ def test_an_instruction_set_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) ->
         choose_kernel(form, 0, 1)
 
 
-def test_a_library_that_cannot_be_loaded_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "spikes.so"
-    broken.write_bytes(b"\x7fELF of another machine")
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The library is looked for anew, in the test and behind it."""
     monkeypatch.delenv(CHOICE, raising=False)
-    monkeypatch.setattr(native, "_path", lambda: broken)
     for cached in (native._library, native._instruction_set):
         cached.cache_clear()
-    try:
-        with pytest.warns(DiagnosticWarning, match="W646"):
-            assert native.chosen_instruction_set() is None
-        assert "cannot be loaded" in native.kernel_in_words()
-        monkeypatch.setattr(native, "_path", lambda: None)
-        assert "not built" in native.kernel_in_words()
-    finally:
-        monkeypatch.undo()
-        for cached in (native._library, native._instruction_set):
-            cached.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    for cached in (native._library, native._instruction_set):
+        cached.cache_clear()
+
+
+def test_a_library_that_cannot_be_loaded_is_done_without(tmp_path: Path, unloaded: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "spikes.so"
+    broken.write_bytes(b"\x7fELF of another machine")
+    unloaded.setattr(native, "_path", lambda: broken)
+    with pytest.warns(DiagnosticWarning, match="W646"):
+        assert native.chosen_instruction_set() is None
+    assert "cannot be loaded" in native.kernel_in_words()
+    unloaded.setattr(native, "_path", lambda: None)
+    assert "not built" in native.kernel_in_words()
+
+
+def test_a_library_of_other_sources_is_done_without(unloaded: pytest.MonkeyPatch) -> None:
+    if native._path() is None:
+        pytest.skip("no kernel was built")
+    unloaded.setattr(native, "LayerOfKernel", native.Connection)
+    with pytest.warns(DiagnosticWarning, match="W646.*built from other sources"):
+        assert native.chosen_instruction_set() is None
 
 
 @pytest.mark.parametrize("flags", [(), ("-mavx2", "-mbmi"), ("-mavx2", "-mavx512f", "-mavx512bw", "-mavx512vnni")])
