@@ -89,7 +89,7 @@ class Simulator:
                 raise refuse("E511", f"{title} is {number}, not 1 or more")
         check_samples(self.program, samples)
         started = time.perf_counter()
-        sizes = BatchSizes(self.program, batch)
+        sizes = BatchSizes(self.program, batch, 1 if self._is_in_kernel() else 4)
         parts: list[ChunkResult] = []
         done = 0
         with simulator_threads(threads) as used, ThreadPoolExecutor(used) as others:
@@ -104,6 +104,9 @@ class Simulator:
                     progress(done, len(samples))
         seconds = time.perf_counter() - started
         return joined_results(self.program, parts, len(samples), record=record, seconds=seconds)
+
+    def _is_in_kernel(self) -> bool:
+        return isinstance(self._layers, ProcessorSimulator) and self._layers.products > 0
 
     def _pays_to_part(self, samples: int) -> bool:
         layers = self._layers

@@ -239,8 +239,8 @@ def test_batches_grow_while_that_is_faster_and_step_back_after() -> None:
     for _ in range(12):
         size = sizes.next()
         tried.append(size)
-        sizes.measured(size, size * (1.0 if size < 64 else 2.0) / min(size, 64))
-    assert tried == [16, 16, 32, 32, 64, 64, *[32] * 6]
+        sizes.measured(size, size * (1.0 if size < 256 else 2.0) / min(size, 256))
+    assert tried == [64, 64, 128, 128, 256, 256, *[128] * 6]
 
 
 def test_batches_stay_within_memory_and_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,17 +251,19 @@ def test_batches_stay_within_memory_and_what_was_asked_for(monkeypatch: pytest.M
         tried.append(sizes.next())
         sizes.measured(sizes.next(), sizes.next() / (done + 1))
     assert max(tried) == tried[-1] == 40
+    assert BatchSizes(program, None, 2).next() == 64
+    assert BatchSizes(program, None, 8).next() == 20
     fixed = BatchSizes(program, 7)
     fixed.measured(7, 1.0)
     assert fixed.next() == 7
 
 
 def test_a_run_in_many_batches_gives_the_same_and_reports_progress() -> None:
-    program, samples = plain_program(), plain_samples(53)
-    whole, told = simulate(program, samples, record=True, batch=53), []
+    program, samples = plain_program(), plain_samples(150)
+    whole, told = simulate(program, samples, record=True, batch=150), []
     parts = simulate(program, samples, record=True, progress=lambda done, total: told.append((done, total)))
-    assert told[0] == (16, 53)
-    assert told[-1] == (53, 53)
+    assert told[0] == (64, 150)
+    assert told[-1] == (150, 150)
     assert np.array_equal(whole.readout, parts.readout)
     assert whole.spike_trains is not None
     assert parts.spike_trains is not None
