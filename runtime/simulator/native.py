@@ -21,9 +21,6 @@ from ...targets.records import dataclass
 CHOICE = "SPIKEC_KERNEL"
 """Environment variable that names an instruction set, or "none" to do without the kernel."""
 
-INSTRUCTION_SETS = ("plain", "avx2", "avx512", "avx512-vnni")
-"""In the order in which the kernel numbers them, and of what each adds."""
-
 _NONE = "none"
 
 
@@ -46,8 +43,11 @@ _COSTS = {
     "avx2": Costs(0.086, 0.036, 200.0, 0.6),
     "avx512": Costs(0.058, 0.025, 60.0, 1.5),
     "avx512-vnni": Costs(0.036, 0.025, 60.0, 1.5),
+    "neon": Costs(0.8, 0.12, 200.0, 1.0),
+    "neon-dotprod": Costs(0.13, 0.12, 200.0, 1.0),
 }
-"""Fitted to layers of 16 to 512 channels on a Zen 5. They decide about speed alone: the results are the same."""
+"""Fitted to layers of 16 to 512 channels on a Zen 5, those of ARM counted from their instructions. They decide about
+speed alone: the results are the same."""
 
 
 class Connection(ctypes.Structure):
@@ -85,13 +85,9 @@ class InstructionSet:
 
     library: ctypes.CDLL
     number: int
+    name: str
     vector: int
     dense_block: int
-
-    @property
-    def name(self) -> str:
-        """As in ``INSTRUCTION_SETS``."""
-        return INSTRUCTION_SETS[self.number]
 
     @property
     def costs(self) -> Costs:
@@ -143,10 +139,10 @@ def available_instruction_sets() -> tuple[InstructionSet, ...]:
     library = _library()
     if library is None:
         return ()
-    found = []
-    for number in range(library.spikec_best_instruction_set() + 1):
-        widths = library.spikec_vector_width(number)
-        found.append(InstructionSet(library, number, widths >> 8, widths & 255))
+    found: list[InstructionSet] = []
+    while name := library.spikec_instruction_set(len(found)):
+        widths = library.spikec_vector_width(len(found))
+        found.append(InstructionSet(library, len(found), name.decode(), widths >> 8, widths & 255))
     return tuple(found)
 
 
@@ -190,6 +186,7 @@ def _library() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(path))
         library.spikec_run_layer.argtypes = (ctypes.POINTER(LayerOfKernel), ctypes.c_int)
+        library.spikec_instruction_set.restype = ctypes.c_char_p
         if library.spikec_sizes() != ctypes.sizeof(LayerOfKernel) << 16 | ctypes.sizeof(Connection):
             raise OSError("it was built from other sources")
     except (OSError, AttributeError) as error:

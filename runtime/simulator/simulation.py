@@ -20,6 +20,7 @@ from ..program import INPUT, IntArray, Program
 from ..program.neuron_models import GRADED, IF, MSAT
 from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes
+from .chunk_parts import run_in_parts
 from .fused import fused
 from .graded import payloads_of
 from .loops import simulator_threads
@@ -29,7 +30,6 @@ from .plan import Layer, plan_layers
 from .reduction import products_of
 from .results import ChunkResult, joined_results, last_readers
 from .second_pass import SecondPassSimulator
-from .side_by_side import run_side_by_side
 from .tensors import TensorSimulator, has_gpu
 
 Progress = Callable[[int, int], None]
@@ -97,7 +97,7 @@ class Simulator:
                 chunk = samples[done : done + sizes.next()]
                 began = time.perf_counter()
                 at_once = used if self._pays_to_part(len(chunk)) else 1
-                parts += run_side_by_side(self._layers.run_chunk, chunk, record, done, at_once, others)
+                parts += run_in_parts(self._layers.run_chunk, chunk, record, done, at_once, others)
                 sizes.measured(len(chunk), time.perf_counter() - began)
                 done += len(chunk)
                 if progress is not None:

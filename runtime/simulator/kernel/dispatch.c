@@ -1,24 +1,17 @@
 /* Instruction sets, and a layer's work spread over threads. */
 #include <pthread.h>
 #include <stdlib.h>
+#if defined(HAS_NEON) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "layer.h"
 
-enum { PLAIN = 0, AVX2 = 1, AVX512 = 2, AVX512_VNNI = 3, LEAST_PLACES = 64, BYTES_IN_CACHE = 1 << 19 };
+enum { LEAST_PLACES = 64, BYTES_IN_CACHE = 1 << 19 };
 
 /* Products below which starting a thread takes longer than it saves. */
 static const double WORTH_A_THREAD = 1 << 22;
-
-void run_part_plain(struct layer *, const struct part *);
-int vector_width_plain(void);
-#ifdef HAS_AVX
-void run_part_avx2(struct layer *, const struct part *);
-void run_part_avx512(struct layer *, const struct part *);
-void run_part_avx512_vnni(struct layer *, const struct part *);
-int vector_width_avx2(void);
-int vector_width_avx512(void);
-int vector_width_avx512_vnni(void);
-#endif
 
 /* The numbers of the bits of a byte that are set, from the lowest on. */
 uint8_t lanes_of_mask[256][8];
@@ -31,45 +24,72 @@ __attribute__((constructor)) static void number_lanes(void) {
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* The best instruction set of this machine. */
-EXPORTED int spikec_best_instruction_set(void) {
-#ifdef HAS_AVX
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2")) return PLAIN;
-    int has_512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    if (!has_512) return AVX2;
-    return __builtin_cpu_supports("avx512vnni") ? AVX512_VNNI : AVX512;
+#define SET(name)                          \
+    void run_part_##name(struct layer *, const struct part *); \
+    int vector_width_##name(void);
+
+SET(plain)
+
+static int is_always_there(void) { return 1; }
+
+#if defined(HAS_AVX)
+SET(avx2)
+SET(avx512)
+SET(avx512_vnni)
+
+static int has_avx2(void) { return __builtin_cpu_init(), __builtin_cpu_supports("avx2"); }
+
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+static int has_avx512_vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
+#elif defined(HAS_NEON)
+SET(neon)
+SET(neon_dotprod)
+
+/* Apple's processors of 64 bits all have them. */
+static int has_products_of_bytes(void) {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__APPLE__)
+    return 1;
 #else
-    return PLAIN;
+    return 0;
 #endif
+}
+#endif
+
+/* Instruction sets, the best one last; a machine that has one has those in front of it. */
+static const struct set {
+    const char *name;
+    int (*is_there)(void);
+    int (*vector_width)(void);
+    work *run;
+} sets[] = {
+    {"plain", is_always_there, vector_width_plain, run_part_plain},
+#if defined(HAS_AVX)
+    {"avx2", has_avx2, vector_width_avx2, run_part_avx2},
+    {"avx512", has_avx512, vector_width_avx512, run_part_avx512},
+    {"avx512-vnni", has_avx512_vnni, vector_width_avx512_vnni, run_part_avx512_vnni},
+#elif defined(HAS_NEON)
+    {"neon", is_always_there, vector_width_neon, run_part_neon},
+    {"neon-dotprod", has_products_of_bytes, vector_width_neon_dotprod, run_part_neon_dotprod},
+#endif
+};
+
+/* The name of an instruction set that this machine has; none behind the last one. */
+EXPORTED const char *spikec_instruction_set(int number) {
+    int is_known = number >= 0 && number < (int)(sizeof sets / sizeof *sets);
+    return is_known && sets[number].is_there() ? sets[number].name : NULL;
 }
 
 /* Bytes of a layer times 2^16, plus those of a connection: a library of other sources is not to be used. */
 EXPORTED int spikec_sizes(void) { return (int)(sizeof(struct layer) << 16 | sizeof(struct connection)); }
 
 /* Bytes of a vector times 256, plus the channels of a block of a dense product. */
-EXPORTED int spikec_vector_width(int set) {
-    switch (set) {
-#ifdef HAS_AVX
-    case AVX2: return vector_width_avx2();
-    case AVX512: return vector_width_avx512();
-    case AVX512_VNNI: return vector_width_avx512_vnni();
-#endif
-    default: return vector_width_plain();
-    }
-}
-
-static work *work_of(int set) {
-    switch (set) {
-#ifdef HAS_AVX
-    case AVX2: return run_part_avx2;
-    case AVX512: return run_part_avx512;
-    case AVX512_VNNI: return run_part_avx512_vnni;
-#endif
-    default: return run_part_plain;
-    }
-}
+EXPORTED int spikec_vector_width(int number) { return sets[number].vector_width(); }
 
 /* How a layer is cut: so many samples together, so many bands of rows for each. */
 struct cut {
@@ -143,11 +163,11 @@ static int steps_received(const struct layer *l) {
 }
 
 /* Runs a layer; 0 or, where memory is short, 1. Threads live as long as the call, so that a fork meets none. */
-EXPORTED int spikec_run_layer(struct layer *l, int set) {
+EXPORTED int spikec_run_layer(struct layer *l, int number) {
     if (l->samples == 0) return 0;
     l->received = steps_received(l);
     if (products_of(l) < WORTH_A_THREAD) l->threads = 1;
-    struct shared shared = {.layer = l, .cut = cut_of(l), .run = work_of(set)};
+    struct shared shared = {.layer = l, .cut = cut_of(l), .run = sets[number].run};
     int helpers = (l->threads < shared.cut.parts ? l->threads : shared.cut.parts) - 1, started = 0;
     pthread_t *threads = helpers > 0 ? malloc((size_t)helpers * sizeof *threads) : NULL;
     /* What a thread that could not be started would have done, the others do. */

@@ -5,7 +5,7 @@
 #include "rows.h"
 
 /* Rows that share each vector of weights while it is in a register, with one, two or all vectors of outputs. */
-#if defined(__AVX512BW__)
+#if defined(__AVX512BW__) || (defined(USES_NEON) && defined(__ARM_FEATURE_DOTPROD))
 enum { ROWS_BY_ONE = 8, ROWS_BY_TWO = 8, ROWS_BY_ALL = 5, MOST_ROWS = 8 };
 #else
 enum { ROWS_BY_ONE = 8, ROWS_BY_TWO = 4, ROWS_BY_ALL = 4, MOST_ROWS = 8 };

@@ -7,6 +7,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(USES_NEON)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512BW__)
@@ -16,7 +18,11 @@ enum { VECTOR_BYTES = 64, DENSE_VECTORS = 4 };
 enum { VECTOR_BYTES = 32, DENSE_VECTORS = 2 };
 #define VECTOR(name, type) typedef type name __attribute__((vector_size(32)))
 #else
+#if defined(USES_NEON) && defined(__ARM_FEATURE_DOTPROD)
+enum { VECTOR_BYTES = 16, DENSE_VECTORS = 4 };
+#else
 enum { VECTOR_BYTES = 16, DENSE_VECTORS = 2 };
+#endif
 #define VECTOR(name, type) typedef type name __attribute__((vector_size(16)))
 #endif
 
@@ -51,6 +57,8 @@ INLINE halves kept(halves loaded) {
     __asm__("" : "+v"(loaded));
 #elif defined(__AVX2__)
     __asm__("" : "+x"(loaded));
+#elif defined(USES_NEON)
+    __asm__("" : "+w"(loaded));
 #endif
     return loaded;
 }
@@ -75,6 +83,8 @@ INLINE words smaller(words a, words b) {
     return (words)_mm512_min_epi32((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
     return (words)_mm256_min_epi32((__m256i)a, (__m256i)b);
+#elif defined(USES_NEON)
+    return (words)vminq_s32((int32x4_t)a, (int32x4_t)b);
 #else
     words is_less = a < b;
     return (a & is_less) | (b & ~is_less);
@@ -86,6 +96,8 @@ INLINE words larger(words a, words b) {
     return (words)_mm512_max_epi32((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
     return (words)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#elif defined(USES_NEON)
+    return (words)vmaxq_s32((int32x4_t)a, (int32x4_t)b);
 #else
     words is_more = a > b;
     return (a & is_more) | (b & ~is_more);
@@ -134,6 +146,26 @@ INLINE words fire_lanes(words u, words threshold, uint8_t *to, words *spikes) {
 #endif
 }
 
+#if defined(USES_NEON) && defined(__ARM_FEATURE_DOTPROD)
+/* Its products are of signed bytes: of messages from 128 on the highest bits are multiplied by themselves. */
+INLINE int32x4_t add_quads_of_neon(int32x4_t sum, uint32_t four, int8x16_t weights) {
+    const uint32_t highest = 0x80808080;
+    if (four & highest) {
+        int8x16_t above = vreinterpretq_s8_u32(vdupq_n_u32((four & highest) >> 7));
+        sum = vaddq_s32(sum, vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), weights, above), 7));
+    }
+    return vdotq_s32(sum, weights, vreinterpretq_s8_u32(vdupq_n_u32(four & ~highest)));
+}
+#elif defined(USES_NEON)
+INLINE int32x4_t add_quads_of_neon(int32x4_t sum, uint32_t four, int8x16_t weights) {
+    int16x8_t twice = vreinterpretq_s16_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))));
+    int16x8_t low = vmovl_s8(vget_low_s8(weights)), high = vmovl_high_s8(weights);
+    int32x4_t first = vmull_s16(vget_low_s16(low), vget_low_s16(twice)), second = vmull_high_s16(low, twice);
+    int32x4_t third = vmull_s16(vget_low_s16(high), vget_low_s16(twice)), fourth = vmull_high_s16(high, twice);
+    return vaddq_s32(sum, vpaddq_s32(vpaddq_s32(first, second), vpaddq_s32(third, fourth)));
+}
+#endif
+
 /* Every sum plus four unsigned bytes, the same in all lanes, times the four signed bytes of its lane. Where products
  * are added in 16 bits, sums are pairs of these, and as many must fit as the caller adds before it widens them. */
 INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights) {
@@ -147,6 +179,8 @@ INLINE words add_quads(words sum, const uint8_t *messages, const int8_t *weights
 #elif defined(__AVX2__)
     __m256i two = _mm256_maddubs_epi16(_mm256_set1_epi32(four), _mm256_loadu_si256((const __m256i *)weights));
     return (words)_mm256_add_epi16((__m256i)sum, two);
+#elif defined(USES_NEON)
+    return (words)add_quads_of_neon((int32x4_t)sum, (uint32_t)four, vld1q_s8(weights));
 #else
     (void)four;
     for (int lane = 0; lane < LANES; lane++)
@@ -175,6 +209,10 @@ INLINE words add_pairs(words sum, const int16_t *messages, const int16_t *weight
 #elif defined(__AVX2__)
     __m256i given = _mm256_loadu_si256((const __m256i *)weights);
     return sum + (words)_mm256_madd_epi16(_mm256_set1_epi32(pair), given);
+#elif defined(USES_NEON)
+    int16x8_t both = vreinterpretq_s16_s32(vdupq_n_s32(pair)), given = vld1q_s16(weights);
+    int32x4_t low = vmull_s16(vget_low_s16(given), vget_low_s16(both)), high = vmull_high_s16(given, both);
+    return sum + (words)vpaddq_s32(low, high);
 #else
     (void)pair;
     for (int lane = 0; lane < LANES; lane++)

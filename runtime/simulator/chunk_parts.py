@@ -27,7 +27,7 @@ def parts_of(samples: int, threads: int) -> list[tuple[int, int]]:
     return list(pairwise(samples * part // parts for part in range(parts + 1)))
 
 
-def run_side_by_side(
+def run_in_parts(
     run: RunChunk, samples: IntArray, record: bool, first: int, threads: int, others: ThreadPoolExecutor
 ) -> list[ChunkResult]:
     """What ``run`` gives for each of the parts, in order: the first part is run here, the others in ``others``."""

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from spikec.runtime.agreement import compare
 from spikec.runtime.program import IntArray
 from spikec.runtime.simulator import Simulator, native, simulation
+from spikec.runtime.simulator.chunk_parts import parts_of, run_in_parts
 from spikec.runtime.simulator.results import ChunkResult
-from spikec.runtime.simulator.side_by_side import parts_of, run_side_by_side
 
 from .test_simulator_properties import SEEDS, random_program, random_samples
 
@@ -37,14 +37,14 @@ def test_every_part_has_a_thread_and_the_kernel_one_in_it() -> None:
 
     samples = np.arange(7)
     with native.kernel_threads(3), ThreadPoolExecutor(3) as others:
-        parts = run_side_by_side(run, samples, False, 100, 3, others)
+        parts = run_in_parts(run, samples, False, 100, 3, others)
         assert native.threads_in_use() == 3
         assert [part.readouts["out"].tolist() for part in parts] == [[0, 1], [2, 3], [4, 5, 6]]
         assert sorted(first for first, _, _ in seen) == [100, 102, 104]
         assert next(thread for first, thread, _ in seen if first == 100) == threading.get_ident()
         assert {threads for _, _, threads in seen} == {1}
         seen.clear()
-        run_side_by_side(run, samples[:5], False, 0, 3, others)
+        run_in_parts(run, samples[:5], False, 0, 3, others)
     assert [(first, threads) for first, _, threads in seen] == [(0, 3)]
 
 
@@ -55,12 +55,12 @@ def test_what_stops_a_part_stops_the_run() -> None:
         return ChunkResult({}, {}, {})
 
     with ThreadPoolExecutor(1) as others, pytest.raises(MemoryError):
-        run_side_by_side(run, np.zeros(8, dtype=np.int64), False, 0, 2, others)
+        run_in_parts(run, np.zeros(8, dtype=np.int64), False, 0, 2, others)
 
 
 @given(seed=SEEDS, narrow=st.booleans(), threads=st.integers(2, 4))
 @settings(deadline=None, max_examples=30)
-def test_threads_change_no_result(seed: int, narrow: bool, threads: int) -> None:
+def test_parts_on_threads_change_no_result(seed: int, narrow: bool, threads: int) -> None:
     program, samples = random_program(seed, narrow_state=narrow), random_samples(seed, 9)
     simulator = Simulator(program)
     expected = simulator.run(samples, record=True, threads=1)
