@@ -129,9 +129,10 @@ static int quads_of(const struct connection *c) {
 /* Room for what add_products finds out about the places of a chunk; 1 where memory is short. */
 static int make_room_for_products(const struct connection *c, int places, struct source *s) {
     size_t rows = (size_t)places * c->steps + MOST_ROWS;
+    s->places = malloc((size_t)places * sizeof *s->places);
     s->messages = malloc(rows * sizeof *s->messages);
     s->offsets = offsets_of_quads(c, s, (size_t)c->channels * size_of_messages(c), quads_of(c));
-    return !s->messages || !s->offsets;
+    return !s->places || !s->messages || !s->offsets;
 }
 
 /* Adds what a chunk's places receive to their sums, or sets these where it is the first to do so. */

@@ -158,10 +158,11 @@ static void add_to_steps(
 }
 
 /* Room for what add_rows finds out about the places of a chunk; 1 where memory is short. */
-static int make_room_for_rows(const struct connection *c, struct source *s) {
+static int make_room_for_rows(const struct connection *c, int places, struct source *s) {
     size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
+    s->places = malloc((size_t)places * sizeof *s->places);
     s->index = malloc((most + 2 * LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
-    return !s->index;
+    return !s->places || !s->index;
 }
 
 /* Adds what a chunk's places receive to their sums, or sets these where it is the first to do so. */

@@ -36,46 +36,77 @@ static void add_currents(
         add_scaled(sums, currents + (c->steps == 1 ? 0 : t) * plane, c->factor, (int)count);
 }
 
-/* Messages of one pixel times a weight and a factor for each channel; every channel of the source serves several. */
-INLINE void add_channels_of_tap(
-    const int32_t *restrict weights, const void *read, int in_bytes, int32_t factor, int count, int repeats,
-    int32_t *restrict sums
-) {
-    const uint8_t *bytes = read;
-    const int16_t *halves_read = read;
-    if (repeats == 1 && in_bytes) {
-        int o = 0;
-        for (; o + LANES <= count; o += LANES)
-            store_words(sums + o, load_words(sums + o) + load_words(weights + o) * load_bytes(bytes + o) * factor);
-        for (; o < count; o++) sums[o] += factor * weights[o] * bytes[o];
-    } else if (repeats == 1)
-        for (int o = 0; o < count; o++) sums[o] += factor * weights[o] * halves_read[o];
-    else
-        for (int o = 0; o < count; o++) {
-            int channel = o / repeats;
-            sums[o] += factor * weights[o] * (in_bytes ? bytes[channel] : halves_read[channel]);
-        }
+/* Where each tap reads, in bytes from where a place begins; 1 where memory is short. */
+static int make_room_for_channels(const struct connection *c, int places, struct source *s) {
+    size_t pixel = (size_t)c->channels * (reads_bytes(c) ? 1 : 2);
+    int taps = c->kernel[0] * c->kernel[1];
+    s->places = malloc((size_t)places * sizeof *s->places);
+    s->offsets = malloc((size_t)taps * sizeof *s->offsets);
+    if (!s->places || !s->offsets) return 1;
+    for (int tap = 0; tap < taps; tap++) {
+        int row = tap / c->kernel[1] * c->dilation[0], column = tap % c->kernel[1] * c->dilation[1];
+        s->offsets[tap] = (int32_t)(((size_t)row * s->window.columns + column) * pixel);
+    }
+    return 0;
 }
 
-/* Weights (taps, channels of the target). */
+INLINE words load_messages(const uint8_t *from, int channel, int in_bytes) {
+    return in_bytes ? load_bytes(from + channel) : load_shorts((const int16_t *)from + channel);
+}
+
+/* What a place receives of sources that serve one channel each; returns up to which of them. */
+INLINE int add_vectors_of_channels(
+    const struct connection *c, const struct source *s, const uint8_t *read, int channels, int in_bytes, int is_first,
+    int32_t *sums
+) {
+    const words none = {0};
+    int taps = c->kernel[0] * c->kernel[1], o = 0;
+    for (; o + LANES <= channels; o += LANES) {
+        const int32_t *weights = (const int32_t *)c->rows + o;
+        words sum = none;
+        for (int tap = 0; tap < taps; tap++, weights += channels)
+            sum += load_words(weights) * load_messages(read + s->offsets[tap], o, in_bytes);
+        store_words(sums + o, (is_first ? none : load_words(sums + o)) + sum * c->factor);
+    }
+    return o;
+}
+
+/* The same for channels from one on, of which several may have the same source. */
+static void add_single_channels(
+    const struct connection *c, const struct source *s, const uint8_t *read, int channels, int from, int is_first,
+    int32_t *sums
+) {
+    int taps = c->kernel[0] * c->kernel[1], serves = channels / c->channels, in_bytes = reads_bytes(c);
+    for (int o = from; o < channels; o++) {
+        int32_t sum = 0, channel = o / serves;
+        for (int tap = 0; tap < taps; tap++) {
+            const uint8_t *pixel = read + s->offsets[tap];
+            int32_t message = in_bytes ? pixel[channel] : ((const int16_t *)pixel)[channel];
+            sum += ((const int32_t *)c->rows)[(size_t)tap * channels + o] * message;
+        }
+        sums[o] = (is_first ? 0 : sums[o]) + c->factor * sum;
+    }
+}
+
+/* Weights (taps, channels of the target): adds what a chunk's places receive to their sums, or sets these. */
 static void add_channels(
-    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int32_t *sums
+    const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int is_first,
+    int32_t *sums
 ) {
     struct window w = s->window;
-    int in_bytes = reads_bytes(c), places = places_of(chunk), serves = l->channels / c->channels;
+    int in_bytes = reads_bytes(c), places = places_of(chunk);
     size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2), step = (size_t)w.rows * w.columns * pixel;
-    for (int k = 0; k < l->received * places; k++, sums += l->channels) {
-        struct place at = place_of(chunk, chunk->first + k % places);
-        size_t line = (size_t)at.sample * c->steps * w.rows + at.y * c->stride[0];
-        const uint8_t *first = (const uint8_t *)s->map + (line * w.columns + at.x * c->stride[1]) * pixel;
-        first += (c->steps == 1 ? 0 : k / places) * step;
-        for (int tap = 0; tap < c->kernel[0] * c->kernel[1]; tap++) {
-            int row = tap / c->kernel[1] * c->dilation[0], column = tap % c->kernel[1] * c->dilation[1];
-            const uint8_t *read = first + ((size_t)row * w.columns + column) * pixel;
-            const int32_t *weights = (const int32_t *)c->rows + (size_t)tap * l->channels;
-            add_channels_of_tap(weights, read, in_bytes, c->factor, l->channels, serves, sums);
+    find_starts(c, w, chunk, c->steps, (size_t)w.columns, s->places);
+    for (int t = 0; t < l->received; t++)
+        for (int k = 0; k < places; k++, sums += l->channels) {
+            const uint8_t *read = (const uint8_t *)s->map + s->places[k].first * pixel + (c->steps == 1 ? 0 : t) * step;
+            int done = 0;
+            if (l->channels == c->channels && in_bytes)
+                done = add_vectors_of_channels(c, s, read, l->channels, 1, is_first, sums);
+            else if (l->channels == c->channels)
+                done = add_vectors_of_channels(c, s, read, l->channels, 0, is_first, sums);
+            add_single_channels(c, s, read, l->channels, done, is_first, sums);
         }
-    }
 }
 
 /* Entries starts[i] up to starts[i + 1] are those of source i, a target and a weight each; block: sources with any. */

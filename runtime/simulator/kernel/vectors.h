@@ -117,6 +117,19 @@ INLINE words load_bytes(const uint8_t *from) {
 #endif
 }
 
+/* 16 bits with a sign for each lane. */
+INLINE words load_shorts(const int16_t *from) {
+#if defined(__AVX512BW__)
+    return (words)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)from));
+#elif defined(__AVX2__)
+    return (words)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
+#else
+    words loaded;
+    for (int lane = 0; lane < LANES; lane++) loaded[lane] = from[lane];
+    return loaded;
+#endif
+}
+
 /* The lowest byte of each lane. */
 INLINE void store_bytes(uint8_t *to, words stored) {
 #if defined(__AVX512BW__)

@@ -14,14 +14,17 @@ static int adds_rows(const struct connection *c, const struct source *s) {
     return !s->is_product && (c->method == BYTES || c->method == WORDS);
 }
 
+static int adds_channels(const struct connection *c, const struct source *s) { return c->method == CHANNELS && s->map; }
+
 /* Whether a connection can write sums that nothing was added to. */
-static int sets_sums(const struct connection *c, const struct source *s) { return is_product(c, s) || adds_rows(c, s); }
+static int sets_sums(const struct connection *c, const struct source *s) {
+    return is_product(c, s) || adds_rows(c, s) || adds_channels(c, s);
+}
 
 static int make_room(const struct connection *c, int places, struct source *s) {
-    if (!sets_sums(c, s)) return 0;
-    s->places = malloc((size_t)places * sizeof *s->places);
-    if (!s->places) return 1;
-    return is_product(c, s) ? make_room_for_products(c, places, s) : make_room_for_rows(c, s);
+    if (is_product(c, s)) return make_room_for_products(c, places, s);
+    if (adds_rows(c, s)) return make_room_for_rows(c, places, s);
+    return adds_channels(c, s) && make_room_for_channels(c, places, s);
 }
 
 static void add_connection(const struct connection *c, const struct layer *l, const struct part *part,
@@ -34,8 +37,8 @@ static void add_connection(const struct connection *c, const struct layer *l, co
         add_coordinates(c, l, s, chunk, sums);
     else if (c->method == CURRENTS)
         add_currents(c, l, part, chunk, sums);
-    else if (s->map)
-        add_channels(c, l, s, chunk, sums);
+    else if (adds_channels(c, s))
+        add_channels(c, l, s, chunk, is_first, sums);
     else
         add_in_place(c, l, part, chunk, sums);
 }
