@@ -78,12 +78,11 @@ static int multiply(const struct product *p, int first, int vectors, words *sums
 static void find_messages(
     const struct connection *c, const struct source *s, const struct chunk *chunk, size_t pixel, const uint8_t **messages
 ) {
-    size_t step = (size_t)s->window.rows * s->window.columns * pixel;
     int places = places_of(chunk), rows = places * c->steps;
-    find_starts(c, s->window, chunk, c->steps, (size_t)s->window.columns, s->places);
+    find_starts(c, s, chunk);
     for (int t = 0, k = 0; t < c->steps; t++)
         for (int place = 0; place < places; place++, k++)
-            messages[k] = (const uint8_t *)s->map + s->places[place].first * pixel + t * step;
+            messages[k] = (const uint8_t *)s->map + (s->places[place].first + t * s->step) * pixel;
     for (int k = rows; k < rows + MOST_ROWS; k++) messages[k] = messages[rows - 1];
 }
 
@@ -94,7 +93,7 @@ static int32_t *offsets_of_quads(const struct connection *c, const struct source
     for (int k = 0; offsets && k < quads; k++) {
         int segment = k / in_segment, row = is_row ? segment : segment / c->kernel[1];
         int column = is_row ? 0 : segment % c->kernel[1];
-        size_t pixels = (size_t)row * c->dilation[0] * s->window.columns + (size_t)column * c->dilation[1];
+        size_t pixels = row * c->dilation[0] * s->line + (size_t)column * c->dilation[1];
         offsets[k] = (int32_t)(pixels * pixel) + k % in_segment * 4;
     }
     return offsets;
@@ -118,12 +117,10 @@ static void add_block(
         }
 }
 
-static size_t size_of_messages(const struct connection *c) { return c->method == BYTES ? 1 : 2; }
-
 /* Groups of four bytes that a place reads of a group of channels, those of each segment filled up. */
 static int quads_of(const struct connection *c) {
     int each = c->channels / c->groups, taps = c->kernel[0] * c->kernel[1] / c->segments;
-    return (taps * each * (int)size_of_messages(c) + 3) / 4 * c->segments;
+    return (taps * each * (int)size_of_map(c) + 3) / 4 * c->segments;
 }
 
 /* Room for what add_products finds out about the places of a chunk; 1 where memory is short. */
@@ -131,7 +128,7 @@ static int make_room_for_products(const struct connection *c, int places, struct
     size_t rows = (size_t)places * c->steps + MOST_ROWS;
     s->places = malloc((size_t)places * sizeof *s->places);
     s->messages = malloc(rows * sizeof *s->messages);
-    s->offsets = offsets_of_quads(c, s, (size_t)c->channels * size_of_messages(c), quads_of(c));
+    s->offsets = offsets_of_quads(c, s, (size_t)c->channels * size_of_map(c), quads_of(c));
     return !s->places || !s->messages || !s->offsets;
 }
 
@@ -143,7 +140,7 @@ static void add_products(
     int each = c->channels / c->groups, outputs = l->channels / c->groups, quads = quads_of(c);
     int block = c->dense_block, vectors = block / LANES, blocks = (outputs + block - 1) / block;
     int places = places_of(chunk), rows = places * c->steps;
-    size_t size = size_of_messages(c);
+    size_t size = size_of_map(c);
     words one[MOST_ROWS * DENSE_VECTORS];
     find_messages(c, s, chunk, c->channels * size, s->messages);
     for (int group = 0; group < c->groups; group++) {

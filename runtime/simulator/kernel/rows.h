@@ -23,16 +23,13 @@ static struct place place_of(const struct chunk *chunk, int index) {
     };
 }
 
-/* Where each of a chunk's places begins to read, in the first of so many planes of a sample whose lines have so many
- * pixels or lists. */
-static void find_starts(
-    const struct connection *c, struct window w, const struct chunk *chunk, int planes, size_t line, struct start *starts
-) {
+/* Where each of a chunk's places begins to read, at the first step. */
+static void find_starts(const struct connection *c, const struct source *s, const struct chunk *chunk) {
     struct place at = place_of(chunk, chunk->first);
     for (int k = 0; k < places_of(chunk); k++) {
-        size_t lines = (size_t)at.sample * planes * w.rows + (size_t)at.y * c->stride[0];
+        size_t line = at.sample * s->sample + (size_t)at.y * c->stride[0] * s->line;
         int column = at.x * c->stride[1];
-        starts[k] = (struct start){lines * line + (size_t)column, column};
+        s->places[k] = (struct start){line + (size_t)column, column};
         if (++at.x < chunk->columns) continue;
         at.x = 0;
         if (++at.y < chunk->rows) continue;
@@ -116,7 +113,7 @@ INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift
 /* The rows of weights that a place meets, and empty ones behind them; returns how many it meets. */
 static int rows_met(const struct connection *c, const struct source *s, size_t first, int column, uint32_t *index) {
     int each = c->channels / c->groups, run = c->dilation[1] == 1 ? c->kernel[1] : 1;
-    size_t line = (size_t)c->dilation[0] * c->groups * s->window.columns;
+    size_t line = c->dilation[0] * s->line;
     uint32_t *to = index;
     for (int j = 0; j < c->kernel[0]; j++)
         for (int i = 0; i < c->kernel[1]; i += run) {
@@ -172,15 +169,14 @@ static void add_rows(
 ) {
     int places = places_of(chunk), planes = c->steps * c->bits, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
-    size_t columns = (size_t)s->window.columns, line = columns * c->groups, plane_of_lists = line * s->window.rows;
     int32_t one[MOST_BLOCK];
-    find_starts(c, s->window, chunk, planes, line, s->places);
+    find_starts(c, s, chunk);
     for (int number = 0; number < c->groups * blocks; number++) {
         int group = number / blocks, from = number % blocks * c->block;
         int count = outputs - from < c->block ? outputs - from : c->block;
         for (int plane = 0; plane < planes; plane++)
             for (int k = 0; k < places; k++) {
-                size_t first = s->places[k].first + plane * plane_of_lists + group * columns;
+                size_t first = s->places[k].first + plane * s->step + (size_t)group * s->window.columns;
                 int met = rows_met(c, s, first, s->places[k].column, s->index), step = plane / c->bits;
                 int sets = is_first && plane % c->bits == 0;
                 if (!met && !sets) continue;

@@ -38,14 +38,14 @@ static void add_currents(
 
 /* Where each tap reads, in bytes from where a place begins; 1 where memory is short. */
 static int make_room_for_channels(const struct connection *c, int places, struct source *s) {
-    size_t pixel = (size_t)c->channels * (reads_bytes(c) ? 1 : 2);
+    size_t pixel = (size_t)c->channels * size_of_map(c);
     int taps = c->kernel[0] * c->kernel[1];
     s->places = malloc((size_t)places * sizeof *s->places);
     s->offsets = malloc((size_t)taps * sizeof *s->offsets);
     if (!s->places || !s->offsets) return 1;
     for (int tap = 0; tap < taps; tap++) {
         int row = tap / c->kernel[1] * c->dilation[0], column = tap % c->kernel[1] * c->dilation[1];
-        s->offsets[tap] = (int32_t)(((size_t)row * s->window.columns + column) * pixel);
+        s->offsets[tap] = (int32_t)((row * s->line + column) * pixel);
     }
     return 0;
 }
@@ -93,13 +93,12 @@ static void add_channels(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int is_first,
     int32_t *sums
 ) {
-    struct window w = s->window;
     int in_bytes = reads_bytes(c), places = places_of(chunk);
-    size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2), step = (size_t)w.rows * w.columns * pixel;
-    find_starts(c, w, chunk, c->steps, (size_t)w.columns, s->places);
+    size_t pixel = (size_t)c->channels * size_of_map(c);
+    find_starts(c, s, chunk);
     for (int t = 0; t < l->received; t++)
         for (int k = 0; k < places; k++, sums += l->channels) {
-            const uint8_t *read = (const uint8_t *)s->map + s->places[k].first * pixel + (c->steps == 1 ? 0 : t) * step;
+            const uint8_t *read = (const uint8_t *)s->map + (s->places[k].first + (c->steps == 1 ? 0 : t) * s->step) * pixel;
             int done = 0;
             if (l->channels == c->channels && in_bytes)
                 done = add_vectors_of_channels(c, s, read, l->channels, 1, is_first, sums);

@@ -18,14 +18,16 @@ struct start {
     int column;
 };
 
-/* Lines count (sample, step, bit, row, group). The list of pixel p, all pixels counted, is entries[starts[p]] up to
+/* Lines of lists count (sample, step, bit, row, group). The list of pixel p, all pixels counted, is entries[starts[p]] up to
  * entries[starts[p + 1]]; an entry is column * channels of a group + channel, so that neighbours' lists are one. A map
  * is (samples, steps, rows, columns, channels). */
 struct source {
     struct window window;
     uint32_t *starts;
     uint32_t *entries;
-    void *map;
+    const void *map;
+    void *copy;                /* of which the map is one, if it is */
+    size_t line, step, sample; /* pixels, or lists, from one line, step or sample to the next */
     size_t spikes;
     int is_product;
     struct start *places;     /* room for a chunk's */
@@ -99,6 +101,9 @@ static uint32_t *list_line(
 static int make_lists(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     struct window w = s->window;
     size_t pixels = pixels_of(c, w) * c->bits * c->groups;
+    s->line = (size_t)w.columns * c->groups;
+    s->step = s->line * w.rows;
+    s->sample = s->step * c->steps * c->bits;
     s->starts = malloc((pixels + 1) * sizeof *s->starts);
     s->entries = malloc((s->spikes + LANES) * sizeof *s->entries);
     if (!s->starts || !s->entries) return 1;
@@ -179,14 +184,38 @@ static int reads_bytes(const struct connection *c) {
     return c->method == BYTES || (c->method == CHANNELS && !c->is_wide && !has_pool(c));
 }
 
-/* Sums of pools in bytes or in 16 bits. */
+static size_t size_of_map(const struct connection *c) { return reads_bytes(c) ? 1 : 2; }
+
+/* Whether places can read the messages where they are: all of them are there, and four bytes at a time end with them. */
+static int is_readable(const struct connection *c, struct window w) {
+    int is_inside = w.x >= 0 && w.y >= 0 && w.x + w.columns <= c->width && w.y + w.rows <= c->height;
+    int is_whole = (c->channels / c->groups * size_of_map(c)) % 4 == 0;
+    return is_inside && is_whole && !has_pool(c) && size_of_map(c) == (c->is_wide ? 2 : 1) && c->method != COORDINATES;
+}
+
+static void read_in_place(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
+    size_t first = index_of_pixel(c, l, part->sample, 0, s->window.y, s->window.x) * size_of_map(c);
+    s->map = (const uint8_t *)c->messages + first;
+    s->line = (size_t)c->width;
+    s->sample = s->line * c->height;
+    s->step = s->sample * l->samples;
+}
+
+/* Sums of pools, or messages and zeros around them, in bytes or in 16 bits. */
 static int make_map(const struct connection *c, const struct layer *l, const struct part *part, struct source *s) {
     struct window w = s->window;
+    if (is_readable(c, w)) {
+        read_in_place(c, l, part, s);
+        return 0;
+    }
     int in_bytes = reads_bytes(c), is_copied = !has_pool(c) && in_bytes == !c->is_wide;
-    size_t pixel = (size_t)c->channels * (in_bytes ? 1 : 2);
+    size_t pixel = (size_t)c->channels * size_of_map(c);
     uint8_t *to = malloc(pixels_of(c, w) * pixel + VECTOR_BYTES);
     if (!to) return 1;
-    s->map = to;
+    s->map = s->copy = to;
+    s->line = (size_t)w.columns;
+    s->step = s->line * w.rows;
+    s->sample = s->step * c->steps;
     for (int n = 0; n < w.samples; n++)
         for (int t = 0; t < c->steps; t++)
             for (int y = 0; y < w.rows; y++) {
@@ -248,7 +277,7 @@ static int read_source(const struct connection *c, const struct layer *l, const 
 static void drop_source(struct source *s) {
     free(s->starts);
     free(s->entries);
-    free(s->map);
+    free(s->copy);
     free(s->places);
     free(s->index);
     free(s->messages);
