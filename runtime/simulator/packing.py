@@ -195,7 +195,7 @@ class _Packing:
             if quads:
                 packed = self._with_product(replace(packed, quads_in_16_bits=quads), given, 4, np.int8)
             return replace(packed, factor=packed.factor << shift)
-        rows = _with_empty_row(_blocks(given, _WORDS_BLOCK).astype(np.int32))
+        rows = _with_empty_row(_blocks(given, _WORDS_BLOCK, np.int32).swapaxes(-1, -2))
         packed = self._packed(WORDS, len(weight), rows, kernel, output, geometry, _WORDS_BLOCK)
         return replace(packed, factor=packed.factor << shift)
 
@@ -240,44 +240,50 @@ def common_exponent(weight: IntArray) -> int:
     return (bits & -bits).bit_length() - 1 if bits else 0
 
 
-def _blocks(weight: IntArray, block: int) -> IntArray:
-    """(groups, blocks, inputs, block) of ``weight`` (groups, outputs, inputs), filled up with zeros."""
+def _blocks(weight: Array, block: int, kind: npt.DTypeLike) -> Array:
+    """(groups, blocks, block, inputs) of ``weight`` (groups, outputs, inputs), filled up with zeros."""
     groups, outputs, inputs = weight.shape
-    filled = np.zeros((groups, -(-outputs // block) * block, inputs), dtype=np.int64)
+    filled = np.zeros((groups, -(-outputs // block) * block, inputs), dtype=kind)
     filled[:, :outputs] = weight
-    return np.ascontiguousarray(filled.reshape(groups, -1, block, inputs).transpose(0, 1, 3, 2))
+    return filled.reshape(groups, -1, block, inputs)
 
 
 def _byte_rows(weight: IntArray, vector: int) -> tuple[Array, int]:
     """Rows of w + 128 in blocks of up to four vectors; halves of a vector alternate, for sums of 16 bits."""
     vectors = min(4, -(-weight.shape[1] // vector))
     block = vector * (4 if vectors == 3 else vectors)
-    rows = _blocks(weight, block)
-    halves = rows.reshape(*rows.shape[:3], block // vector, 2, vector // 2).swapaxes(-1, -2)
-    return aligned(_with_empty_row((halves + _BYTE).reshape(rows.shape)), np.uint8), block
+    # In eight bits, w + 128 is w with its highest bit turned.
+    blocks = _blocks(weight, block, np.int8).view(np.uint8) ^ _BYTE
+    groups, number, _, inputs = blocks.shape
+    halves = blocks.reshape(groups, number, block // vector, 2, vector // 2, inputs).transpose(0, 1, 5, 2, 4, 3)
+    return _with_empty_row(halves.reshape(groups, number, inputs, block)), block
 
 
 def _with_empty_row(rows: Array) -> Array:
     """``rows`` (groups, blocks, inputs, block) with one of zeros behind the last input."""
-    return np.pad(rows, ((0, 0), (0, 0), (0, 1), (0, 0)))
+    groups, blocks, inputs, block = rows.shape
+    filled = _zeros((groups, blocks, inputs + 1, block), rows.dtype)
+    filled[:, :, :inputs] = rows
+    return filled
 
 
 def _dense(weight: IntArray, block: int, together: int, segments: int, kind: npt.DTypeLike) -> Array:
-    """(groups, blocks, inputs / together, block, together), the inputs of every segment filled up with zeros."""
-    by_segment = weight.reshape(*weight.shape[:2], segments, -1)
+    """(groups, blocks, inputs / together, block, together), the inputs of every segment filled up with zeros.
+
+    ``together`` numbers of ``kind`` are 32 bits.
+    """
+    by_segment = weight.astype(kind).reshape(*weight.shape[:2], segments, -1)
     missing = -by_segment.shape[3] % together
     filled = np.pad(by_segment, ((0, 0), (0, 0), (0, 0), (0, missing))).reshape(*weight.shape[:2], -1)
-    blocks = _blocks(filled, block)
-    groups, number, inputs, _ = blocks.shape
-    parts = blocks.reshape(groups, number, inputs // together, together, block).swapaxes(-1, -2)
-    return aligned(parts, kind)
+    blocks = _blocks(filled, block, kind).view(np.int32).swapaxes(-1, -2)
+    parts = _zeros(blocks.shape, np.int32)
+    parts[...] = blocks
+    return parts.view(kind).reshape(*parts.shape, together)
 
 
-def aligned(values: Array, kind: npt.DTypeLike) -> Array:
-    """A copy of ``values`` that begins where a line of the cache does: loads across two lines take twice as long."""
-    size = values.size * np.dtype(kind).itemsize
-    room = np.empty(size + _LINE, dtype=np.uint8)
+def _zeros(shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
+    """Zeros that begin where a line of the cache does: loads across two lines take twice as long."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    room = np.zeros(size + _LINE, dtype=np.uint8)
     first = -room.ctypes.data % _LINE
-    copy = room[first : first + size].view(kind).reshape(values.shape)
-    copy[...] = values
-    return copy
+    return room[first : first + size].view(kind).reshape(shape)

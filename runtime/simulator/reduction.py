@@ -185,6 +185,8 @@ def _is_cheaper_as_matrix(convolution: MapConvolution, size: tuple[int, int]) ->
 def _unrolled(convolution: MapConvolution, size: tuple[int, int]) -> IntArray:
     weight, geometry = convolution.weight, convolution.geometry
     outputs, inputs, *kernel = weight.shape
+    if convolution.output == (1, 1) and tuple(kernel) == size and geometry.padding == (0, 0, 0, 0):
+        return weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
     matrix = np.zeros((*convolution.output, outputs, *size, inputs), dtype=np.int64)
     for place in np.ndindex(*convolution.output):
         for tap in np.ndindex(*kernel):
