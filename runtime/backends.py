@@ -1,29 +1,34 @@
-"""The backends by name."""
+"""The backends by name; each is imported when it first runs, so that no run waits for those that it does not need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from ..targets.diagnostic import refuse
 from ..targets.suggestion import known_names
 from .execution import Execution
-from .lava import run_lava, run_lava_stock, run_loihi2
 from .program import IntArray, Program
 from .progress import Report
-from .reference.network import run_reference
-from .sanafe.backend import run_sanafe
-from .simulator import simulate
-from .witnesses.backends import run_brian2, run_sinabs
+
+
+def _backend(module: str, name: str) -> Callable[..., Execution]:
+    def run(program: Program, samples: IntArray, **settings: object) -> Execution:
+        execution: Execution = getattr(import_module(module, __package__), name)(program, samples, **settings)
+        return execution
+
+    return run
+
 
 BACKENDS: dict[str, Callable[..., Execution]] = {
-    "reference": run_reference,
-    "simulator": simulate,
-    "lava": run_lava,
-    "lava-stock": run_lava_stock,
-    "loihi2": run_loihi2,
-    "sanafe": run_sanafe,
-    "sinabs": run_sinabs,
-    "brian2": run_brian2,
+    "reference": _backend(".reference.network", "run_reference"),
+    "simulator": _backend(".simulator", "simulate"),
+    "lava": _backend(".lava", "run_lava"),
+    "lava-stock": _backend(".lava", "run_lava_stock"),
+    "loihi2": _backend(".lava", "run_loihi2"),
+    "sanafe": _backend(".sanafe.backend", "run_sanafe"),
+    "sinabs": _backend(".witnesses.backends", "run_sinabs"),
+    "brian2": _backend(".witnesses.backends", "run_brian2"),
 }
 
 

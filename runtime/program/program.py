@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...targets.records import dataclass
+from .frozen_arrays import freeze
 from .geometry import ConvGeometry
 from .neuron_models import COS, PLAIN_IF, NeuronModel
 
@@ -26,12 +27,20 @@ class ConvSynapses:
     weight: IntArray
     geometry: ConvGeometry
 
+    def __post_init__(self) -> None:
+        """Nothing can be written to its arrays from now on."""
+        freeze(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseSynapses:
     """All-to-all weights: ``weight`` (target neurons, source neurons), both flattened in C order."""
 
     weight: IntArray
+
+    def __post_init__(self) -> None:
+        """Nothing can be written to its arrays from now on."""
+        freeze(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +54,10 @@ class SparseSynapses:
     weight: IntArray
     source: IntArray
     target: IntArray
+
+    def __post_init__(self) -> None:
+        """Nothing can be written to its arrays from now on."""
+        freeze(self)
 
     @classmethod
     def of_matrix(cls, matrix: IntArray) -> SparseSynapses:
@@ -101,6 +114,10 @@ class Population:
     gated: bool = False
     payloads: tuple[int, int] = SPIKES
 
+    def __post_init__(self) -> None:
+        """Nothing can be written to its arrays from now on."""
+        freeze(self)
+
     @property
     def neurons(self) -> int:
         """Number of neurons."""
@@ -121,6 +138,10 @@ class Pulse:
     weight: IntArray
     exponent: int = 0
     axons: int = 1
+
+    def __post_init__(self) -> None:
+        """Nothing can be written to its arrays from now on."""
+        freeze(self)
 
     @property
     def potential(self) -> IntArray:

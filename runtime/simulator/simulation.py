@@ -7,10 +7,12 @@ proven from the weights before it is used.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Protocol
 
 from ...targets.diagnostic import refuse
 from ..encoded_samples import check_samples
@@ -18,19 +20,18 @@ from ..execution import Execution, SpikeTrains, Way
 from ..freed_pages import keep_freed_pages
 from ..program import INPUT, IntArray, Program
 from ..program.neuron_models import GRADED, IF, MSAT
-from .adaptive_threshold import AdaptiveThresholdSimulator
 from .batches import BatchSizes
 from .chunk_parts import run_in_parts
 from .fused import fused
 from .graded import payloads_of
 from .loops import simulator_threads
 from .messages import Sent, encoded_input, one_message
+from .native import CHOICE
 from .neurons import count, fire, integrate, layer_input
 from .plan import Layer, plan_layers
+from .prepared import Preparations
 from .reduction import products_of
 from .results import ChunkResult, joined_results, last_readers
-from .second_pass import SecondPassSimulator
-from .tensors import TensorSimulator, has_gpu
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
@@ -52,6 +53,8 @@ def simulate(
 ) -> Execution:
     """Run encoded ``samples`` (N, *input shape), or frames (N, T, *input shape), in batches.
 
+    What a program is made ready with is kept as long as the program, so that further calls only run.
+
     ``progress(done, total)`` counts samples.
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
     goes, within a memory budget. ``threads`` is by default one for each core that the process may use.
@@ -65,14 +68,24 @@ def simulate(
     return replace(execution, seconds=time.perf_counter() - started)
 
 
+class _Layers(Protocol):
+    """A program's layers, made ready to run."""
+
+    def run_chunk(self, samples: IntArray, record: bool, first: int = 0) -> ChunkResult:
+        """Run ``samples``, the first of which is number ``first`` of the run."""
+
+
+_PREPARED: Preparations[_Layers] = Preparations()
+
+
 class Simulator:
-    """A program made ready to run: for many short runs, each of which ``simulate`` would prepare anew."""
+    """A program made ready to run, for as many runs as wished, also at the same time."""
 
     def __init__(self, program: Program, *, device: str = "cpu") -> None:
         self.program = program
         self.device = _checked_device(device, program)
-        keep_freed_pages()
-        self._layers = _layers_of(program, self.device)
+        settings = (self.device, os.environ.get(CHOICE))
+        self._layers = _PREPARED.of(program, settings, lambda own: _layers_of(own, device))
 
     def run(
         self,
@@ -113,23 +126,35 @@ class Simulator:
         return isinstance(layers, ProcessorSimulator) and layers.products * samples >= _WORTH_THREADS
 
 
-def _layers_of(
-    program: Program, device: str
-) -> ProcessorSimulator | TensorSimulator | SecondPassSimulator | AdaptiveThresholdSimulator:
+def _layers_of(program: Program, device: str) -> _Layers:
+    # What few programs need is imported for them alone.
+    keep_freed_pages()
     if program.neuron.name == MSAT:
+        from .adaptive_threshold import AdaptiveThresholdSimulator
+
         return AdaptiveThresholdSimulator(program)
     if program.neuron.name not in _BY_PLAN:
+        from .second_pass import SecondPassSimulator
+
         return SecondPassSimulator(program)
-    return ProcessorSimulator(program) if device == "cpu" else TensorSimulator(program, device)
+    if device == "cpu":
+        return ProcessorSimulator(program)
+    from .tensors import TensorSimulator
+
+    return TensorSimulator(program, device)
 
 
 def _checked_device(device: str, program: Program) -> str:
     if device not in DEVICES:
         raise refuse("E511", f"the simulator has no device '{device}'", hint=f"choose from {', '.join(DEVICES)}")
-    if device == "cuda" and program.neuron.name not in _BY_PLAN:
+    if device == "cpu":
+        return device
+    if program.neuron.name not in _BY_PLAN:
         message = f"neurons of the model '{program.neuron.name}' run on the processor only"
         raise refuse("E511", message, hint="leave the device out, or use 'cpu'")
-    if device == "cuda" and not has_gpu():
+    from .tensors import has_gpu
+
+    if not has_gpu():
         raise refuse("E511", "torch finds no GPU for the device 'cuda'", hint="leave the device out, or use 'cpu'")
     return device
 

@@ -13,7 +13,7 @@ import pytest
 
 from spikec.models.shipped import shipped_model, shipped_samples
 from spikec.runtime.program import Program
-from spikec.runtime.simulator import simulation
+from spikec.runtime.simulator import tensors
 from spikec.runtime.simulator.tensors import TensorSimulator
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -76,19 +76,19 @@ def test_the_device_is_asked_for(
 ) -> None:
     json_of("compile", shipped_model(), "-o", tmp_path / "out", "--json")
     call = ("run", tmp_path / "out", "--data", images / "test.npz", "--limit", 2, "--json", "--device")
-    monkeypatch.setattr(simulation, "has_gpu", lambda: False)
+    monkeypatch.setattr(tensors, "has_gpu", lambda: False)
     (line,) = refused(*call, "cuda")
     assert "E511" in line
     assert "finds no GPU" in line
     asked = list[str]()
     # torch's processor in place of the GPU, which no test machine has
-    monkeypatch.setattr(simulation, "has_gpu", lambda: True)
+    monkeypatch.setattr(tensors, "has_gpu", lambda: True)
 
     def on_processor(program: Program, device: str) -> TensorSimulator:
         asked.append(device)
         return TensorSimulator(program, "cpu")
 
-    monkeypatch.setattr(simulation, "TensorSimulator", on_processor)
+    monkeypatch.setattr(tensors, "TensorSimulator", on_processor)
     on_device = json_of(*call, "cuda")
     assert asked == ["cuda"]
     assert on_device["predictions"] == json_of(*call, "cpu")["predictions"]

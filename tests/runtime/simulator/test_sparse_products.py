@@ -91,7 +91,7 @@ def test_tensors(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = SparseSynapses.of_matrix(weight)
 
     def tensor(values: npt.NDArray[Any]) -> Any:
-        return torch.from_numpy(values)
+        return torch.tensor(values)
 
     kernel = TensorEntries(
         torch, tensor(entries.weight.astype(np.float32)), tensor(entries.source), tensor(entries.target), 11
