@@ -11,7 +11,7 @@ From a network in torch, or the path of an ONNX file, to spikes:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,13 +164,24 @@ def evaluate(
     )
 
 
-def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False) -> Execution:
+def simulate(
+    program: Program,
+    inputs: npt.NDArray[Any],
+    *,
+    record: bool = False,
+    threads: int | None = None,
+    way: str | Mapping[str, str] = "auto",
+) -> Execution:
     """Run ``inputs`` (N, *sample shape), uint8 (scaled by 1/255) or float, on the exact simulator.
 
     Inputs that change in time are frames (N, K * T, *sample shape), one for each of the program's T steps; they run as
     N * K samples, the K windows of each recording in a row. Values outside the program's input range are clipped.
-    ``record`` keeps every spike train. Raises ``UnusableInput`` for inputs of another shape or type than the program
-    takes, E027 for frames that are no whole number of windows.
+    ``record`` keeps every spike train. ``threads`` is by default one for each core. ``way`` is how spikes meet weights:
+    "events", "dense" or, by measured rates, "auto", for all layers or by the name of a layer; it changes no result.
+
+    The first call makes the program ready to run; this is kept as long as ``program`` is, so that others only run.
+    Raises ``UnusableInput`` for inputs of another shape or type than the program takes, E027 for frames that are no
+    whole number of windows, E511 for threads and ways that there are not.
     """
     import numpy as np
 
@@ -180,4 +191,4 @@ def simulate(program: Program, inputs: npt.NDArray[Any], *, record: bool = False
 
     samples = checked_samples(np.asarray(inputs), None, program.input.sample_shape, integers=program.input.integers)
     encoded, _ = encode(program.input, samples.in_windows(program.timesteps).inputs)
-    return simulate_encoded(program, encoded, record=record)
+    return simulate_encoded(program, encoded, record=record, threads=threads, way=way)

@@ -23,13 +23,15 @@ def type_of_trains(program: Program) -> type[np.uint8] | type[np.int32]:
 @dataclass(frozen=True, slots=True)
 class Way:
     """How messages of ``source`` met their weights on the simulator: by ``kernel``, in so many parts of the work as
-    events, for which rows of weights are added, and in so many by dense products.
+    events, for which rows of weights are added, and in so many by dense products. ``is_fixed`` where its weights and
+    messages allow one way alone.
     """
 
     source: str
     kernel: str
     events: int
     dense: int
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,11 @@ _LIMIT = option("--limit", type=click.IntRange(min=1), help="Use at most this ma
 @option("--batch", type=click.IntRange(min=1), help="Samples at a time on the simulator; measured if not given.")
 @option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
 @option("--device", type=click.Choice(("cpu", "cuda")), help="Where the simulator runs; cuda takes torch and a GPU.")
+@option(
+    "--way",
+    type=click.Choice(("auto", "events", "dense")),
+    help="How the simulator meets spikes with weights; auto, by measured rates, if not given. Results are the same.",
+)
 @json_option
 @verbosity_options
 def run(
@@ -67,6 +72,7 @@ def run(
     batch: int | None,
     threads: int | None,
     device: str | None,
+    way: str | None,
     as_json: bool,
 ) -> None:
     """Run the compiled program in DIR on the samples of a data file."""
@@ -77,7 +83,7 @@ def run(
     from ..running import run_program
     from .output_scores import score_arrays, score_document, score_lines, scores_by_name
 
-    given = {"batch": batch, "threads": threads, "device": device}
+    given = {"batch": batch, "threads": threads, "device": device, "way": way}
     settings = {name: value for name, value in given.items() if value is not None}
     if settings and backend != "simulator":
         hint = "leave it out, or give --backend simulator"
@@ -198,6 +204,8 @@ def _way_lines(program: Program, execution: Execution, samples: int) -> list[str
         parts = way.events + way.dense
         mixed = f"events in {way.events} of {parts} parts, else dense"
         product = "" if not parts else "dense" if not way.events else "events" if not way.dense else mixed
+        if product and way.is_fixed:
+            product += ", the only way"
         return ", ".join(part for part in (f"{way.source} {rate}", way.kernel, product) if part)
 
     return [f"{layer}: {'; '.join(map(told, ways))}" for layer, ways in execution.ways.items()]

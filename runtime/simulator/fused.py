@@ -68,11 +68,13 @@ class FusedLayer:
         return v.transpose(0, 3, 1, 2).reshape(samples, -1).astype(np.int64), self._ways(ran)
 
     def _ways(self, ran: LayerOfKernel) -> Ways:
-        name = self.instructions.name
-        return tuple(
-            Way(planned.source, "numpy" if done.method == CURRENTS else name, done.by_rows, done.by_product)
-            for planned, done in zip(self.incoming, ran.incoming[: len(self.incoming)], strict=True)
-        )
+        return tuple(map(self._way, self.incoming, ran.incoming[: len(self.incoming)]))
+
+    def _way(self, planned: Planned, done: Connection) -> Way:
+        in_numpy, packed = done.method == CURRENTS, planned.kernel
+        is_fixed = in_numpy or not (isinstance(packed, PackedWeights) and packed.has_both_ways)
+        kernel = "numpy" if in_numpy else self.instructions.name
+        return Way(planned.source, kernel, done.by_rows, done.by_product, is_fixed)
 
     def _run(
         self,

@@ -26,6 +26,7 @@ INT32_SUMS = 1 << 31
 """Sums of smaller magnitude are exact in the kernel."""
 
 BYTES, WORDS, PAIRS, CHANNELS, COORDINATES, CURRENTS = range(6)
+AUTO, EVENTS, DENSE = "auto", "events", "dense"
 _BYTE, _HALF = 1 << 7, 1 << 15
 _WORDS_BLOCK = 64
 _LARGEST_BYTE = 255
@@ -41,6 +42,7 @@ class PackedWeights:
 
     ``kernel`` (rows, columns) is None where it is as large as the source, ``output`` (rows, columns) where it has the
     source's size. As a function it gives what messages (N, H, W, C) add to the targets (N, H', W', O), in ``kind``.
+    ``way`` is ``EVENTS`` or ``DENSE`` where it is not left to measured rates.
     """
 
     instructions: InstructionSet
@@ -60,6 +62,12 @@ class PackedWeights:
     targets: IntArray | Array
     largest: int
     kind: type[np.float32] | type[np.float64]
+    way: str = AUTO
+
+    @property
+    def has_both_ways(self) -> bool:
+        """Whether its messages can be added as events and multiplied as dense products."""
+        return self.method == BYTES and self.dense.size > 0
 
     def __call__(self, maps: Array, pool: tuple[int, int] = (1, 1)) -> Array:
         """See ``Kernel``; on the sums over blocks of ``pool`` (rows, columns) of ``maps``."""
@@ -81,6 +89,8 @@ class PackedWeights:
 
     def _break_even(self, taps: int, channels: int, bits: int) -> float:
         """Spikes for each channel that is read at a place and step, above which a product takes less time."""
+        if self.way != AUTO:
+            return 0.0 if self.way == DENSE else math.inf
         costs, groups = self.instructions.costs, self.geometry.groups
         read, outputs = taps * channels // groups, self.outputs // groups
         blocks = -(-outputs // self.block)

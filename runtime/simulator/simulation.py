@@ -28,10 +28,12 @@ from .loops import simulator_threads
 from .messages import Sent, encoded_input, one_message
 from .native import CHOICE
 from .neurons import count, fire, integrate, layer_input
+from .packing import AUTO
 from .plan import Layer, plan_layers
 from .prepared import Preparations
 from .reduction import products_of
 from .results import ChunkResult, joined_results, last_readers
+from .ways import Chosen, WayOfLayers, chosen_ways, with_ways
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
@@ -49,6 +51,7 @@ def simulate(
     batch: int | None = None,
     threads: int | None = None,
     device: str = "cpu",
+    way: WayOfLayers = AUTO,
     progress: Progress | None = None,
 ) -> Execution:
     """Run encoded ``samples`` (N, *input shape), or frames (N, T, *input shape), in batches.
@@ -58,12 +61,13 @@ def simulate(
     ``progress(done, total)`` counts samples.
     ``batch`` bounds the samples in flight; by default the size with the best time per sample is looked for as the run
     goes, within a memory budget. ``threads`` is by default one for each core that the process may use.
-    ``device`` is "cpu" or "cuda", which takes torch and plain or graded neurons. E511 for what cannot be had of these,
+    ``device`` is "cpu" or "cuda", which takes torch and plain or graded neurons. ``way`` is "events", "dense" or "auto"
+    for all layers or by layer, and changes no result: see ``ways.py``. E511 for what cannot be had of these,
     E506 for samples of another shape or range than the program's input, E028 for
     frames that the program cannot take.
     """
     started = time.perf_counter()
-    simulator = Simulator(program, device=device)
+    simulator = Simulator(program, device=device, way=way)
     execution = simulator.run(samples, record=record, batch=batch, threads=threads, progress=progress)
     return replace(execution, seconds=time.perf_counter() - started)
 
@@ -81,11 +85,12 @@ _PREPARED: Preparations[_Layers] = Preparations()
 class Simulator:
     """A program made ready to run, for as many runs as wished, also at the same time."""
 
-    def __init__(self, program: Program, *, device: str = "cpu") -> None:
+    def __init__(self, program: Program, *, device: str = "cpu", way: WayOfLayers = AUTO) -> None:
         self.program = program
         self.device = _checked_device(device, program)
-        settings = (self.device, os.environ.get(CHOICE))
-        self._layers = _PREPARED.of(program, settings, lambda own: _layers_of(own, device))
+        chosen = chosen_ways(program, way, self.device)
+        settings = (self.device, os.environ.get(CHOICE), chosen)
+        self._layers = _PREPARED.of(program, settings, lambda own: _layers_of(own, device, chosen))
 
     def run(
         self,
@@ -126,7 +131,7 @@ class Simulator:
         return isinstance(layers, ProcessorSimulator) and layers.products * samples >= _WORTH_THREADS
 
 
-def _layers_of(program: Program, device: str) -> _Layers:
+def _layers_of(program: Program, device: str, chosen: Chosen) -> _Layers:
     # What few programs need is imported for them alone.
     keep_freed_pages()
     if program.neuron.name == MSAT:
@@ -138,7 +143,7 @@ def _layers_of(program: Program, device: str) -> _Layers:
 
         return SecondPassSimulator(program)
     if device == "cpu":
-        return ProcessorSimulator(program)
+        return ProcessorSimulator(program, chosen)
     from .tensors import TensorSimulator
 
     return TensorSimulator(program, device)
@@ -160,11 +165,11 @@ def _checked_device(device: str, program: Program) -> str:
 
 
 class ProcessorSimulator:
-    """Runs the layers of ``program`` on the processor."""
+    """Runs the layers of ``program`` on the processor, each in the way that was ``chosen`` for it."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, chosen: Chosen = ()) -> None:
         self._program = program
-        self._layers = plan_layers(program)
+        self._layers = with_ways(plan_layers(program), chosen)
         self._fused = {layer.population.name: fused(layer) for layer in self._layers}
         self.products = self._products_in_kernel()
         self._is_graded = program.neuron.name == GRADED
@@ -213,7 +218,7 @@ class ProcessorSimulator:
         if in_kernel is not None:
             return None, *in_kernel.fire(sent, samples)
         received = layer_input(layer, sent, samples)
-        ways = tuple(Way(connection.source, "numpy", 0, 0) for connection in layer.incoming)
+        ways = tuple(Way(connection.source, "numpy", 0, 0, is_fixed=True) for connection in layer.incoming)
         if is_readout:
             return integrate(layer, received), None, ways
         if self._is_graded:

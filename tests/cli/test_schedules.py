@@ -65,7 +65,7 @@ def test_exact_artefact_runs_and_verifies(json_of: JsonOf, images: Path, tmp_pat
 def test_settings_of_the_simulator_apply_to_nothing_else(
     refused: Callable[..., list[str]], images: Path, tmp_path: Path
 ) -> None:
-    for setting in (("--batch", 2), ("--threads", 1), ("--device", "cpu")):
+    for setting in (("--batch", 2), ("--threads", 1), ("--device", "cpu"), ("--way", "dense")):
         (line,) = refused("run", tmp_path, "--data", images / "test.npz", "--backend", "reference", *setting)
         assert "E630" in line
         assert setting[0] in line

@@ -95,7 +95,8 @@ CODES: tuple[Code, ...] = (
     Code(
         id="E511",
         title="the simulator cannot run like that",
-        what="The simulator was given a batch or a number of threads below 1, or a device that is not there.",
+        what="The simulator was given a batch or a number of threads below 1, a device that is not there, or a way "
+        "to compute a layer that it does not have.",
         why="On another device than the one that was asked for, a run may take a hundred times as long.",
         example="E511 torch finds no GPU for the device 'cuda'",
         fix="Leave the argument out: the simulator then runs on the processor. For 'cuda' install a torch that "

@@ -50,7 +50,9 @@ def test_a_program_is_made_ready_once(prepared: list[Program]) -> None:
     assert len(prepared) == 2
 
 
-def test_the_instruction_set_is_that_of_the_call(prepared: list[Program], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_set_and_way_are_those_of_the_call(
+    prepared: list[Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, samples = plain_program(), plain_samples(1)
 
     def kernels() -> set[str]:
@@ -61,6 +63,9 @@ def test_the_instruction_set_is_that_of_the_call(prepared: list[Program], monkey
         monkeypatch.setenv(CHOICE, name)
         assert kernels() == kernels() == {"numpy" if name == "none" else name}
         assert len(prepared) == number
+    for way in ("events", "dense"):
+        simulate(program, samples, way=way)
+    assert len(prepared) == len(names) + 2
 
 
 def test_nothing_can_be_written_to_a_program(tmp_path: object) -> None:
@@ -130,10 +135,11 @@ def test_the_last_few_are_kept() -> None:
 def test_threads_share_what_is_kept() -> None:
     cases = [(random_gated(seed, 0.5), samples_of_gated(seed, 3)) for seed in range(6)]
     expected = [simulate(program, samples, record=True) for program, samples in cases]
+    ways = ("auto", "events", "dense")
 
     def run(turn: int) -> bool:
         number = turn % len(cases)
-        found = simulate(*cases[number], record=True, threads=1 + turn % 2)
+        found = simulate(*cases[number], record=True, threads=1 + turn % 2, way=ways[turn % 3])
         same = np.array_equal(found.readout, expected[number].readout)
         return same and found.spike_counts == expected[number].spike_counts
 
