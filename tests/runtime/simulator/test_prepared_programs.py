@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import spikec
 from spikec.runtime.program import DenseSynapses, Program
 from spikec.runtime.program.storage import load_program, program_files
 from spikec.runtime.simulator import Simulator, simulate, simulation
-from spikec.runtime.simulator.native import CHOICE, available_instruction_sets
+from spikec.runtime.simulator.native import CHOICE, available_instruction_sets, kernel_threads, threads_in_use
 from spikec.runtime.simulator.plan import plan_layers
 from spikec.runtime.simulator.prepared import Preparations
 
@@ -145,3 +146,20 @@ def test_threads_share_what_is_kept() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(run, range(120)))
+
+
+def test_runs_at_the_same_time_have_their_own_number_of_threads() -> None:
+    at_once = Barrier(2, timeout=60)
+
+    def seen(threads: int) -> list[int]:
+        found = list[int]()
+        with kernel_threads(threads):
+            at_once.wait()
+            found.append(threads_in_use())
+            at_once.wait()
+        found.append(threads_in_use())
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(seen, (3, 2))) == [[3, 1], [2, 1]]
+    assert threads_in_use() == 1
