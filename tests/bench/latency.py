@@ -42,7 +42,7 @@ def measure_latency(folder: Path, rounds: int) -> Iterator[Row]:
 
 def _simulated(program: Program, image: Images) -> object:
     with as_plain_install():
-        return spikec.simulate(program, image)
+        return spikec.simulate(program, image, threads=1)
 
 
 def _by_command(folder: Path, rounds: int, image: Images) -> Iterator[Row]:

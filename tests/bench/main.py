@@ -18,6 +18,7 @@ from .compare import WIDTH_OF_FILES
 from .document import Run, as_json, print_tables
 from .machine import BUSY, START, describe, in_a_line
 from .must_show import BEFORE, CORE, FULL
+from .on_demo import Install
 from .rates import Rates
 from .rows import SHIPPED, Row, linear_fits
 
@@ -40,6 +41,7 @@ class Settings:
     for_claims: bool = False
     networks: Path | None = None
     core_pythons: tuple[Path, ...] = ()
+    full_pythons: tuple[Path, ...] = ()
     before_pythons: tuple[Path, ...] = ()
     netx_python: Path | None = None
     nengo_python: Path | None = None
@@ -54,13 +56,14 @@ class Settings:
         return self.chosen_nets or ((SHIPPED,) if self.quick else NETS)
 
     @property
-    def pythons_of_demo(self) -> dict[str, Path]:
-        """Interpreters of the part ``demo`` by row; further versions of Python are told by the rows' notes."""
-        cores = {CORE if not index else f"{CORE} {index + 1}": python for index, python in enumerate(self.core_pythons)}
-        before = {
-            BEFORE if not index else f"{BEFORE} {index + 1}": python for index, python in enumerate(self.before_pythons)
+    def pythons_of_demo(self) -> tuple[Install, ...]:
+        """Installs of the part ``demo``; which version of Python each has is told by the rows' notes."""
+        installs = {
+            CORE: self.core_pythons,
+            FULL: (Path(sys.executable), *self.full_pythons),
+            BEFORE: self.before_pythons,
         }
-        return {**cores, FULL: Path(sys.executable), **before}
+        return tuple(Install(name, python) for name, pythons in installs.items() for python in pythons)
 
 
 def _parts(settings: Settings, folder: Path, found_rates: list[Rates]) -> dict[str, Callable[[], Iterator[Row]]]:
@@ -130,6 +133,13 @@ _PYTHON = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--threads", type=click.IntRange(min=1), multiple=True, help="threads of every tool; may be repeated [1 and 2]"
 )
 @click.option("--core-python", "core_pythons", type=_PYTHON, multiple=True, help="interpreter with spikec alone")
+@click.option(
+    "--full-python",
+    "full_pythons",
+    type=_PYTHON,
+    multiple=True,
+    help="interpreter with spikec, torch and numba, beside the one of the peers",
+)
 @click.option(
     "--before-python",
     "before_pythons",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .rows import SHIPPED, Row
@@ -12,20 +13,29 @@ from .rows import SHIPPED, Row
 _VERSIONS = "import sys, numpy; print('Python %d.%d,' % sys.version_info[:2], 'numpy', numpy.__version__)"
 
 
-def measure_demo(folder: Path, pythons: Mapping[str, Path], rounds: int) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Install:
+    """The interpreter of an environment in which spikec is installed, and the name of what else is."""
+
+    name: str
+    python: Path
+
+
+def measure_demo(folder: Path, installs: Sequence[Install], rounds: int) -> Iterator[Row]:
     """Rows of part ``demo``: seconds of the simulator for 1,000 images, as the demo's JSON gives them.
 
-    ``pythons`` are interpreters of environments in which spikec is installed, by the name of the row; they alternate.
+    Installs alternate. The notes of rows begin with their version of Python: ``Python 3.13, ...``.
     """
-    found: dict[str, list[float]] = {name: [] for name in pythons}
+    found: list[list[float]] = [[] for _ in installs]
     for turn in range(1 + rounds):
-        for name, python in pythons.items():
-            seconds = _simulators_line(python, folder / "demo")
+        for install, values in zip(installs, found, strict=True):
+            seconds = _simulators_line(install.python, folder / "demo")
             if turn:
-                found[name].append(seconds)
-    for name, values in found.items():
-        ended = subprocess.run([str(pythons[name]), "-I", "-c", _VERSIONS], check=True, capture_output=True, text=True)
-        yield Row("demo", SHIPPED, name, "s", tuple(values), 4, 1000, note=ended.stdout.strip())
+                values.append(seconds)
+    for install, values in zip(installs, found, strict=True):
+        asked = [str(install.python), "-I", "-c", _VERSIONS]
+        ended = subprocess.run(asked, check=True, capture_output=True, text=True)
+        yield Row("demo", SHIPPED, install.name, "s", tuple(values), 4, 1000, note=ended.stdout.strip())
 
 
 def _simulators_line(python: Path, artefact: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from .main import Settings
 from .must_show import BEFORE, CORE, FULL
-from .on_demo import measure_demo
+from .on_demo import Install, measure_demo
 from .peers.source_ann import in_onnxruntime, quantised
 
 _INTERPRETER = """#!/bin/sh
@@ -30,17 +31,23 @@ def interpreter(file: Path, seconds: float) -> Path:
 
 
 def test_the_demo_of_every_install_runs_once_per_round_and_names_its_versions(tmp_path: Path) -> None:
-    pythons = {CORE: interpreter(tmp_path / "core", 0.25), FULL: interpreter(tmp_path / "full", 0.5)}
-    core, full = measure_demo(tmp_path, pythons, rounds=2)
+    installs = [
+        Install(CORE, interpreter(tmp_path / "core", 0.25)),
+        Install(FULL, interpreter(tmp_path / "full", 0.5)),
+        Install(CORE, interpreter(tmp_path / "other", 0.75)),
+    ]
+    core, full, other = measure_demo(tmp_path, installs, rounds=2)
     assert (core.tool, core.values, core.note) == (CORE, (0.25, 0.25), "Python 3.13, numpy 2.4")
     assert (full.tool, full.values) == (FULL, (0.5, 0.5))
+    assert (other.tool, other.values) == (CORE, (0.75, 0.75))
 
 
 def test_installs_are_told_apart(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    pythons = Settings(False, 5, (1, 2), core_pythons=(one, two), before_pythons=(two,)).pythons_of_demo
-    assert (pythons[CORE], pythons[f"{CORE} 2"], pythons[BEFORE]) == (one, two, two)
-    assert set(pythons) == {CORE, f"{CORE} 2", FULL, BEFORE}
+    settings = Settings(False, 5, (1, 2), core_pythons=(one, two), full_pythons=(one,), before_pythons=(two,))
+    given = [(install.name, install.python) for install in settings.pythons_of_demo]
+    ours = Path(sys.executable)
+    assert given == [(CORE, one), (CORE, two), (FULL, ours), (FULL, one), (BEFORE, two)]
 
 
 def convolution(file: Path) -> Path:

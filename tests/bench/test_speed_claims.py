@@ -65,13 +65,17 @@ def test_one_step_has_a_limit_of_its_own() -> None:
 
 
 def test_the_demo_is_held_against_the_best_install() -> None:
-    def seconds(tool: str, value: float) -> Row:
-        return Row("demo", "shipped", tool, "s", (value,))
+    def seconds(tool: str, value: float, python: str = "Python 3.10") -> Row:
+        return Row("demo", "shipped", tool, "s", (value,), note=f"{python}, numpy 2.4")
 
     rows = [seconds(CORE, 0.3), seconds(FULL, 0.25)]
     assert claim(rows, "the demo").holds
     assert claim([*rows, seconds(BEFORE, 0.1)], "the demo").holds is False
     assert claim(rows[:1], "the demo").holds is None
+    newest = [seconds(CORE, 0.4, "Python 3.13"), seconds(FULL, 0.2, "Python 3.13")]
+    assert [claim(rows + newest, f"line, Python {one}").holds for one in ("3.10", "3.13")] == [True, False]
+    assert claim(rows + newest[:1], "line, Python 3.13").holds is None, "a Python is held against itself"
+    assert claim([Row("memory", "s", "spikec", "MiB", (1.0,)), row("spikec", 1.0)], "line, every Python").holds is None
 
 
 def test_one_image_has_three_milliseconds() -> None:

@@ -29,7 +29,7 @@ fi
 def tree(tmp_path: Path) -> Path:
     """A small tree with the script, and a ``path`` with four Pythons, and with a uv that reaches nothing."""
     (tmp_path / ".ci").mkdir()
-    for name in ("setup", "constraints.txt", "constraints-newer.txt"):
+    for name in ("setup", "find-python", "constraints.txt", "constraints-newer.txt"):
         shutil.copy(ROOT / ".ci" / name, tmp_path / ".ci" / name)
     for name in ("pyproject.toml", "__init__.py", "__main__.py", *(f"{d}/a.py" for d in ("compiler", "models"))):
         (tmp_path / name).parent.mkdir(exist_ok=True)
