@@ -47,7 +47,7 @@ def quantised_ann(program: Program, encoded: IntArray) -> dict[str, IntArray]:
             value = value.flatten(1) @ weight.T
         value = value + torch.from_numpy(layer.bias + layer.initial_potential)
         if layer.threshold is not None:
-            value = torch.clamp(torch.floor(value / torch.from_numpy(layer.threshold)), *layer.payloads)
+            value = torch.clamp(torch.floor(value / torch.tensor(layer.threshold)), *layer.payloads)
         codes[layer.name] = value.flatten(1).numpy().astype(np.int64)
     return codes
 

@@ -80,7 +80,7 @@ def sums(projection: Projection, counts: torch.Tensor, target: Population) -> to
         return (flat @ weight.T).reshape(-1, *target.shape)
     assert isinstance(synapses, SparseSynapses)
     summed = torch.zeros((len(flat), target.neurons), dtype=torch.float64)
-    summed.index_add_(1, torch.from_numpy(synapses.target), flat[:, torch.from_numpy(synapses.source)] * weight)
+    summed.index_add_(1, torch.tensor(synapses.target), flat[:, torch.tensor(synapses.source)] * weight)
     return summed.reshape(-1, *target.shape)
 
 
