@@ -238,14 +238,18 @@ def _rounded_anew(network: Network, random: np.random.Generator) -> Network:
     nodes = []
     for node in network.nodes:
         operator: Any = node.operator
-        values = {part.name: getattr(operator, part.name) for part in fields(operator)}
-        moved = {
-            name: value * (1 + 2e-7 * random.uniform(-1, 1, np.shape(value)))
-            for name, value in values.items()
-            if np.asarray(value).dtype.kind == "f"
-        }
+        moved = {part.name: _moved(getattr(operator, part.name), random) for part in fields(operator)}
         nodes.append(replace(node, operator=replace(operator, **moved)))
     return network.with_nodes(tuple(nodes))
+
+
+def _moved(value: Any, random: np.random.Generator) -> Any:
+    """Floats off by a little, also those beside integers, which are places and sizes."""
+    if isinstance(value, tuple):
+        return tuple(_moved(one, random) for one in value)
+    if isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+        return value * (1 + 2e-7 * random.uniform(-1, 1, np.shape(value)))
+    return value
 
 
 def _compare_recognised(built: Built, network: Network, samples: Array) -> None:

@@ -173,3 +173,14 @@ def test_transposed_convolutions_are_those_of_the_runtime(attributes: dict[str, 
     precise = by_evaluator(content, doubles)
     assert precise is not None
     np.testing.assert_allclose(precise, expected, rtol=0, atol=1e-5)
+
+
+def test_noise_moves_floats_and_leaves_what_stands_beside_them() -> None:
+    """Places in a map are integers next to the factors of what is read there."""
+    given = (((0, 3, 0.5), (2, 1, 1.0)), np.ones(4, np.float32), np.arange(3), "relu", None)
+    taps, weights, sizes, *others = network_trial._moved(given, np.random.default_rng(0))
+    assert [(row, column) for row, column, _ in taps] == [(0, 3), (2, 1)]
+    assert all(type(place) is int for row, column, _ in taps for place in (row, column))
+    assert all(0 < abs(factor - before) < 1e-6 for (_, _, factor), before in zip(taps, (0.5, 1.0), strict=True))
+    assert 0 < np.abs(weights - 1).max() < 1e-6
+    assert (sizes.tolist(), others) == ([0, 1, 2], ["relu", None])
