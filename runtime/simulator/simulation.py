@@ -37,7 +37,7 @@ from .ways import Chosen, WayOfLayers, chosen_ways, with_ways
 
 Progress = Callable[[int, int], None]
 DEVICES = ("cpu", "cuda")
-_WORTH_THREADS = 1 << 24
+_WORTH_THREADS = 1 << 26
 """Products of a chunk from which on starting threads takes less time than they save."""
 _BY_PLAN = (IF, GRADED)
 """Neuron models that need nothing beyond the plan of a layer, so that they run on every device."""

@@ -11,7 +11,7 @@
 enum { LEAST_PLACES = 64, BYTES_IN_CACHE = 1 << 19 };
 
 /* Products below which starting a thread takes longer than it saves. */
-static const double WORTH_A_THREAD = 1 << 22;
+static const double WORTH_A_THREAD = 1 << 26;
 
 /* The numbers of the bits of a byte that are set, from the lowest on. */
 uint8_t lanes_of_mask[256][8];
