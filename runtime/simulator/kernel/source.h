@@ -122,11 +122,21 @@ static int make_lists(const struct connection *c, const struct layer *l, const s
 
 /* A pixel of a map in bytes: what its pool adds up to. */
 static void write_bytes(const struct connection *c, const struct layer *l, struct block b, const int at[2], uint8_t *to) {
-    memset(to, 0, (size_t)c->channels);
+    int k = 0;
+    for (; k + VECTOR_BYTES <= c->channels; k += VECTOR_BYTES) {
+        bytes sum = {0};
+        for (int j = b.y; j < b.last_y; j++) {
+            const uint8_t *from = (const uint8_t *)c->messages + index_of_pixel(c, l, at[0], at[1], j, b.x) + k;
+            for (int i = b.x; i < b.last_x; i++, from += c->channels) sum += load_whole_bytes(from);
+        }
+        memcpy(to + k, &sum, sizeof sum);
+    }
+    if (k == c->channels) return;
+    memset(to + k, 0, (size_t)(c->channels - k));
     for (int j = b.y; j < b.last_y; j++)
         for (int i = b.x; i < b.last_x; i++) {
             const uint8_t *from = (const uint8_t *)c->messages + index_of_pixel(c, l, at[0], at[1], j, i);
-            for (int k = 0; k < c->channels; k++) to[k] = (uint8_t)(to[k] + from[k]);
+            for (int rest = k; rest < c->channels; rest++) to[rest] = (uint8_t)(to[rest] + from[rest]);
         }
 }
 

@@ -26,6 +26,7 @@ enum { VECTOR_BYTES = 16, DENSE_VECTORS = 2 };
 #define VECTOR(name, type) typedef type name __attribute__((vector_size(16)))
 #endif
 
+VECTOR(bytes, uint8_t);
 VECTOR(halves, uint16_t);
 VECTOR(words, int32_t);
 
@@ -44,6 +45,12 @@ enum { ADDS_IN_16_BITS = 0 };
 extern uint8_t lanes_of_mask[256][8];
 
 #define INLINE static inline __attribute__((always_inline))
+
+INLINE bytes load_whole_bytes(const void *from) {
+    bytes loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
 
 INLINE halves load_halves(const void *from) {
     halves loaded;
