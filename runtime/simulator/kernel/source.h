@@ -105,7 +105,7 @@ static int make_lists(const struct connection *c, const struct layer *l, const s
     s->step = s->line * w.rows;
     s->sample = s->step * c->steps * c->bits;
     s->starts = malloc((pixels + 1) * sizeof *s->starts);
-    s->entries = malloc((s->spikes + LANES) * sizeof *s->entries);
+    s->entries = malloc((s->spikes + 2 * LANES) * sizeof *s->entries);
     if (!s->starts || !s->entries) return 1;
     uint32_t *starts = s->starts, *entries = s->entries;
     for (int n = 0; n < w.samples; n++)
