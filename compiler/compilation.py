@@ -22,7 +22,7 @@ from ..targets import load as load_target
 from ..targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ..targets.records import dataclass
 from .analysis.energy import network_macs
-from .analysis.ledger import LEDGER_SAMPLES, accuracy_lost, ledger, predictions_of
+from .analysis.ledger import accuracy_lost, ledger, predictions_of
 from .analysis.on_chip import measure_on_chip
 from .analysis.traffic import SAMPLES as COST_SAMPLES
 from .checks import check_program
@@ -38,7 +38,7 @@ from .neuron_choice import options_for_neuron, with_chosen_neuron
 from .options import CONSTANT, CompileOptions, option_problems, takes_frames
 from .outliers import without_outliers
 from .passes.calibration_aim import matching_aim
-from .passes.contract import Context, program_level, spiking_level
+from .passes.contract import LEDGER_SAMPLES, Context, program_level, spiking_level
 from .passes.encode_input import unencodable
 from .passes.recognise_activations import recognised
 from .pipeline import Pipeline
@@ -92,7 +92,7 @@ def compile_model(
     the options or the calibration data unusable; a program that does not fit its target is a result.
     """
     chosen = options or CompileOptions()
-    built = build_program(model, chosen, readers=readers, report=report)
+    built = build_program(model, chosen, readers=readers, report=report, ledger=True)
     if report is not None:
         report("report")
     seconds = {record.name: round(record.seconds, 4) for record in built.pipeline.records}
@@ -106,13 +106,17 @@ def build_program(
     *,
     readers: Mapping[str, ModelReader] | None = None,
     report: Callable[[str], None] | None = None,
+    ledger: bool = False,
 ) -> Built:
-    """Run the passes on a model file, without placing the program or reporting on it; raises as ``compile_model``."""
+    """Run the passes on a model file, without placing the program or reporting on it; raises as ``compile_model``.
+
+    ``ledger`` says that one is made of the stages.
+    """
     target = usable_target(options)
     examined = examine_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
     if examined.model is None:
         raise UnusableInput(all_problems(examined, target, options, model))
-    return build_from_file(model, examined.model, target, options, report, readers)
+    return build_from_file(model, examined.model, target, options, report, readers, ledger=ledger)
 
 
 def build_from_file(
@@ -123,10 +127,11 @@ def build_from_file(
     report: Callable[[str], None] | None = None,
     readers: Mapping[str, ModelReader] | None = None,
     shared: SharedResults = NOTHING_SHARED,
+    ledger: bool = False,
 ) -> Built:
     """As ``build_from`` of a model that was read from ``file``, which is named in what is raised."""
     try:
-        return build_from(read, target, options, report, readers, shared)
+        return build_from(read, target, options, report, readers, shared, ledger)
     except UnusableInput as refusal:
         raise UnusableInput(grouped(in_file(d, file) for d in refusal.diagnostics)) from refusal
 
@@ -138,10 +143,12 @@ def build_from(
     report: Callable[[str], None] | None = None,
     readers: Mapping[str, ModelReader] | None = None,
     shared: SharedResults = NOTHING_SHARED,
+    ledger: bool = False,
 ) -> Built:
     """Run the passes on a model that was read, for ``target``, whatever ``options`` name; raises as the above.
 
-    ``shared`` are results of other programs that were built from the same objects.
+    ``shared`` are results of other programs that were built from the same objects; ``ledger`` says that one is made of
+    the stages.
     """
     keep_freed_pages()
     calibration, found = _shared_calibration(options, read.network, shared)
@@ -156,6 +163,7 @@ def build_from(
         _aim(options, read.network, readers),
         options.levels,
         frames=takes_frames(options, calibration),
+        ledger=ledger,
         shared=shared,
     )
     pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
@@ -181,7 +189,7 @@ def check_model(
     if examined.model is None:
         return report_on_refused(examined, target, all_problems(examined, target, chosen, model), chosen.strict)
     try:
-        built = build_from(examined.model, target, chosen, report, readers)
+        built = build_from(examined.model, target, chosen, report, readers, ledger=True)
     except UnusableInput as refusal:
         if any(d.code[1] not in _MODEL_FAMILIES for d in refusal.diagnostics):
             raise

@@ -54,7 +54,7 @@ def with_chosen_maxima(
             "E630", "the policy for maxima is chosen by measuring, and there is too little to measure on", hint=hint
         )
     used = len(data) - len(data) // HELD_OUT_SHARE
-    trying = replace(context, calibration=data.between(0, used))
+    trying = replace(context, calibration=data.between(0, used), ledger=False)
     held_out = data.between(used, len(data))
     trials = {
         policy: _tried(scheduled(network, trying, replace(options, maxima=policy)), held_out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,12 @@ import numpy as np
 from ..runtime.program.rules import problems
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.records import dataclass
+from .analysis.class_scores import rate_scores
 from .ir.network import Network
+from .ir.operators import AnyFloat
 from .ir.text import print_network, print_program, print_spiking
 from .ir.verify import network_faults, overflowed_nodes, overflowed_populations, spiking_faults
+from .kept_stages import MEASURED, is_large, let_go, settled, without_weights
 from .options import CompileOptions
 from .passes.align_delays import AlignDelays
 from .passes.average_maxima import AverageMaxima
@@ -26,7 +29,7 @@ from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.calibrate_thresholds import CalibrateThresholds
 from .passes.clip_silent_sources import ClipSilentSources
 from .passes.compose_linear_maps import ComposeLinearMaps
-from .passes.contract import Compilation, Context, Pass
+from .passes.contract import LEDGER_SAMPLES, Compilation, Context, Pass, spiking_level
 from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
 from .passes.expand_maxima import ExpandMaxima
@@ -69,11 +72,6 @@ PASSES: tuple[type[Pass], ...] = (
     ProveNoOverflow,
 )
 
-_LARGE = 1 << 24
-"""Weights of level 2 that take 128 MB after every pass that changes them."""
-_MEASURED = ("balance-thresholds", "clip-silent-sources", "fit-counts", "quantize-weights")
-"""Stages whose level 2 the ledger measures on calibration data, or that passes are run again from."""
-
 STAGES = len(PASSES) + 1
 """What ``compile_model`` reports the beginning of: every pass, and the report."""
 
@@ -93,13 +91,15 @@ class PassRecord:
 class Pipeline:
     """State after all passes and the way there; ``stages`` holds the state after each pass, by name.
 
-    Of a network with more than 2^24 weights at level 2 the stages there are left out, unless data is measured on them.
+    Of a network with more than 2^24 weights at level 2 the stages there are left out (see ``kept_stages``); where a
+    ledger is made, ``scores`` (N, classes) are what those that it measures gave to the calibration samples.
     """
 
     state: Compilation
     records: tuple[PassRecord, ...]
     diagnostics: tuple[Diagnostic, ...]
     stages: dict[str, Compilation]
+    scores: dict[str, AnyFloat] = field(default_factory=dict)
 
     def printed(self, name: str) -> str:
         """The lowest level that there is after the pass called ``name``, or as it was ``read-onnx``; else KeyError."""
@@ -153,15 +153,23 @@ def run_again(
     names = ["read-onnx", *(step.name for step in passes[:place])]
     kept = pipeline.records[:place]
     found = tuple(diagnostic for record in kept for diagnostic in record.diagnostics)
-    begun = Pipeline(pipeline.stages[names[-1]], kept, found, {name: pipeline.stages[name] for name in names})
+    stages = {name: pipeline.stages[name] for name in names if name in pipeline.stages}
+    scores = {name: pipeline.scores[name] for name in names if name in pipeline.scores}
+    begun = Pipeline(pipeline.stages[names[-1]], kept, found, stages, scores)
     return _continued(begun, context, passes[place:], report)
+
+
+def settle(pipeline: Pipeline) -> Pipeline:
+    """The same when none of its passes is run again any more: what was kept for that is let go."""
+    return replace(pipeline, stages=settled(pipeline.stages, pipeline.state))
 
 
 def _continued(
     begun: Pipeline, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None
 ) -> Pipeline:
     state, since = begun.state, _Since(begun.state, context)
-    records, diagnostics, stages = list(begun.records), list(begun.diagnostics), dict(begun.stages)
+    records, diagnostics = list(begun.records), list(begun.diagnostics)
+    stages, scores = dict(begun.stages), dict(begun.scores)
     for step in passes:
         if report is not None:
             report(step.name)
@@ -174,10 +182,25 @@ def _continued(
         since = since.after(step, state, outcome.state)
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
-        state = stages[step.name] = outcome.state
-        _let_go(stages, step.name, context)
+        scores |= _scores_before_let_go(step.name, outcome.state, context)
+        has_program, state = state.program is not None, outcome.state
+        del outcome  # it would hold what is let go until the next pass is done
+        if is_large(state) and state.program is not None and not has_program:
+            since.check(state)
+            state = without_weights(state, context)
+            since = _Since(state, context)
+        stages[step.name] = state
+        let_go(stages, step.name, context)
     since.check(state)
-    return Pipeline(state, tuple(records), tuple(diagnostics), stages)
+    return Pipeline(state, tuple(records), tuple(diagnostics), stages, scores)
+
+
+def _scores_before_let_go(name: str, state: Compilation, context: Context) -> dict[str, AnyFloat]:
+    """What a ledger measures of the stage ``name``, where it is not kept until then."""
+    if not (context.ledger and context.calibration is not None and name in MEASURED and is_large(state)):
+        return {}
+    samples = context.calibration.first(LEDGER_SAMPLES).as_float()
+    return {name: rate_scores(spiking_level(state), samples)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,16 +244,6 @@ class _Since:
             before, state = state, step.run(state, self.context).state
             if not same_function(before, state):
                 yield step.name, state
-
-
-def _let_go(stages: dict[str, Compilation], latest: str, context: Context) -> None:
-    """Leave out of ``stages`` what a large network's level 2 was before ``latest``, unless it is measured later."""
-    spiking = stages[latest].spiking
-    if spiking is None or sum(p.map.weight.size for p in spiking.projections) <= _LARGE:
-        return
-    measured = _MEASURED if context.calibration is not None else ()
-    for name in [n for n, state in stages.items() if state.spiking is not None and n not in (latest, *measured)]:
-        del stages[name]
 
 
 def _check_once(context: Context, checked: tuple[Hashable, ...], check: Callable[[], None]) -> None:

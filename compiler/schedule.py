@@ -50,7 +50,7 @@ def scheduled(
         _require_known_layers(pipeline, context)
         return with_better_state_range(pipeline, context, passes)
     assert context.calibration is not None, "the options' rules ask for calibration data with a budget"
-    state = run_passes(network, replace(context, schedule="pipelined"), passes).state
+    state = run_passes(network, replace(context, schedule="pipelined", ledger=False), passes).state
     chosen = choose_gates(spiking_level(state), program_level(state), context.calibration, options.latency_budget)
     context = replace(context, exact_layers=chosen)
     pipeline = run_passes(network, context, passes, report)

@@ -17,7 +17,7 @@ from .passes.calibrate_initial_potential import aim_of, distances
 from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.contract import Context, Pass, program_level, spiking_level
 from .passes.paired_difference import is_certainly_less
-from .pipeline import Pipeline, run_again
+from .pipeline import Pipeline, run_again, settle
 
 _FEWEST_SAMPLES = 8
 _HELD_OUT_SHARE = 4
@@ -31,6 +31,12 @@ def with_better_state_range(
     report: Callable[[str], None] | None = None,
 ) -> Pipeline:
     """Return ``pipeline``, or where its proven state range starves it and held-out data says so, one with less room."""
+    return settle(_better(pipeline, context, passes, report))
+
+
+def _better(
+    pipeline: Pipeline, context: Context, passes: tuple[Pass, ...], report: Callable[[str], None] | None
+) -> Pipeline:
     calibration = context.calibration
     if calibration is None or len(calibration) < _FEWEST_SAMPLES or context.neuron != IF:
         return pipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,53 +15,25 @@ from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..arithmetic import mean, total
-from ..ir.network import Network, evaluate
+from ..ir.network import Network
 from ..ir.operators import AnyFloat
-from ..ir.rates import evaluate_rates
-from ..ir.spiking import SpikingNetwork
-from ..passes.contract import spiking_level
+from ..passes.contract import LEDGER_SAMPLES, spiking_level
 from ..pipeline import Pipeline
 from ..report import LedgerRow
+from .class_scores import network_scores, rate_scores
 
 BoolArray = npt.NDArray[np.bool_]
-
-_BATCH = 32
-LEDGER_SAMPLES = 256
-"""Calibration samples that the ledger is measured on, at most."""
 
 
 def predictions_of(network: Network, inputs: AnyFloat) -> IntArray:
     """Class that the float network gives to each sample, by its first result."""
-    return predicted(_scores_of(network, inputs))
-
-
-def _scores_of(network: Network, inputs: AnyFloat) -> AnyFloat:
-    name = network.results[0]
-    return _batched(lambda some: evaluate(network, some, frozenset((name,)))[name], inputs)
-
-
-def _rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:
-    return _batched(lambda some: evaluate_rates(spiking, some)[spiking.readout.name], _on_grid(inputs, spiking))
-
-
-def _batched(scores: Callable[[AnyFloat], AnyFloat], inputs: AnyFloat) -> AnyFloat:
-    parts = (inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH))
-    return np.concatenate([scores(part).reshape(len(part), -1) for part in parts])
+    return predicted(network_scores(network, inputs))
 
 
 def _spike_scores(program: Program, samples: Samples) -> AnyFloat:
     from ...runtime.simulator import simulate
 
     return simulate(program, encode(program.input, samples.inputs)[0]).readout.astype(np.float64)
-
-
-def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:
-    """Inputs as they will be encoded; as they are before the encoding is chosen."""
-    signal = spiking.input
-    if signal.minimum == signal.maximum:
-        return inputs
-    steps = np.clip(np.rint(inputs / signal.step), signal.minimum, signal.maximum)
-    return np.asarray(steps * signal.step, dtype=inputs.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +112,12 @@ def _stages(pipeline: Pipeline, samples: Samples | None) -> Iterator[tuple[str, 
     inputs = None if samples is None else samples.as_float()
 
     def of_network(name: str) -> AnyFloat | None:
-        return None if inputs is None else _scores_of(stages[name].network, inputs)
+        return None if inputs is None else network_scores(stages[name].network, inputs)
 
     def of_rates(name: str) -> AnyFloat | None:
-        return None if inputs is None else _rate_scores(spiking_level(stages[name]), inputs)
+        if inputs is None or name in pipeline.scores:
+            return pipeline.scores.get(name)
+        return rate_scores(spiking_level(stages[name]), inputs)
 
     yield "ANN", of_network("recognise-activations"), "the model as given, float"
     if stages["fit-pieces"] is not stages["expand-activations"]:

@@ -19,17 +19,24 @@ from .spiking import INPUT, ConvMap, Population, Projection, SparseMap, SpikingN
 
 
 def evaluate_rates(
-    spiking: SpikingNetwork, samples: AnyFloat, *, continuous: bool = False, count: int | None = None
+    spiking: SpikingNetwork,
+    samples: AnyFloat,
+    *,
+    continuous: bool = False,
+    count: int | None = None,
+    keep: frozenset[str] | None = None,
 ) -> dict[str, AnyFloat]:
-    """Rates in 0..1, or payloads, per population, and the read-out's potential per step.
+    """Rates in 0..1, or payloads, per population, and the read-out's potential per step, or only those to ``keep``.
 
     ``samples`` are (N, *sample_shape). ``continuous`` leaves out the levels, so that q only clips, which makes the
     result insensitive to rounding. ``count`` is the number of slices that operands are multiplied in, see ``matmul``.
+    What a population sends is freed as soon as its last reader has run.
     """
     signal = spiking.input
     arranged = samples.transpose(0, *(axis + 1 for axis in signal.axes)).reshape(len(samples), *signal.shape)
     sent: dict[str, AnyFloat] = {INPUT: arranged / np.asarray(signal.message_value, dtype=samples.dtype)}
     rates: dict[str, AnyFloat] = {}
+    last_reader = {p.source: each.name for each in spiking.populations for p in spiking.incoming(each.name)}
     for population in spiking.populations:
         drive = np.broadcast_to(population.bias.astype(samples.dtype), (len(samples), *population.shape))
         for projection in spiking.incoming(population.name):
@@ -37,12 +44,17 @@ def evaluate_rates(
                 drive = np.maximum(drive, largest_received(projection, sent[projection.source], population))
             else:
                 drive = drive + received(projection, sent[projection.source], population, count)
+        for source in [name for name, reader in last_reader.items() if reader == population.name]:
+            del sent[source], last_reader[source]
         if population.threshold is None:
-            rates[population.name] = drive
-            continue
-        threshold = population.threshold.astype(samples.dtype)
-        rates[population.name] = _rate(population, drive / threshold, continuous)
-        sent[population.name] = rates[population.name] * threshold
+            found = drive
+        else:
+            threshold = population.threshold.astype(samples.dtype)
+            found = _rate(population, drive / threshold, continuous)
+            if population.name in last_reader:
+                sent[population.name] = found * threshold
+        if keep is None or population.name in keep:
+            rates[population.name] = found
     return rates
 
 

@@ -18,7 +18,7 @@ the context's aim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -40,10 +40,11 @@ from .calibrated_gates import with_least_gates, with_room_to_rise
 from .calibration_aim import names_in_aim, with_same_populations
 from .contract import Compilation, Context, Outcome, float_network, program_level, spiking_level
 from .drives import samples_at_once
+from .kept_spikes import InParts, KeptSpikes
 
 if TYPE_CHECKING:
     # Without calibration data nothing is simulated, so the simulator is not loaded with this module.
-    from ...runtime.simulator import LayerInput, PopulationSimulator, Sent
+    from ...runtime.simulator import LayerInput, PopulationSimulator
 
 _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
@@ -102,23 +103,26 @@ class CalibrateInitialPotential:
         moved: tuple[str, ...],
         context: Context,
     ) -> Program:
-        from ...runtime.simulator import PopulationSimulator, encoded_input, joined
+        from ...runtime.simulator import PopulationSimulator, encoded_input
 
         gated = tuple(p.name for p in given.firing if p.gated and p.name in moved)
         program = with_room_to_rise(given, gated, context.target) if gated else given
-        encoded, _ = encode(program.input, samples.inputs)
-        sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
+        sent: dict[str, InParts] = {
+            INPUT: encoded_input(program.input, encode(program.input, samples.inputs)[0], program.timesteps)
+        }
         last_reader = {p.source: p.target for p in program.projections}
         for population in program.firing:
             simulator = PopulationSimulator(program, population)
-            chunks = chunked_input(program, population, simulator, sent, len(encoded), batch_for_memory(program))
+            chunks = chunked_input(program, population, simulator, sent, len(samples), batch_for_memory(program))
             if population.name in rates and population.name in moved:
                 wanted = _averaged(rates[population.name], self.granularity)
                 bounds = _bounds(program, population)
                 for _ in range(self.iterations):
                     population = self._moved(program, population, simulator, chunks, wanted, bounds)
             program = _with_population(program, population)
-            sent[population.name] = joined([simulator.fire(c(), population.initial_potential) for c in chunks])
+            sent[population.name] = kept = KeptSpikes(len(samples))
+            for chunk in chunks:
+                kept.put(simulator.fire(chunk(), population.initial_potential))
             for source in [s for s, target in last_reader.items() if target == population.name]:
                 sent.pop(source, None)
         return with_least_gates(program, context.target) if gated else program
@@ -223,7 +227,7 @@ def chunked_input(
     program: Program,
     population: Population,
     simulator: PopulationSimulator,
-    sent: dict[str, Sent],
+    sent: Mapping[str, InParts],
     samples: int,
     size: int,
 ) -> list[Callable[[], LayerInput]]:

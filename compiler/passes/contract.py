@@ -20,6 +20,9 @@ from ..shared_results import NOTHING_SHARED, SharedResults
 DEFAULT_LEVELS = 31
 """Five bits of payload: a ReLU ResNet-20 loses half a point to them, and 2.7 points to four bits (docs/graded.md)."""
 
+LEDGER_SAMPLES = 256
+"""Calibration samples that the ledger is measured on, at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compilation:
@@ -55,6 +58,8 @@ class Context:
     potentials: dict[str, FloatArray] | None = None
     """Largest potential of each channel (C,) on calibration data, in the units of its population; None: to be proven.
     """
+    ledger: bool = False
+    """Whether a ledger is made of the stages: those that are not kept for it are measured as they pass."""
     shared: SharedResults = NOTHING_SHARED
     """What others computed from the same data, and what is left for them."""
 

@@ -25,13 +25,14 @@ from .choose_by_counts import Received, chosen_by_counts, chosen_start
 from .contract import Compilation, Context, float_network, spiking_level
 from .fan_in_moments import Messages
 from .fit_weights import Fitted, can_be_fitted, fitted_to_counts, fitted_to_input
+from .kept_spikes import InParts, KeptSpikes
 from .paired_difference import is_certainly_less
 from .rescaled_channels import share_and_start, with_choice, with_fitted
 from .staggered_starts import staggered_starts
 from .trial_program import trial_layer, trial_program, units_of, with_finest_input, with_layer
 
 if TYPE_CHECKING:
-    from ...runtime.simulator import LayerInput, PopulationSimulator, Sent
+    from ...runtime.simulator import LayerInput, PopulationSimulator
 
 _HELD_OUT_SHARE = 4
 _TRIED_VALUES = 1 << 19
@@ -138,7 +139,7 @@ class LayerByLayer:
         self._spiking = with_finest_input(spiking, context)
         self._timesteps, self._data, self._fits = context.timesteps, data, fits
         self._program = trial_program(self._spiking, context.timesteps)
-        self._sent: dict[str, Sent] = {}
+        self._sent: dict[str, InParts] = {}
         self._layers: dict[str, Any] = {}
 
     def result(self) -> Counted:
@@ -159,15 +160,15 @@ class LayerByLayer:
         return fitted if is_certainly_less(fitted.distances, counted.distances) else counted
 
     def _run_layer(self, name: str) -> None:
-        from ...runtime.simulator import joined
-
         if name in self._data.values:
             layer, simulator = self._fitted(name)
         else:
             layer, simulator = self._planned(name)
         self._program = with_layer(self._program, layer, ())
         received = self._received(name, simulator, len(self._data.samples))
-        self._sent[name] = joined([simulator.fire(r, layer.initial_potential, layer.threshold) for r in received])
+        self._sent[name] = kept = KeptSpikes(len(self._data.samples))
+        for part in received:
+            kept.put(simulator.fire(part, layer.initial_potential, layer.threshold))
         self._forget(name)
 
     def _planned(self, name: str) -> tuple[level3.Population, PopulationSimulator]:
