@@ -68,7 +68,7 @@ def _cores_for_thresholds(each: Placed) -> int:
 
 def _largest_weight(each: Placed) -> int:
     held = [p.synapses.weight for p in each.program.projections] + [p.weight for p in each.program.pulses if p.axons]
-    return max(int(np.abs(weight).max(initial=0)) for weight in held)
+    return max(max(int(weight.max(initial=0)), -int(weight.min(initial=0))) for weight in held)
 
 
 def _between_steps(each: Placed) -> int:

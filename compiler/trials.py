@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass as mutable_dataclass
 from dataclasses import field, replace
 
+import numpy as np
+
 from ..runtime.program import IntArray, Program, Projection, SparseSynapses
 from ..runtime.program.neuron_models import IF, PLAIN_IF
+from ..runtime.program.synapses import narrowest
 from ..targets import Target, load, names
 from ..targets.diagnostic import Diagnostic, Severity, UnusableInput
 from ..targets.records import dataclass
@@ -255,10 +258,11 @@ def _coarser(program: Program, target: Target, bits: int) -> Program:
     step = target.weights.step.value
 
     def narrowed(projection: Projection) -> Projection:
-        weight: IntArray = projection.synapses.weight
+        weight: IntArray = projection.synapses.weight.astype(np.int64)
         # Away from zero, so that no synapse is lost.
         steps = abs(weight) // step
         shorter = (steps + (1 << bits) - 1 >> bits) * step
-        return replace(projection, synapses=replace(projection.synapses, weight=shorter * ((weight > 0) * 2 - 1)))
+        signed = narrowest(shorter * ((weight > 0) * 2 - 1))
+        return replace(projection, synapses=replace(projection.synapses, weight=signed))
 
     return replace(program, projections=tuple(narrowed(p) for p in program.projections))

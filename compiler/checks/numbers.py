@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ...runtime.program import INPUT, IntArray, Program
+from ...runtime.program import INPUT, IntArray, Program, Weights
 from ...runtime.program.synapses import summed_input_range
 from ...targets import Number, Target
 from ...targets.diagnostic import Diagnostic, Place
@@ -16,7 +16,7 @@ from ..mapping import Placement
 WEIGHT_UNITS = "weight units"
 
 
-def _stored_synapses(program: Program) -> Iterator[tuple[str, str, IntArray, int]]:
+def _stored_synapses(program: Program) -> Iterator[tuple[str, str, Weights, int]]:
     """What holds them, their target, weights and exponent: every projection, and every pulse that comes by axons."""
     for projection in program.projections:
         kind = f"projection {projection.name!r}"
@@ -32,7 +32,7 @@ def weight_range(program: Program, target: Target, _: Placement) -> Iterator[Dia
     for kind, layer, weight, _exponent in _stored_synapses(program):
         largest = max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
         if largest > limit.value:
-            what = f"{kind} has {_of(np.abs(weight) > limit.value)} beyond the weight range"
+            what = f"{kind} has {_of((weight > limit.value) | (weight < -limit.value))} beyond the weight range"
             hint = "quantise with fewer weight bits (--weight-bits)"
             yield _against("E308", what, layer, largest, limit, hint)
 

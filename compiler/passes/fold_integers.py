@@ -17,6 +17,7 @@ import numpy as np
 
 from ...runtime import program as level3
 from ...runtime.program.neuron_models import PLAIN_IF, graded
+from ...runtime.program.synapses import narrowest
 from ...targets.records import dataclass
 from ..ir.network import Network
 from ..ir.operators import FloatArray
@@ -146,24 +147,24 @@ def integer_projection(spiking: SpikingNetwork, projection: Projection) -> level
     )
 
 
-def _whole(weight: FloatArray, unit: FloatArray) -> tuple[level3.IntArray, float]:
+def _whole(weight: FloatArray, unit: FloatArray) -> tuple[level3.Weights, float]:
     """``weight`` in steps of 1 / ``unit`` (one for all, or for each row), and how far the farthest is from a whole one.
 
-    A few rows at a time, so that a large matrix is not there twice.
+    A few rows at a time, each as narrow as it can be, so that a large matrix is not there twice.
     """
     rows = np.broadcast_to(unit, len(weight)).reshape(-1, *(1,) * (weight.ndim - 1))
-    integers, off = np.empty(weight.shape, dtype=np.int64), 0.0
+    parts, off = [np.zeros((0, *weight.shape[1:]), dtype=np.int8)], 0.0
     size = max(1, _ENTRIES_AT_ONCE * len(weight) // max(1, weight.size))
     for first in range(0, len(weight), size):
         units = weight[first : first + size] * rows[first : first + size]
         nearest = np.rint(units)
-        integers[first : first + size] = nearest
+        parts.append(narrowest(nearest.astype(np.int64)))
         units -= nearest
         off = max(off, float(np.abs(units).max(initial=0.0)))
-    return integers, off
+    return np.concatenate(parts), off
 
 
-def _synapses(linear: LinearMap, weight: level3.IntArray) -> level3.Synapses:
+def _synapses(linear: LinearMap, weight: level3.Weights) -> level3.Synapses:
     match linear:
         case ConvMap():
             return level3.ConvSynapses(weight, linear.geometry)
@@ -171,7 +172,7 @@ def _synapses(linear: LinearMap, weight: level3.IntArray) -> level3.Synapses:
             return level3.DenseSynapses(weight)
         case SparseMap():
             kept = weight != 0
-            return level3.SparseSynapses(weight[kept], linear.source[kept], linear.target[kept])
+            return level3.SparseSynapses(weight[kept].astype(np.int64), linear.source[kept], linear.target[kept])
 
 
 def _worst_rounding(population: Population, integers: level3.Population, context: Context) -> dict[str, float]:

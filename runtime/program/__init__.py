@@ -17,6 +17,7 @@ from .program import (
     Shape,
     SparseSynapses,
     Synapses,
+    Weights,
     latency_with_gates,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "Shape",
     "SparseSynapses",
     "Synapses",
+    "Weights",
     "latency_with_gates",
 ]

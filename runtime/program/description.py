@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .geometry import ConvGeometry
 from .neuron_models import PLAIN_IF, MsatLayer, MsatParameters, NeuronModel
 from .program import (
@@ -20,6 +22,7 @@ from .program import (
     Pulse,
     SparseSynapses,
     Synapses,
+    Weights,
 )
 
 _MSAT_CONSTANTS = ("alpha", "k_a", "k_i", "c", "tau_mp", "tau_rd")
@@ -39,10 +42,10 @@ _COORDINATES = ("source", "target")
 _MSAT_LAYER = ("name", "threshold_value", "confidence")
 
 
-def describe(program: Program, tensors: dict[str, IntArray]) -> dict[str, Any]:
+def describe(program: Program, tensors: dict[str, Weights]) -> dict[str, Any]:
     """JSON object of ``program``, without the file's own entries; its tensors are put into ``tensors``."""
 
-    def keep(key: str, values: IntArray) -> str:
+    def keep(key: str, values: Weights) -> str:
         tensors[key] = values
         return key
 
@@ -134,7 +137,7 @@ def _neuron_document(neuron: NeuronModel) -> dict[str, Any]:
     return {"model": neuron.name, "first_pass": neuron.first_pass, "parameters": parameters}
 
 
-def _coordinates_document(projection: Projection, keep: Callable[[str, IntArray], str]) -> dict[str, Any]:
+def _coordinates_document(projection: Projection, keep: Callable[[str, Weights], str]) -> dict[str, Any]:
     synapses = projection.synapses
     if not isinstance(synapses, SparseSynapses):
         return {}
@@ -154,8 +157,11 @@ def _geometry_document(synapses: Synapses) -> dict[str, Any] | None:
     }
 
 
-def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Program:
-    """Program that ``describe`` made the two of; KeyError, TypeError or ValueError say what is wrong with them."""
+def program_of(document: dict[str, Any], tensors: dict[str, Weights]) -> Program:
+    """Program that ``describe`` made the two of; KeyError, TypeError or ValueError say what is wrong with them.
+
+    Weights of maps keep the type of their tensor.
+    """
     _only(document, _DOCUMENT)
     encoding = _only(document["input"], _INPUT)
     state = _only(document["state"], ("minimum", "maximum"))
@@ -181,9 +187,9 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
             Population(
                 name=_text(p["name"]),
                 shape=_integers(p["shape"]),
-                threshold=None if p["threshold"] is None else tensors[p["threshold"]],
-                initial_potential=tensors[p["initial_potential"]],
-                bias=tensors[p["bias"]],
+                threshold=None if p["threshold"] is None else _wide(tensors[p["threshold"]]),
+                initial_potential=_wide(tensors[p["initial_potential"]]),
+                bias=_wide(tensors[p["bias"]]),
                 depth=_integer(p["depth"]),
                 gated=_flag(p["gated"]),
                 payloads=_range(p["payloads"]) if "payloads" in p else SPIKES,
@@ -206,7 +212,7 @@ def program_of(document: dict[str, Any], tensors: dict[str, IntArray]) -> Progra
                 name=_text(p["name"]),
                 target=_text(p["target"]),
                 step=_integer(p["step"]),
-                weight=tensors[p["weight"]],
+                weight=_wide(tensors[p["weight"]]),
                 exponent=_integer(p["exponent"]),
                 axons=_integer(p["axons"]),
             )
@@ -236,13 +242,18 @@ def _neuron(document: dict[str, Any]) -> NeuronModel:
     return NeuronModel(_text(document["model"]), _integer(document["first_pass"]), parameters)
 
 
-def _synapses(projection: dict[str, Any], tensors: dict[str, IntArray]) -> Synapses:
+def _wide(values: Weights) -> IntArray:
+    return values.astype(np.int64, copy=False)
+
+
+def _synapses(projection: dict[str, Any], tensors: dict[str, Weights]) -> Synapses:
     geometry, weight = projection["geometry"], tensors[projection["weight"]]
     if "coordinates" in projection:
         if geometry is not None:
             raise ValueError("a projection has a geometry and coordinates")
         coordinates = _only(projection["coordinates"], _COORDINATES)
-        return SparseSynapses(weight, tensors[coordinates["source"]], tensors[coordinates["target"]])
+        ends = (_wide(tensors[coordinates[end]]) for end in ("source", "target"))
+        return SparseSynapses(_wide(weight), *ends)
     if geometry is None:
         return DenseSynapses(weight)
     _only(geometry, _GEOMETRY)

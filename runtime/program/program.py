@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,8 @@ from .geometry import ConvGeometry
 from .neuron_models import COS, PLAIN_IF, NeuronModel
 
 IntArray = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.signedinteger[Any]]
+"""Weights of a map, as narrow as they are stored: products and sums of them need a wider type."""
 Shape = tuple[int, ...]
 
 INPUT = "input"
@@ -24,7 +28,7 @@ SPIKES = (0, 1)
 class ConvSynapses:
     """Shared weights: ``weight`` (O, I/groups, rows, columns), torch's cross-correlation, source (I, H, W)."""
 
-    weight: IntArray
+    weight: Weights
     geometry: ConvGeometry
 
     def __post_init__(self) -> None:
@@ -36,7 +40,7 @@ class ConvSynapses:
 class DenseSynapses:
     """All-to-all weights: ``weight`` (target neurons, source neurons), both flattened in C order."""
 
-    weight: IntArray
+    weight: Weights
 
     def __post_init__(self) -> None:
         """Nothing can be written to its arrays from now on."""
@@ -60,10 +64,10 @@ class SparseSynapses:
         freeze(self)
 
     @classmethod
-    def of_matrix(cls, matrix: IntArray) -> SparseSynapses:
+    def of_matrix(cls, matrix: Weights) -> SparseSynapses:
         """Every entry of ``matrix`` (target neurons, source neurons) other than 0."""
         target, source = np.nonzero(matrix)
-        return cls(matrix[target, source], source, target)
+        return cls(matrix[target, source].astype(np.int64), source, target)
 
 
 Synapses = ConvSynapses | DenseSynapses | SparseSynapses
@@ -86,7 +90,7 @@ class Projection:
     @property
     def effective_weight(self) -> IntArray:
         """Weights in units of the membrane potential: ``weight << exponent``."""
-        return self.synapses.weight << self.exponent
+        return self.synapses.weight.astype(np.int64) << self.exponent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,8 +21,9 @@ from ...targets.diagnostic import UnusableInput, refuse
 from .archive import DamagedArchive, read_archive
 from .description import describe, program_of
 from .digest import digest_of, digest_of_file, foreign_file
-from .program import IntArray, Program
+from .program import Program, Weights
 from .rules import problems
+from .synapses import narrowest
 
 FORMAT = "spikec-program/3"
 PROGRAM_FILE = "program.json"
@@ -38,7 +39,7 @@ _RECOMPILE = "compile the model again with 'spikec compile'"
 
 def program_files(program: Program) -> dict[str, bytes]:
     """Contents of the program's files by name."""
-    tensors: dict[str, IntArray] = {}
+    tensors: dict[str, Weights] = {}
     document = describe(program, tensors)
     archive = _archive(tensors)
     document |= {"format": FORMAT, "digests": {TENSOR_FILE: digest_of(archive)}}
@@ -48,11 +49,11 @@ def program_files(program: Program) -> dict[str, bytes]:
 
 def content_digest(program: Program) -> str:
     """Digest of all that its files would hold, without making them: equal ones are of equal programs."""
-    tensors: dict[str, IntArray] = {}
+    tensors: dict[str, Weights] = {}
     digest = sha256(json.dumps(describe(program, tensors), sort_keys=True).encode())
     for name, values in sorted(tensors.items()):
-        digest.update(f"{name} {values.shape} {values.dtype}".encode())
-        digest.update(np.ascontiguousarray(values).data)
+        digest.update(f"{name} {values.shape} int64".encode())
+        digest.update(np.ascontiguousarray(values, dtype=np.int64).data)
     return digest.hexdigest()
 
 
@@ -111,7 +112,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _read_tied(folder: Path) -> tuple[dict[str, Any], dict[str, IntArray]]:
+def _read_tied(folder: Path) -> tuple[dict[str, Any], dict[str, Weights]]:
     """Description and tensors of an artefact, each the file that the other was written with."""
     if not folder.is_dir():
         raise refuse("E610", f"there is no compiled artefact at '{folder}'", file=folder, hint=_RECOMPILE)
@@ -142,25 +143,17 @@ def _check_stored_report(folder: Path) -> None:
         raise foreign_file(folder / PROGRAM_FILE, folder / REPORT_FILE)
 
 
-def _archive(tensors: dict[str, IntArray]) -> bytes:
+def _archive(tensors: dict[str, Weights]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for key in sorted(tensors):
             member = io.BytesIO()
-            np.save(member, np.ascontiguousarray(_narrowest(tensors[key])), allow_pickle=False)
+            np.save(member, np.ascontiguousarray(narrowest(tensors[key])), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(key + ".npy"), member.getbuffer())
     return buffer.getvalue()
 
 
-def _narrowest(values: IntArray) -> np.ndarray[Any, np.dtype[np.signedinteger[Any]]]:
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    for kind in (np.int8, np.int16, np.int32):
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return values.astype(kind)
-    return values
-
-
-def _read_tensors(path: Path) -> dict[str, IntArray]:
+def _read_tensors(path: Path) -> dict[str, Weights]:
     try:
         return {key: _as_integers(key, values) for key, values in read_archive(path).items()}
     except FileNotFoundError as error:
@@ -169,7 +162,7 @@ def _read_tensors(path: Path) -> dict[str, IntArray]:
         raise refuse("E611", f"the tensors cannot be read ({error})", file=path, hint=_RECOMPILE) from error
 
 
-def _as_integers(key: str, values: np.ndarray[Any, np.dtype[Any]]) -> IntArray:
+def _as_integers(key: str, values: np.ndarray[Any, np.dtype[Any]]) -> Weights:
     if values.dtype.kind != "i":
         raise ValueError(f"tensor {key} has type {values.dtype}, not a signed integer type")
-    return values.astype(np.int64)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses
+from .program import INPUT, ConvSynapses, IntArray, Population, Program, Projection, SparseSynapses, Synapses, Weights
 
 _ENTRIES_AT_ONCE = 1 << 16
+
+
+def narrowest(values: Weights) -> Weights:
+    """``values`` in the narrowest signed type that holds them all."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return values.astype(kind, copy=False)
+    return values
 
 
 def message_range(program: Program, source: str) -> tuple[int, int]:
@@ -25,14 +34,14 @@ def largest_message(program: Program, projection: Projection) -> int:
     return max(-low, high)
 
 
-def sum_by_target(synapses: Synapses, weight: IntArray, targets: int) -> IntArray:
+def sum_by_target(synapses: Synapses, weight: Weights, targets: int) -> IntArray:
     """Sum of ``weight``, shaped as that of ``synapses``, per target channel (conv) or each of ``targets`` neurons."""
     if isinstance(synapses, SparseSynapses):
         return sum_of_runs(weight, synapses.target, targets)
-    return np.asarray(weight.reshape(len(weight), -1).sum(axis=1), dtype=np.int64)
+    return np.asarray(weight.reshape(len(weight), -1).sum(axis=1, dtype=np.int64))
 
 
-def sum_of_runs(values: IntArray, target: IntArray, targets: int) -> IntArray:
+def sum_of_runs(values: Weights, target: IntArray, targets: int) -> IntArray:
     """Sum (targets,) of the ``values`` (n,) of each target; ``target`` (n,) ascends."""
     ends = np.searchsorted(target, np.arange(1, targets + 1))
     before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values, dtype=np.int64)])

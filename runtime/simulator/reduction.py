@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...targets.records import dataclass
-from ..program import ConvSynapses, IntArray, Shape, SparseSynapses, Synapses
+from ..program import ConvSynapses, IntArray, Shape, SparseSynapses, Synapses, Weights
 from ..program.folded_pooling import pool_of_kernel
 from ..program.geometry import ConvGeometry
 from ..program.synapses import sum_of_runs
@@ -30,7 +30,7 @@ _FILLED = 24
 class MapConvolution:
     """``weight`` (O, C/groups, rows, columns) on maps; the padding below and right is what the output reads."""
 
-    weight: IntArray
+    weight: Weights
     geometry: ConvGeometry
     output: tuple[int, int]
 
@@ -131,7 +131,7 @@ def _convolution(synapses: ConvSynapses, target: Shape) -> MapConvolution:
     return MapConvolution(synapses.weight, synapses.geometry, (target[1], target[2]))
 
 
-def _as_convolution(weight: IntArray, source: tuple[int, int, int], target: Shape) -> MapConvolution:
+def _as_convolution(weight: Weights, source: tuple[int, int, int], target: Shape) -> MapConvolution:
     """A kernel as large as the map; its outputs are the target's neurons in (H, W, C) order."""
     rows, columns, channels = map_shape(target)
     by_place = weight.reshape(channels, rows * columns, -1).transpose(1, 0, 2)
@@ -144,14 +144,14 @@ def _without_pooling(convolution: MapConvolution) -> tuple[tuple[int, int], MapC
     weight, geometry = convolution.weight, convolution.geometry
     pool = pool_of_kernel(weight, geometry)
     if pool == (1, 1):
-        return pool, convolution
+        return pool, replace(convolution, weight=weight.astype(np.int64, copy=False))
     top, left, bottom, right = geometry.padding
     coarse = replace(
         geometry,
         stride=(geometry.stride[0] // pool[0], geometry.stride[1] // pool[1]),
         padding=(top // pool[0], left // pool[1], bottom, right),
     )
-    kept = np.ascontiguousarray(weight[:, :, :: pool[0], :: pool[1]])
+    kept = np.ascontiguousarray(weight[:, :, :: pool[0], :: pool[1]], dtype=np.int64)
     return pool, replace(convolution, weight=kept, geometry=coarse)
 
 

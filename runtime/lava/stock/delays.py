@@ -42,7 +42,7 @@ def _of_convolution(synapses: ConvSynapses, source: Shape, target: Shape) -> Spa
     targets = _flat((output, rows, columns), target)[inside]
     values = np.broadcast_to(weight[np.nonzero(weight)][:, None], inside.shape)[inside]
     order = np.lexsort((sources, targets))
-    return SparseSynapses(values[order], sources[order], targets[order])
+    return SparseSynapses(values[order].astype(np.int64), sources[order], targets[order])
 
 
 def _flat(place: tuple[IntArray, ...], shape: Shape) -> IntArray:
