@@ -15,6 +15,7 @@ from ..runtime.given_data import samples_of
 from ..runtime.program import Program
 from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.neuron_range import neuron_range
+from ..runtime.progress import parts_of
 from ..runtime.samples import Samples
 from ..runtime.self_test import make_self_test
 from ..targets import Target
@@ -93,11 +94,10 @@ def compile_model(
     """
     chosen = options or CompileOptions()
     built = build_program(model, chosen, readers=readers, report=report, ledger=True)
-    if report is not None:
-        report("report")
+    told = _told(built, chosen, report)
     seconds = {record.name: round(record.seconds, 4) for record in built.pipeline.records}
     self_test = make_self_test(built.program, built.context.calibration, network_macs(built.model.network))
-    return Compiled(built.program, _report(built, chosen), seconds, self_test)
+    return Compiled(built.program, told, seconds, self_test)
 
 
 def build_program(
@@ -113,6 +113,7 @@ def build_program(
     ``ledger`` says that one is made of the stages.
     """
     target = usable_target(options)
+    _begin(report, "read-model")
     examined = examine_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
     if examined.model is None:
         raise UnusableInput(all_problems(examined, target, options, model))
@@ -164,6 +165,7 @@ def build_from(
         options.levels,
         frames=takes_frames(options, calibration),
         ledger=ledger,
+        progress=parts_of(report),
         shared=shared,
     )
     pipeline = with_chosen_maxima(read.network, context, options_for_neuron(options), report)
@@ -185,6 +187,7 @@ def check_model(
     """
     chosen = options or CompileOptions()
     target = usable_target(chosen)
+    _begin(report, "read-model")
     examined = examine_model(model, output=chosen.output, input_shape=chosen.input_shape, readers=readers)
     if examined.model is None:
         return report_on_refused(examined, target, all_problems(examined, target, chosen, model), chosen.strict)
@@ -195,9 +198,7 @@ def check_model(
             raise
         found = (*examined.found, *(in_file(d, model) for d in refusal.diagnostics))
         return report_on_refused(examined, target, found, chosen.strict)
-    if report is not None:
-        report("report")
-    return _report(built, chosen)
+    return _told(built, chosen, report)
 
 
 def usable_target(options: CompileOptions) -> Target:
@@ -256,19 +257,29 @@ def _aim(options: CompileOptions, network: Network, readers: Mapping[str, ModelR
         raise UnusableInput(in_file(d, given) for d in refusal.diagnostics) from refusal
 
 
-def _report(built: Built, options: CompileOptions) -> Report:
+def _begin(report: Callable[[str], None] | None, stage: str) -> None:
+    if report is not None:
+        report(stage)
+
+
+def _told(built: Built, options: CompileOptions, report: Callable[[str], None] | None) -> Report:
     program, pipeline, target = built.program, built.pipeline, built.context.target
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
+    _begin(report, "place")
     placement = place(program, target)
+    _begin(report, "ledger")
     measured = ledger(pipeline, built.context.calibration)
+    _begin(report, "check")
+    problems = check_program(program, target, placement, origins=origins)
+    _begin(report, "try-hints")
     present = Trial(program, target, placement)
+    hinted = with_tried_hints(problems, present, options, _compile_again(built))
+    _begin(report, "report")
     found = (
         *built.model.remarks,
         *built.found,
         *pipeline.diagnostics,
-        *with_tried_hints(
-            check_program(program, target, placement, origins=origins), present, options, _compile_again(built)
-        ),
+        *hinted,
         *accuracy_lost(measured.loss, options.max_loss, is_graded=program.neuron.name == GRADED),
     )
     return build_report(

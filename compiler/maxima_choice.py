@@ -9,6 +9,7 @@ import numpy as np
 
 from ..runtime.encoding import encode
 from ..runtime.program import IntArray
+from ..runtime.progress import untold
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, refuse
 from ..targets.records import dataclass
@@ -54,7 +55,7 @@ def with_chosen_maxima(
             "E630", "the policy for maxima is chosen by measuring, and there is too little to measure on", hint=hint
         )
     used = len(data) - len(data) // HELD_OUT_SHARE
-    trying = replace(context, calibration=data.between(0, used), ledger=False)
+    trying = replace(context, calibration=data.between(0, used), ledger=False, progress=untold)
     held_out = data.between(used, len(data))
     trials = {
         policy: _tried(scheduled(network, trying, replace(options, maxima=policy)), held_out)

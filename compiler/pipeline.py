@@ -72,8 +72,12 @@ PASSES: tuple[type[Pass], ...] = (
     ProveNoOverflow,
 )
 
-STAGES = len(PASSES) + 1
-"""What ``compile_model`` reports the beginning of: every pass, and the report."""
+STAGES = (
+    "read-model",
+    *(kind().name for kind in PASSES),
+    *("place", "ledger", "check", "try-hints", "report", "write"),
+)
+"""What the beginning of is reported: reading, every pass, the steps of the report, and writing the artefact."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..runtime.program import Program, latency_with_gates
+from ..runtime.progress import untold
 from ..runtime.samples import Samples
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.records import dataclass
@@ -48,13 +49,13 @@ def scheduled(
     if options.latency_budget is None:
         pipeline = run_passes(network, context, passes, report)
         _require_known_layers(pipeline, context)
-        return with_better_state_range(pipeline, context, passes)
+        return with_better_state_range(pipeline, context, passes, report)
     assert context.calibration is not None, "the options' rules ask for calibration data with a budget"
-    state = run_passes(network, replace(context, schedule="pipelined", ledger=False), passes).state
+    state = run_passes(network, replace(context, schedule="pipelined", ledger=False, progress=untold), passes).state
     chosen = choose_gates(spiking_level(state), program_level(state), context.calibration, options.latency_budget)
     context = replace(context, exact_layers=chosen)
     pipeline = run_passes(network, context, passes, report)
-    return with_better_state_range(pipeline, context, passes)
+    return with_better_state_range(pipeline, context, passes, report)
 
 
 def choose_gates(

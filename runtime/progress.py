@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ..targets.records import dataclass
 from ..targets.terminal.printable import printable
 from ..targets.terminal.streams import is_terminal, remark
 from ..targets.terminal.verbosity import Verbosity, verbosity
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress, ProgressColumn
 
 Report = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -102,26 +107,84 @@ def _told_lines(description: str, of: str, started: float) -> Report:
 
 @contextmanager
 def _drawn_bar(description: str, started: float) -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(description, total=None, visible=False)
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=time.monotonic() - started > _PATIENCE_SECONDS)
-
-        yield report
+    with _patient_bar(started, name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def count_stages(report: Report, total: int) -> Callable[[str], None]:
-    """Turn ``report`` into a function to be called with a name as each of ``total`` stages begins."""
-    begun: list[str] = []
+def _patient_bar(started: float, *columns: ProgressColumn) -> Progress:
+    """A bar on stderr that is drawn once the work has taken longer than two seconds, reported on or not."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def stage(name: str) -> None:
-        report(len(begun), total)
-        begun.append(name)
+    class PatientBar(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            if time.monotonic() - started > _PATIENCE_SECONDS:
+                yield from super().get_renderables()
 
-    return stage
+    return PatientBar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+
+
+class Stages:
+    """Told of a stage as it begins, by its name, and of the parts of the one that runs."""
+
+    def __init__(self, begin: Callable[[str], None], part: Report) -> None:
+        self._begin = begin
+        self._part = part
+
+    def __call__(self, name: str) -> None:
+        """The stage ``name`` begins."""
+        self._begin(name)
+
+    def part(self, done: int, total: int) -> None:
+        """``done`` of ``total`` parts of the stage that runs are finished."""
+        self._part(done, total)
+
+
+def untold(done: int, total: int) -> None:
+    """A ``Report`` that nobody listens to."""
+
+
+def parts_of(report: Callable[[str], None] | None) -> Report:
+    """What to call with the parts of a stage where ``report`` is told of stages: that of ``Stages``, else none."""
+    return report.part if isinstance(report, Stages) else untold
+
+
+@contextmanager
+def stage_progress(description: str, names: Sequence[str]) -> Iterator[Stages]:
+    """Yield what is to be told of the stages ``names``, in order, while the block runs.
+
+    On a terminal it draws the stage that runs, how much of it is done and how long it still takes; elsewhere, and with
+    ``-q``, nothing. With ``-v`` the seconds that the block took are told when it is done.
+    """
+    started = time.monotonic()
+    if verbosity() is not Verbosity.QUIET and is_terminal(sys.stderr):
+        with _drawn_stages(printable(description), tuple(names), started) as stages:
+            yield stages
+    else:
+        yield Stages(lambda name: None, untold)
+    if verbosity() is Verbosity.VERBOSE:
+        remark(f"{description}: {time.monotonic() - started:.2f} s")
+
+
+@contextmanager
+def _drawn_stages(description: str, names: tuple[str, ...], started: float) -> Iterator[Stages]:
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}", markup=False)
+    with _patient_bar(started, text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
+
+        def begin(name: str) -> None:
+            # A task of its own, so that its pace is that of no other stage.
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            bar.add_task(f"{description}, {names.index(name) + 1} of {len(names)}: {name}", total=None)
+
+        def part(done: int, total: int) -> None:
+            for task in bar.task_ids:
+                bar.update(task, completed=done, total=total)
+
+        yield Stages(begin, part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...runtime.progress import count_stages, progress_bar
+from ...runtime.progress import stage_progress
 from ...targets.diagnostic import Severity
 from ...targets.terminal.findings import tell_findings
 from ...targets.terminal.help_page import command, json_option, option
@@ -54,11 +54,10 @@ def compile_command(
     from ..pipeline import STAGES
 
     check_destination(directory)
-    with progress_bar("compiling") as progress:
-        compiled = compile_model(
-            model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES)
-        )
-    compiled.save(directory)
+    with stage_progress("compiling", STAGES) as stages:
+        compiled = compile_model(model, CompileOptions(**options), readers=readers, report=stages)
+        stages("write")
+        compiled.save(directory)
     tell_findings(compiled.report.diagnostics)
     if verbosity() is Verbosity.VERBOSE:
         remark(*(f"{name}: {seconds:.3f} s" for name, seconds in compiled.seconds.items()))
@@ -85,8 +84,8 @@ def check(readers: Mapping[str, ModelReader] | None, /, model: str, form: str, *
     targets = targets_of(options["target"])
     if len(targets) > 1:
         return _compared(readers, model, targets, form, options)
-    with progress_bar("checking") as progress:
-        report = check_model(model, CompileOptions(**options), readers=readers, report=count_stages(progress, STAGES))
+    with stage_progress("checking", STAGES[:-1]) as stages:
+        report = check_model(model, CompileOptions(**options), readers=readers, report=stages)
     if not (form == "text" and is_terminal(sys.stdout)):  # the text tells them, and would be read beside them
         tell_findings(report.diagnostics)
     tell_document(_rendered(report, form))
@@ -103,8 +102,7 @@ def _compared(
 
     if form == "html":
         raise click.BadOptionUsage("--format", "a comparison of targets is text, json or markdown")
-    with progress_bar("checking") as progress:
-        stages = count_stages(progress, STAGES * len(targets))
+    with stage_progress("checking", STAGES[:-1]) as stages:
         found = compare_targets(model, targets, CompileOptions(**options), readers=readers, report=stages)
     if form == "text":
         tell_document(comparison_text(found, text_width()))

@@ -111,6 +111,7 @@ class CalibrateInitialPotential:
             INPUT: encoded_input(program.input, encode(program.input, samples.inputs)[0], program.timesteps)
         }
         last_reader = {p.source: p.target for p in program.projections}
+        done, neurons = 0, sum(p.neurons for p in program.firing)
         for population in program.firing:
             simulator = PopulationSimulator(program, population)
             chunks = chunked_input(program, population, simulator, sent, len(samples), batch_for_memory(program))
@@ -125,6 +126,8 @@ class CalibrateInitialPotential:
                 kept.put(simulator.fire(chunk(), population.initial_potential))
             for source in [s for s, target in last_reader.items() if target == population.name]:
                 sent.pop(source, None)
+            done += population.neurons
+            context.progress(done, neurons)
         return with_least_gates(program, context.target) if gated else program
 
     def _moved(

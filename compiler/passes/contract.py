@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from ...runtime.program import Program
 from ...runtime.program.neuron_models import GRADED, IF
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...runtime.samples import Samples
 from ...targets import Target
 from ...targets.diagnostic import Diagnostic
@@ -60,6 +62,8 @@ class Context:
     """
     ledger: bool = False
     """Whether a ledger is made of the stages: those that are not kept for it are measured as they pass."""
+    progress: Progress = untold
+    """Called with (done, total) by a pass that takes long, which reads nothing by it."""
     shared: SharedResults = NOTHING_SHARED
     """What others computed from the same data, and what is left for them."""
 

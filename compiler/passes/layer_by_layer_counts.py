@@ -138,6 +138,7 @@ class LayerByLayer:
     def __init__(self, spiking: SpikingNetwork, context: Context, data: CountData, *, fits: bool) -> None:
         self._spiking = with_finest_input(spiking, context)
         self._timesteps, self._data, self._fits = context.timesteps, data, fits
+        self._progress = context.progress
         self._program = trial_program(self._spiking, context.timesteps)
         self._sent: dict[str, InParts] = {}
         self._layers: dict[str, Any] = {}
@@ -148,8 +149,12 @@ class LayerByLayer:
 
         integers = encode(self._program.input, self._data.samples.inputs)[0]
         self._sent[INPUT] = encoded_input(self._program.input, integers, self._timesteps)
-        for population in self._spiking.firing:
+        firing = self._spiking.firing
+        done, neurons = 0, sum(prod(p.shape) for p in firing)
+        for population in firing:
             self._run_layer(population.name)
+            done += prod(population.shape)
+            self._progress(done, neurons)
         before = self._spiking
         counted = self._read_outs(fits_weights=False)
         if not self._fits or not any(can_be_fitted(before.incoming(p.name)) for p in before.readouts):

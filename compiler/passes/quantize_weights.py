@@ -55,7 +55,8 @@ class QuantizeWeights:
         populations, projections, effects, remarks = [], [], {}, []
         calibration, shared = context.calibration, context.shared
         messages = None if calibration is None else calibration_messages(state.network, spiking, calibration, shared)
-        recent = RecentMoments(shared)
+        recent, done = RecentMoments(shared), 0
+        total = sum(p.map.weight.size for p in spiking.projections)
         for population in spiking.populations:
             drives = drives_of(spiking, population, activity, context.timesteps)
             choice = choose_exponents(population, drives, context)
@@ -68,6 +69,8 @@ class QuantizeWeights:
             projections += [_on_grid(d, e) for d, e in zip(rounding.drives, choice.exponents, strict=True)]
             method = "nearest" if blocks is None else "error feedback"
             effects[population.name] = {"rounding": method, **_effect(drives, choice, rounding, context)}
+            done += sum(p.map.weight.size for p in incoming)
+            context.progress(done, total)
         errors = tuple(d for d in remarks if d.code[0] == "E")
         if errors:
             raise UnusableInput(errors)

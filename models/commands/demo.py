@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...runtime.progress import count_stages, progress_bar
+from ...runtime.progress import progress_bar, stage_progress
 from ...targets.terminal.help_page import command, json_option, option
 from ...targets.terminal.streams import tell, tell_json
 from ...targets.terminal.verbosity import verbosity_options
@@ -54,11 +54,11 @@ def demo(directory: str, verify_samples: int, as_json: bool) -> int:
 
     check_destination(directory)
     test, calibration = load_shipped_samples()
-    with progress_bar("compiling") as progress:
+    with stage_progress("compiling", STAGES) as stages:
         compiled = compile_model(
             shipped_model(),
             CompileOptions(timesteps=_TIMESTEPS, calibration=calibration),
-            report=count_stages(progress, STAGES),
+            report=stages,
         )
     executions = _run_everywhere(compiled, test)
     encoded, _ = encode(compiled.program.input, test.first(verify_samples).inputs)
