@@ -186,7 +186,6 @@ def _continued(
         since = since.after(step, state, outcome.state)
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
-        scores |= _scores_before_let_go(step.name, outcome.state, context)
         has_program, state = state.program is not None, outcome.state
         del outcome  # it would hold what is let go until the next pass is done
         if is_large(state) and state.program is not None and not has_program:
@@ -195,11 +194,12 @@ def _continued(
             since = _Since(state, context)
         stages[step.name] = state
         let_go(stages, step.name, context)
+        scores |= _measured(step.name, state, context)
     since.check(state)
     return Pipeline(state, tuple(records), tuple(diagnostics), stages, scores)
 
 
-def _scores_before_let_go(name: str, state: Compilation, context: Context) -> dict[str, AnyFloat]:
+def _measured(name: str, state: Compilation, context: Context) -> dict[str, AnyFloat]:
     """What a ledger measures of the stage ``name``, where it is not kept until then."""
     if not (context.ledger and context.calibration is not None and name in MEASURED and is_large(state)):
         return {}

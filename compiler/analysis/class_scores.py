@@ -28,9 +28,11 @@ def rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:
     largest = max(math.prod(population.shape) for population in spiking.populations)
     batch = int(np.clip(_VALUES_AT_ONCE // largest, 1, _BATCH))
     name = spiking.readout.name
-    return _batched(
-        lambda some: evaluate_rates(spiking, some, keep=frozenset((name,)))[name], _on_grid(inputs, spiking), batch
-    )
+
+    def scores(some: AnyFloat) -> AnyFloat:
+        return evaluate_rates(spiking, _on_grid(some, spiking), keep=frozenset((name,)))[name]
+
+    return _batched(scores, inputs, batch)
 
 
 def _batched(scores: Callable[[AnyFloat], AnyFloat], inputs: AnyFloat, batch: int) -> AnyFloat:
