@@ -77,9 +77,18 @@ def load_program(directory: str | Path) -> Program:
 
 
 def check_artefact(directory: str | Path, digest_of_program: object) -> None:
-    """Raise ``UnusableInput`` unless a report that names ``digest_of_program`` is that of the artefact's program."""
+    """Raise ``UnusableInput`` unless a report that names ``digest_of_program`` is that of the artefact's program.
+
+    The tensors are known by their digest alone and not read.
+    """
     folder = Path(directory)
-    _read_tied(folder)
+    document = _read_description(folder)
+    if not (folder / TENSOR_FILE).is_file():
+        raise _missing(folder / TENSOR_FILE)
+    try:
+        _check_tensors(folder, document)
+    except OSError as error:
+        raise _unreadable(folder / TENSOR_FILE, error) from error
     if digest_of_program != digest_of_file(folder / PROGRAM_FILE):
         raise foreign_file(folder / PROGRAM_FILE, folder / REPORT_FILE)
 
@@ -89,7 +98,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(read_text(path), object_pairs_hook=_object)
     except FileNotFoundError as error:
-        raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
+        raise _missing(path) from error
     except (OSError, ValueError, RecursionError) as error:
         raise refuse("E611", f"the file cannot be read as JSON ({error})", file=path, hint=_RECOMPILE) from error
     if not isinstance(document, dict):
@@ -114,6 +123,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_tied(folder: Path) -> tuple[dict[str, Any], dict[str, Weights]]:
     """Description and tensors of an artefact, each the file that the other was written with."""
+    document = _read_description(folder)
+    tensors = _read_tensors(folder / TENSOR_FILE)
+    _check_tensors(folder, document)
+    return document, tensors
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise refuse("E610", f"there is no compiled artefact at '{folder}'", file=folder, hint=_RECOMPILE)
     document = read_document(folder / PROGRAM_FILE)
@@ -124,12 +140,23 @@ def _read_tied(folder: Path) -> tuple[dict[str, Any], dict[str, Weights]]:
             file=folder / PROGRAM_FILE,
             hint=_RECOMPILE,
         )
-    tensors = _read_tensors(folder / TENSOR_FILE)
+    return document
+
+
+def _check_tensors(folder: Path, document: dict[str, Any]) -> None:
+    """Refuse tensors whose digest does not stand in ``document``; ``OSError`` where they cannot be read."""
     if "digests" not in document:
         raise refuse("E611", "'digests' is missing", file=folder / PROGRAM_FILE, hint=_RECOMPILE)
     if document["digests"] != {TENSOR_FILE: digest_of_file(folder / TENSOR_FILE)}:
         raise foreign_file(folder / TENSOR_FILE, folder / PROGRAM_FILE)
-    return document, tensors
+
+
+def _missing(path: Path) -> UnusableInput:
+    return refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE)
+
+
+def _unreadable(path: Path, error: Exception) -> UnusableInput:
+    return refuse("E611", f"the tensors cannot be read ({error})", file=path, hint=_RECOMPILE)
 
 
 def _check_stored_report(folder: Path) -> None:
@@ -157,9 +184,9 @@ def _read_tensors(path: Path) -> dict[str, Weights]:
     try:
         return {key: _as_integers(key, values) for key, values in read_archive(path).items()}
     except FileNotFoundError as error:
-        raise refuse("E610", "the file is missing from the artefact", file=path, hint=_RECOMPILE) from error
+        raise _missing(path) from error
     except (OSError, ValueError, DamagedArchive) as error:
-        raise refuse("E611", f"the tensors cannot be read ({error})", file=path, hint=_RECOMPILE) from error
+        raise _unreadable(path, error) from error
 
 
 def _as_integers(key: str, values: np.ndarray[Any, np.dtype[Any]]) -> Weights:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikec.runtime.program import Program
+from spikec.runtime.program import Program, storage
 from spikec.runtime.program.artefact import check_destination, write_artefact, write_file
 from spikec.runtime.program.storage import check_artefact, load_program, program_files
 from spikec.runtime.simulator import simulate
@@ -91,6 +91,18 @@ def test_files_of_different_compilations(
 def test_a_report_without_the_digest_is_of_no_artefact(folder: Path) -> None:
     with pytest.raises(UnusableInput, match="E616"):
         check_artefact(folder, None)
+
+
+def test_a_report_is_tied_to_tensors_that_are_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = hashlib.sha256((folder / "program.json").read_bytes()).hexdigest()
+    monkeypatch.setattr(storage, "read_archive", lambda path: pytest.fail("the tensors are read"))
+    check_artefact(folder, digest)
+    (folder / "tensors.npz").unlink()
+    with pytest.raises(UnusableInput, match="E610"):
+        check_artefact(folder, digest)
+    os.mkfifo(folder / "tensors.npz")
+    with pytest.raises(UnusableInput, match="E610"):
+        check_artefact(folder, digest)
 
 
 def test_missing_folder(problems: Problems, tmp_path: Path) -> None:

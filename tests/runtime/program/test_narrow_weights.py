@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,3 +85,18 @@ def test_a_loaded_program_s_weights_are_as_its_file_has_them(program: Program, t
     assert {p.synapses.weight.dtype for p in loaded.projections} == {np.dtype(np.int8)}
     assert {p.bias.dtype for p in loaded.populations} == {np.dtype(np.int64)}
     assert program_files(loaded) == files
+
+
+def test_tensors_of_another_byte_order_are_read_as_numbers(program: Program, tmp_path: Path) -> None:
+    files = program_files(program)
+    with np.load(io.BytesIO(files["tensors.npz"])) as archive:
+        swapped = {name: archive[name].astype(archive[name].dtype.newbyteorder(">")) for name in archive.files}
+    content = io.BytesIO()
+    np.savez(content, **swapped)
+    document = json.loads(files["program.json"])
+    document["digests"] = {"tensors.npz": hashlib.sha256(content.getvalue()).hexdigest()}
+    (tmp_path / "tensors.npz").write_bytes(content.getvalue())
+    (tmp_path / "program.json").write_text(json.dumps(document))
+    loaded = load_program(tmp_path)
+    assert program_files(loaded) == files
+    assert all(p.synapses.weight.dtype.isnative for p in loaded.projections)
