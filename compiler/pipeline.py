@@ -72,6 +72,9 @@ PASSES: tuple[type[Pass], ...] = (
     ProveNoOverflow,
 )
 
+_FLOATS_AT_ONCE = 32
+"""Samples."""
+
 STAGES = (
     "read-model",
     *(kind().name for kind in PASSES),
@@ -203,8 +206,11 @@ def _measured(name: str, state: Compilation, context: Context) -> dict[str, AnyF
     """What a ledger measures of the stage ``name``, where it is not kept until then."""
     if not (context.ledger and context.calibration is not None and name in MEASURED and is_large(state)):
         return {}
-    samples = context.calibration.first(LEDGER_SAMPLES).as_float()
-    return {name: rate_scores(spiking_level(state), samples)}
+    samples, spiking = context.calibration.first(LEDGER_SAMPLES), spiking_level(state)
+    # A few at a time, so that large images are not there as floats all at once.
+    starts = range(0, len(samples), _FLOATS_AT_ONCE)
+    parts = (samples.between(first, first + _FLOATS_AT_ONCE).as_float() for first in starts)
+    return {name: np.concatenate([rate_scores(spiking, part) for part in parts])}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
