@@ -10,7 +10,7 @@ and sends, then takes what comes in; the slowest is the maximum over both and ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -93,7 +93,7 @@ def measure_traffic(
     every = np.unique(np.concatenate(list(cores.values())))
     tiles = 0 if mesh is None else len(np.unique(mesh.tile_of(every)))
     clock = None if target.cost is None else _Clock(program, target.cost, cores, tiles)
-    between = dict[str, IntArray]()
+    between = dict[str, _TileMessages]()
     given, host_most = _of_input(program, samples, cores)
     layers = [given]
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
@@ -103,9 +103,7 @@ def measure_traffic(
         accesses = population.neurons * program.latency
         messages = 0
         if population.threshold is not None:
-            messages, between[population.name] = _sent(
-                program, population, trains[population.name], cores, mesh, int(every[-1]), clock
-            )
+            messages, between[population.name] = _sent(program, population, trains[population.name], cores, mesh, clock)
         layers.append(
             LayerTraffic(
                 name=population.name,
@@ -124,15 +122,32 @@ def measure_traffic(
         return Traffic(
             len(samples), tuple(layers), alone, streamed, len(every), 0, np.zeros(0, dtype=np.int64), 0, host_most
         )
-    messages_of_all = sum(between.values(), start=np.zeros((1, 1), dtype=np.int64))
+    messages_of_all = _matrix(between.values(), int(every[-1]) // mesh.cores + 1)
     place = arranged(messages_of_all, mesh) if arrange else np.arange(len(messages_of_all))
     on_mesh = tuple(
         replace(layer, hops=_hops(between[layer.name], place, mesh)) if layer.name in between else layer
         for layer in layers
     )
     chip = place // (mesh.columns * mesh.rows)
-    crossings = int(messages_of_all[chip[:, None] != chip[None, :]].sum())
+    crossings = sum(int(each.messages[chip[each.sender] != chip[each.receiver]].sum()) for each in between.values())
     return Traffic(len(samples), on_mesh, alone, streamed, len(every), tiles, place, crossings, host_most)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TileMessages:
+    """``messages`` from one tile to another, (n,) each: of thousands of tiles few pairs have any. Pairs may recur."""
+
+    sender: IntArray
+    receiver: IntArray
+    messages: IntArray
+
+
+def _matrix(between: Iterable[_TileMessages], tiles: int) -> IntArray:
+    """(tiles, tiles): all messages from each tile to each."""
+    total = np.zeros((tiles, tiles), dtype=np.int64)
+    for each in between:
+        np.add.at(total, (each.sender, each.receiver), each.messages)
+    return total
 
 
 def _sent(
@@ -141,23 +156,21 @@ def _sent(
     train: SpikeTrains,
     cores: Mapping[str, IntArray],
     mesh: Mesh | None,
-    last_core: int,
     clock: _Clock | None,
-) -> tuple[int, IntArray]:
+) -> tuple[int, _TileMessages]:
     """Messages that the spikes ``train`` (N, T, neurons) become, and those between tiles; the clock is told of them."""
     counts = train.sum(axis=(0, 1), dtype=np.int64)
     readers = np.zeros(population.neurons, dtype=np.int64)
-    tiles = 1 if mesh is None else last_core // mesh.cores + 1
-    between = np.zeros((tiles, tiles), dtype=np.int64)
+    between: list[_TileMessages] = []
     for axons in axons_of(program, population.name, cores):
         readers += np.bincount(axons.neuron, minlength=population.neurons)
         if mesh is not None:
-            between += _between_tiles(counts, axons, cores[population.name], mesh, tiles)
+            between.append(_between_tiles(counts, axons, cores[population.name], mesh))
         if clock is not None:
             clock.receive(population, train[:_FOLLOWED], axons)
     if clock is not None:
         clock.send(population, train[:_FOLLOWED], readers)
-    return int((readers * counts).sum()), between
+    return int((readers * counts).sum()), _together(between)
 
 
 def _events(program: Program, projection: Projection, counts: Mapping[str, IntArray]) -> int:
@@ -183,17 +196,33 @@ def _of_input(program: Program, samples: IntArray, cores: Mapping[str, IntArray]
     return LayerTraffic(INPUT, 0, 0, 0, int((sent * readers).sum()), (0, 0), int((sent * synapses).sum())), most
 
 
-def _between_tiles(counts: IntArray, axons: Axons, cores: IntArray, mesh: Mesh, tiles: int) -> IntArray:
-    """Messages (tiles, tiles) from tile to tile, of neurons on ``cores`` that spiked ``counts`` times."""
+def _between_tiles(counts: IntArray, axons: Axons, cores: IntArray, mesh: Mesh) -> _TileMessages:
+    """Messages from tile to tile, of neurons on ``cores`` that spiked ``counts`` times."""
     live = axons.of(counts)
-    pairs = mesh.tile_of(cores)[live.neuron] * tiles + mesh.tile_of(live.core)
-    sent = np.bincount(pairs, counts[live.neuron], tiles * tiles).astype(np.int64)
-    return sent.reshape(tiles, tiles)
+    if not len(live.neuron):
+        return _together([])
+    senders, receivers = mesh.tile_of(cores)[live.neuron], mesh.tile_of(live.core)
+    first, beside = int(senders.min()), int(receivers.min())
+    width = int(receivers.max()) - beside + 1
+    sent = np.bincount((senders - first) * width + (receivers - beside), counts[live.neuron])
+    pairs = np.flatnonzero(sent)
+    return _TileMessages(first + pairs // width, beside + pairs % width, sent[pairs].astype(np.int64))
 
 
-def _hops(between: IntArray, place: IntArray, mesh: Mesh) -> tuple[int, int]:
-    across, along = mesh.hops(place[:, None], place[None, :])
-    return int((between * across).sum()), int((between * along).sum())
+def _together(parts: Sequence[_TileMessages]) -> _TileMessages:
+    def joined(arrays: Iterable[IntArray]) -> IntArray:
+        return np.concatenate([np.zeros(0, dtype=np.int64), *arrays])
+
+    return _TileMessages(
+        joined(part.sender for part in parts),
+        joined(part.receiver for part in parts),
+        joined(part.messages for part in parts),
+    )
+
+
+def _hops(between: _TileMessages, place: IntArray, mesh: Mesh) -> tuple[int, int]:
+    across, along = mesh.hops(place[between.sender], place[between.receiver])
+    return int((between.messages * across).sum()), int((between.messages * along).sum())
 
 
 def _charged(population: Population) -> npt.NDArray[np.bool_]:

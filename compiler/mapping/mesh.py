@@ -39,9 +39,9 @@ class Mesh:
         (column, row), (other_column, other_row) = (np.divmod(each, self.rows) for each in (tiles, others))
         return np.abs(column - other_column), np.abs(row - other_row)
 
-    def distance(self, tiles: IntArray) -> IntArray:
-        """What a message costs between any two places on the mesh (tiles, tiles)."""
-        across, along = self.hops(tiles[:, None], tiles[None, :])
+    def distance(self, tiles: IntArray, others: IntArray) -> IntArray:
+        """What a message costs from any of ``tiles`` to any of ``others`` (tiles, others)."""
+        across, along = self.hops(tiles[:, None], others[None, :])
         return np.asarray(across * self.across + along * self.along)
 
 
@@ -65,27 +65,32 @@ def arranged(messages: IntArray, mesh: Mesh) -> IntArray:
     tiles = len(messages)
     places = -(-tiles // on_chip) * on_chip
     traffic = np.zeros((places, places), dtype=np.int64)
-    traffic[:tiles, :tiles] = messages + messages.T
+    traffic[:tiles, :tiles] = messages
+    traffic += traffic.T
     np.fill_diagonal(traffic, 0)
-    distance = mesh.distance(np.arange(places))
     place = np.arange(places)
     for first in range(0, places, on_chip):
-        _exchange(place, slice(first, first + on_chip), traffic, distance)
+        _exchange(place, slice(first, first + on_chip), traffic[first : first + on_chip], mesh)
     return place[:tiles]
 
 
-def _exchange(place: IntArray, chip: slice, traffic: IntArray, distance: IntArray) -> None:
-    """Exchange places of tiles of ``chip`` while that saves something."""
-    own, tiles = traffic[chip], np.arange(chip.start, chip.stop)
+def _exchange(place: IntArray, chip: slice, traffic: IntArray, mesh: Mesh) -> None:
+    """Exchange places of tiles of ``chip``, which have this ``traffic``, while that saves something."""
+    spots = place[chip].copy()
+    among, distance = traffic[:, chip], mesh.distance(spots, spots)
+    # What a tile's messages would cost from each spot of the chip, the others staying where they are.
+    cost = traffic @ mesh.distance(place, spots)
+    spot_of = np.arange(len(spots))
     while True:
-        here = place[chip]
-        # What a tile's messages would cost from each place of the chip, the others staying where they are.
-        cost = own @ distance[np.ix_(place, here)]
-        now = np.diag(cost)
-        between = own[:, tiles] * distance[np.ix_(here, here)]
-        change = cost + cost.T - now[:, None] - now[None, :] + 2 * between
+        here = cost[:, spot_of]
+        now = np.diag(here)
+        between = among * distance[np.ix_(spot_of, spot_of)]
+        change = here + here.T - now[:, None] - now[None, :] + 2 * between
         best = int(change.argmin())
         if change.flat[best] >= 0:
-            return
-        a, b = divmod(best, len(tiles))
-        place[chip.start + a], place[chip.start + b] = here[b], here[a]
+            break
+        a, b = divmod(best, len(spots))
+        nearer = distance[spot_of[b]] - distance[spot_of[a]]
+        cost += np.outer(among[:, a] - among[:, b], nearer)
+        spot_of[[a, b]] = spot_of[[b, a]]
+    place[chip] = spots[spot_of]
