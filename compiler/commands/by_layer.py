@@ -172,7 +172,7 @@ def _run(
             models,
             samples,
             replace(options, calibration=known),
-            ALL if choices.methods == ALL else tuple(name.strip() for name in choices.methods.split(",")),
+            tuple(name.strip() for name in choices.methods.split(",")),
             measure,
             progress=progress,
         )

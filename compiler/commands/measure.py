@@ -30,7 +30,7 @@ METHOD_NAMES = (
     *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     *("qcfs", "srp", "cos"),
     *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "exact"),
-    "graded",
+    *("mixed", "graded"),
 )
 DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"
@@ -59,7 +59,8 @@ CALIBRATION = "Training inputs; never the test data."
     default=",".join(DEFAULT_NAMES),
     show_default=True,
     shell_complete=several_of(lambda: (ALL, *METHOD_NAMES)),
-    help="By commas, for every MODEL that they apply to; 'all': each for the kinds it is compared on.",
+    help="By commas, for every MODEL that they apply to; 'all': each for the kinds it is compared on; 'mixed:STEPS': "
+    "gates within that latency.",
 )
 @option("--float", "with_float", is_flag=True, help="Measure every program without rounding too.")
 @option("--input", "given_as", type=click.Choice(INPUT_NAMES), metavar="NAME", help=INPUT_HELP)
@@ -126,7 +127,7 @@ def evaluate(
             data,
             chosen,
             _integers(timesteps),
-            ALL if methods == ALL else tuple(name.strip() for name in methods.split(",")),
+            tuple(name.strip() for name in methods.split(",")),
             limit=limit,
             with_float=with_float,
             journal=journal,

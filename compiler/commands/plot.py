@@ -25,7 +25,8 @@ def plot(tables: tuple[Path, ...], costs: str | None, output: Path, as_json: boo
     """Draw what 'evaluate --json' printed: the best of each family against T, steps, the ANN, and cost of training.
 
     Several tables, of unlike rows on the same samples, are drawn as one. The
-    files are named after the first: TABLE-accuracy.svg, -steps, -gap, and -cost where costs are given.
+    files are named after the first: TABLE-accuracy.svg, -steps, -gap, -latency where rows have a latency budget, and
+    -cost where costs are given.
     """
     from ...runtime.program.artefact import write_file
     from ..evaluation.chart import chart_panels

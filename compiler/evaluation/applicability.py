@@ -5,21 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...targets.diagnostic import Diagnostic, UnusableInput
+from ...targets.records import dataclass
 from ...targets.suggestion import known_names
 from ..frontend.model import Model
 from ..ir.network import Network
 from ..ir.operators import QuantizeClip, Relu
 from ..methods.method import Method
-from ..methods.table import METHODS
+from ..methods.table import METHODS, is_known, method_called, plain_name
 from ..options import FRAMES, MEASURING, CompileOptions
 from ..passes.recognise_activations import recognised
 
+ALL = "all"
+"""Among names of methods: those that a comparison on the networks has."""
 
-def compared_methods(
-    models: Sequence[Model], options: CompileOptions
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """``names`` of the methods to measure, once each; ``remarks`` tell which are left out.
+
+    Where ``every`` method was asked for, each has rows for the kinds of network that it is compared on alone.
+    """
+
+    names: tuple[str, ...]
+    every: bool
+    remarks: tuple[Diagnostic, ...]
+
+
+def chosen_methods(
+    asked: Sequence[str] | str, models: Sequence[Model], options: CompileOptions, timesteps: Sequence[int]
+) -> Chosen:
+    """Return the methods that are ``asked`` for by names, ``ALL`` among them or alone, on ``models`` at ``timesteps``.
+
+    Raises ``UnusableInput`` as ``require_applicable`` does, and with E637 for a named one that runs at other T.
+    """
+    wanted = (asked,) if isinstance(asked, str) else tuple(asked)
+    named = tuple(name for name in wanted if name != ALL)
+    require_applicable(named, models, options)
+    every = ALL in wanted
+    compared, remarks = _compared_methods(models, options, named) if every else ((), ())
+    names, untimely = _at_their_timesteps(tuple(dict.fromkeys((*compared, *named))), timesteps, every=every)
+    return Chosen(names, every, (*remarks, *untimely))
+
+
+def _compared_methods(
+    models: Sequence[Model], options: CompileOptions, named: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
-    """Names of the methods that a comparison on ``models`` has, and a remark (W637) for each that it has not."""
-    reasons = {name: _none_compared(method, models, options) for name, method in METHODS.items()}
+    """Names of the methods that a comparison on ``models`` has, and a remark (W637) for each that it has not.
+
+    Those that are ``named``, with or without a budget, are no matter of it.
+    """
+    others = set(METHODS) - {plain_name(name) for name in named}
+    reasons = {name: _none_compared(method, models, options) for name, method in METHODS.items() if name in others}
     remarks = tuple(
         Diagnostic("W637", f"the method '{name}' is left out: {reason[0]}", hint=reason[1])
         for name, reason in reasons.items()
@@ -34,7 +70,7 @@ def left_out_kinds(names: Sequence[str], models: Sequence[Model], options: Compi
     That a way of training has rows for networks trained so alone goes without saying.
     """
     for name in names:
-        method = METHODS[name]
+        method = method_called(name)
         for kind, members in _by_kind(models).items():
             reasons = [inapplicable(method, model, models, options) for model in members]
             if method.trained is None and None not in reasons and reasons[0] is not None:
@@ -50,14 +86,14 @@ def _by_kind(models: Sequence[Model]) -> dict[str, list[Model]]:
     return kinds
 
 
-def at_their_timesteps(
+def _at_their_timesteps(
     names: Sequence[str], timesteps: Sequence[int], *, every: bool
 ) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
     """Those of ``names`` that run at one of ``timesteps``, and a remark (W637) for each of the others.
 
     E637 for these unless ``every`` method was asked for.
     """
-    own = {name: METHODS[name].only_timesteps for name in names}
+    own = {name: method_called(name).only_timesteps for name in names}
     left_out = {name: steps for name, steps in own.items() if steps and not set(steps) & set(timesteps)}
     code = "W637" if every else "E637"
     remarks = tuple(
@@ -108,12 +144,12 @@ def aim_for(method: Method, model: Model, models: Sequence[Model]) -> Model | No
 
 def require_applicable(names: Sequence[str], models: Sequence[Model], options: CompileOptions) -> None:
     """Raise ``UnusableInput`` for ``names`` that are no methods (E633) or apply to none of ``models`` (E637)."""
-    unknown = [name for name in names if name not in METHODS]
+    unknown = [name for name in names if not is_known(name)]
     if unknown:
         raise UnusableInput(
             Diagnostic("E633", f"there is no method '{name}'", hint=known_names(name, METHODS)) for name in unknown
         )
-    reasons = {name: applies_to_none(METHODS[name], models, models, options) for name in names}
+    reasons = {name: applies_to_none(method_called(name), models, models, options) for name in names}
     found = [
         Diagnostic("E637", f"the method '{name}' does not apply: {reason[0]}", hint=reason[1])
         for name, reason in reasons.items()
@@ -143,6 +179,8 @@ def _reasons(
             "the network that weights were calibrated from is not among those compared",
             "give it as well, or calibrate the weights anew",
         )
+    if method.needs_budget:
+        yield "no latency budget is named with it", "name it with one, as in mixed:12"
     if options.input == FRAMES and method.options(options).neuron in MEASURING:
         yield "its neurons measure before the steps that count, which have no frame", "give --input constant"
     if method.needs_relu and not _has_activation_without_levels(recognised(model.network)):

@@ -16,15 +16,17 @@ from ...runtime.program.storage import content_digest
 from ...runtime.samples import Samples
 from ...runtime.simulator import simulate
 from ...targets import Target
+from ...targets.diagnostic import UnusableInput
 from ...targets.records import dataclass
 from ..analysis.ledger import predictions_of
 from ..frontend.model import Model
-from ..methods.table import METHODS
+from ..methods.table import method_called
 from ..options import CompileOptions
 from ..shared_results import SharedResults
 from .applicability import aim_for
 from .conversion import convert
 from .journal import Figures, digest_of
+from .latency_budgets import figures_beyond
 from .paired import Right, packed
 from .resolution import unrounded
 
@@ -59,12 +61,21 @@ class Bench:
     """What units have in common, kept in the process that measures them."""
 
     def figures(self, unit: Unit) -> Figures:
-        """Measure ``unit``: plain values, which a journal can keep. Raises as ``convert``."""
+        """Measure ``unit``: plain values, which a journal can keep. Raises as ``convert``.
+
+        A latency budget that is too short is a figure too.
+        """
         model = self.models[unit.model]
         if unit.method == ANN:
             return {"right": packed(self._right(predictions_of(model.network, self.data.as_float())))}
-        method = METHODS[unit.method]
-        converted = convert(model, method, self._target(unit), self._options(unit), self.shared)
+        method = method_called(unit.method)
+        try:
+            converted = convert(model, method, self._target(unit), self._options(unit), self.shared)
+        except UnusableInput as refusal:
+            beyond = figures_beyond(refusal)
+            if beyond is None:
+                raise
+            return beyond
         program = converted.program
         found = self.shared.of(("measured", content_digest(program)), lambda: self._measured(program))
         return {**found, "potentials": converted.potentials}
@@ -110,7 +121,7 @@ class Bench:
         return replace(self.options, timesteps=unit.timesteps, aim=aim)
 
     def _aimed(self, unit: Unit) -> Model | None:
-        return aim_for(METHODS[unit.method], self.models[unit.model], self.models)
+        return aim_for(method_called(unit.method), self.models[unit.model], self.models)
 
     def _target(self, unit: Unit) -> Target:
         return self.target if unit.rounded else unrounded(self.target)

@@ -20,19 +20,11 @@ from ..analysis.unevenness import COUNTING, Given, Unevenness, measure_unevennes
 from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, ModelSource
 from ..methods.spike_confidence import Confidence, measure_confidence_curves
-from ..methods.table import METHODS
+from ..methods.table import method_called
 from ..options import CompileOptions
 from ..shared_results import SharedResults
-from .applicability import (
-    aim_for,
-    at_their_timesteps,
-    compared_methods,
-    inapplicable,
-    is_compared,
-    require_applicable,
-)
+from .applicability import Chosen, aim_for, chosen_methods, inapplicable, is_compared
 from .conversion import Converted, convert
-from .evaluation import ALL
 from .model_data import GivenModel, read_given
 
 Figures = TypeVar("Figures", bound=Residuals | Unevenness | Confidence | LayerOperations)
@@ -131,37 +123,35 @@ def measure_by_layer(
     for model in found:
         checked_samples(data.inputs, None, model.network.input_shape, integers=model.network.integers)
     data = data.in_windows(options.timesteps)
-    names, remarks = _chosen(found, options, methods, measure.neurons)
-    work = tuple(_work(names, read, options, every=methods == ALL))
+    chosen = _chosen(found, options, methods, measure.neurons)
+    work = tuple(_work(chosen.names, read, options, every=chosen.every))
     rows, kept, shared = [], list[Diagnostic](), SharedResults()
     for done, (name, file) in enumerate(work, 1):
-        aim = aim_for(METHODS[name], read[file], found)
+        method = method_called(name)
+        aim = aim_for(method, read[file], found)
         aimed = options if aim is None else replace(options, aim=aim.network)
-        converted = convert(read[file], METHODS[name], target, aimed, shared)
+        converted = convert(read[file], method, target, aimed, shared)
         kept += _remark_on_potentials(name, file, converted)
         layers = measure.of(converted, data)
         _require_layers(file, layers)
         rows.append(_row(name, file, converted, layers))
         if progress is not None:
             progress(done, len(work))
-    return ByLayer(options.timesteps, len(data), target.name, tuple(rows), (*remarks, *kept))
+    return ByLayer(options.timesteps, len(data), target.name, tuple(rows), (*chosen.remarks, *kept))
 
 
 def _chosen(
     models: Sequence[Model], options: CompileOptions, methods: Sequence[str] | str, neurons: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[Diagnostic, ...]]:
-    """Names of the methods to measure, and a remark for each that is left out where all were asked for."""
-    every = methods == ALL
-    names, remarks = compared_methods(models, options) if every else (tuple(methods), ())
-    require_applicable(names, models, options)
-    names, untimely = at_their_timesteps(names, (options.timesteps,), every=every)
-    others = {name: METHODS[name].options(options).neuron for name in names}
+) -> Chosen:
+    """The methods to measure, with a remark for each that is left out where all were asked for."""
+    chosen = chosen_methods(methods, models, options, (options.timesteps,))
+    others = {name: method_called(name).options(options).neuron for name in chosen.names}
     others = {name: neuron for name, neuron in others.items() if neuron not in neurons}
     reasons = {
         name: f"what is measured says nothing of a neuron of the model '{each}'" for name, each in others.items()
     }
     hint = f"measure methods with the neurons {', '.join(neurons)}"
-    if others and not every:
+    if others and not chosen.every:
         raise UnusableInput(
             Diagnostic("E637", f"the method '{name}' does not apply: {reason}", hint=hint)
             for name, reason in reasons.items()
@@ -169,7 +159,7 @@ def _chosen(
     left_out = (
         Diagnostic("W637", f"the method '{name}' is left out: {reason}", hint=hint) for name, reason in reasons.items()
     )
-    return tuple(name for name in names if name not in others), (*remarks, *untimely, *left_out)
+    return Chosen(tuple(n for n in chosen.names if n not in others), chosen.every, (*chosen.remarks, *left_out))
 
 
 def _work(
@@ -181,7 +171,7 @@ def _work(
     """
     for name in names:
         for file, model in read.items():
-            method = METHODS[name]
+            method = method_called(name)
             applies = inapplicable(method, model, tuple(read.values()), options) is None
             owners = _trained_by(model, names)
             if applies and (is_compared(method, model) or not every) and (not owners or name in owners):
@@ -192,7 +182,7 @@ def _trained_by(model: Model, names: Sequence[str]) -> tuple[str, ...]:
     training = model.training
     if training is None or training.timesteps == 0:
         return ()
-    return tuple(name for name in names if METHODS[name].trained == training.kind)
+    return tuple(name for name in names if method_called(name).trained == training.kind)
 
 
 def _row(name: str, file: str, converted: Converted, layers: Mapping[str, Figures]) -> MethodLayers[Figures]:

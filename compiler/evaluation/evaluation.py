@@ -17,26 +17,17 @@ from ...targets.diagnostic import Diagnostic, refuse
 from ...targets.records import dataclass
 from ..compilation import usable_target
 from ..frontend.model import Model, ModelReader, ModelSource
-from ..methods.table import METHODS
+from ..methods.table import method_called
 from ..options import CompileOptions
-from .applicability import (
-    at_their_timesteps,
-    compared_methods,
-    inapplicable,
-    is_compared,
-    left_out_kinds,
-    require_applicable,
-)
+from .applicability import Chosen, chosen_methods, inapplicable, is_compared, left_out_kinds
 from .bench import Unit, bench_of
 from .journal import Figures, Journal
+from .latency_budgets import beyond_budgets, is_beyond
 from .measuring import measured_units
 from .model_data import GivenModel, read_given
 from .paired import Difference, Right, paired_difference, sampling_error, unpacked
 from .row_remarks import remarks_on
 from .subjects import Subject, by_kind, mean_and_spread, reference_ann, trained_for
-
-ALL = "all"
-"""In place of names of methods: those that a comparison on the networks has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,40 +149,40 @@ def evaluate_models(
     """Compile and simulate every network by every method for every T on labelled ``data``, which no method sees.
 
     Networks of one kind of training (as their files tell) share the rows of that kind: seeds, whose figures are
-    averaged, and networks trained for some T, of which each T takes its own. ``methods`` are names, or ``ALL``.
-    ``journal`` is a file that keeps each figure as it is measured and answers when it is asked for again. ``against``
+    averaged, and networks trained for some T, of which each T takes its own. ``methods`` are names, ``ALL``
+    among them or alone. A row whose latency budget is too short is left out, with a remark. ``journal`` is a file that
+    keeps each figure as it is measured and answers when it is asked for again. ``against``
     is one of the methods: each row gets its difference to that one's at the same T, on the same samples, where both
     have networks of the same seeds. ``workers`` says where figures are measured, which changes none of them;
     ``progress`` is told of finished rows.
 
-    Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E605
-    without labels, E617 for a comparison with a method that is not measured, E638 for a journal that is none, and what
-    ``run_shards`` raises.
+    Raises ``UnusableInput`` with E633 for a method that is not known, E637 for one that applies to no network, E635
+    where every latency budget is too short, E605 without labels, E617 for a comparison with a method that is not
+    measured, E638 for a journal that is none, and what ``run_shards`` raises.
     """
     target = usable_target(options)
     for steps in timesteps:
         usable_target(replace(options, timesteps=steps))
     read = [read_given(model, options, readers) for model in models]
     found = [each.model for each in read]
-    names, remarks = compared_methods(found, options) if methods == ALL else (tuple(methods), ())
-    require_applicable(names, found, options)
-    if methods != ALL:
-        remarks = tuple(left_out_kinds(names, found, options))
-    names, untimely = at_their_timesteps(names, timesteps, every=methods == ALL)
-    if against is not None and against not in names:
-        hint = f"name it with the methods, or choose from {', '.join(names)}"
+    chosen = chosen_methods(methods, found, options, timesteps)
+    remarks = chosen.remarks if chosen.every else tuple(left_out_kinds(chosen.names, found, options))
+    if against is not None and against not in chosen.names:
+        hint = f"name it with the methods, or choose from {', '.join(chosen.names)}"
         raise refuse("E617", f"no row can be compared with '{against}', which is not measured", hint=hint)
     if data.labels is None:
         raise refuse("E605", "the data has no labels, so no accuracy can be measured", hint="add 'labels' to --data")
     bench = bench_of(data, options, target, found)
     subjects = [Subject(each.file, each.model, place) for place, each in enumerate(read)]
-    cells = tuple(_cells(names, subjects, found, options, timesteps, every=methods == ALL))
+    cells = tuple(_cells(chosen, subjects, found, options, timesteps))
     wanted = {cell.name: _units(cell, with_float) for cell in cells}
     figures = measured_units(bench, [s.file for s in subjects], wanted, Journal(journal), workers, progress)
     table = _Table(len(data), target.name, subjects, figures)
-    rows = with_differences([table.measured_row(cell, with_float) for cell in cells], against)
+    beyond = tuple(beyond_budgets({name: [figures[unit] for unit in units] for name, units in wanted.items()}))
+    within = [c for c in cells if not any(is_beyond(figures[unit]) for unit in wanted[c.name])]
+    rows = with_differences([table.measured_row(cell, with_float) for cell in within], against)
     ann = {kind: fmean(table.ann_accuracy(s) for s in members) for kind, members in by_kind(subjects).items()}
-    return Evaluation(ann, len(data), rows, (*remarks, *untimely, *remarks_on(rows)), against)
+    return Evaluation(ann, len(data), rows, (*remarks, *beyond, *remarks_on(rows)), against)
 
 
 def _units(cell: _Cell, with_float: bool) -> tuple[Unit, ...]:
@@ -247,7 +238,7 @@ class _Table:
             float_spread,
             max(f["latency"] for f in figures),
             max(f["steps_per_sample"] for f in figures),
-            METHODS[cell.method].plain_if,
+            method_called(cell.method).plain_if,
             all(f["in_range"] for f in figures),
             measurements,
         )
@@ -281,18 +272,16 @@ def _runs(row: EvaluationRow) -> tuple[int, list[int]]:
 
 
 def _cells(
-    names: Sequence[str],
+    chosen: Chosen,
     subjects: Sequence[Subject],
     models: Sequence[Model],
     options: CompileOptions,
     timesteps: Sequence[int],
-    *,
-    every: bool,
 ) -> Iterator[_Cell]:
-    for name in names:
+    for name in chosen.names:
         for kind, members in by_kind(subjects).items():
-            method = METHODS[name]
+            method = method_called(name)
             able = [s for s in members if inapplicable(method, s.model, models, options) is None]
-            if able and not (every and not is_compared(method, able[0].model)):
+            if able and not (chosen.every and not is_compared(method, able[0].model)):
                 for steps in (each for each in timesteps if each in (method.only_timesteps or timesteps)):
                     yield _Cell(name, kind, steps, trained_for(able, steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...targets.records import dataclass
+from ..methods.table import plain_name
 from .evaluation import EvaluationRow
 
 MOST = 8
@@ -25,7 +26,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
         *("noise", "local-noise", "hybrid"),
         *("deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded"),
     ),
-    "exact": ("exact",),
+    "exact": ("exact", "mixed"),
 }
 """Methods by the name of their family; a method of none is a family of its own."""
 
@@ -62,7 +63,8 @@ def families_of(rows: Sequence[EvaluationRow]) -> tuple[Family, ...]:
 def _home(row: EvaluationRow) -> str:
     """Name of a row's family: calibrated potentials on a network of another family's training belong to that one."""
     homes = {method: name for name, methods in KNOWN.items() for method in methods}
-    home = homes.get(row.method, row.method)
+    method = plain_name(row.method)
+    home = homes.get(method, method)
     return homes.get(row.training, home) if home == CALIBRATION else home
 
 

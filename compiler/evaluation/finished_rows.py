@@ -7,7 +7,8 @@ from statistics import fmean
 
 from ...runtime.progress import FinishedRow, RowReport
 from .bench import Unit
-from .journal import Journal
+from .journal import Figures, Journal
+from .latency_budgets import is_beyond
 
 
 class FinishedRows:
@@ -29,15 +30,15 @@ class FinishedRows:
         for name, units in list(self._rows.items()):
             if not self._missing(units):
                 del self._rows[name]
-                accuracy = fmean(self._figure(unit) for unit in units if unit.rounded)
+                figures = [self._figures(unit) for unit in units if unit.rounded]
                 share = 1 - self._left() / self._work
                 done = self._total - len(self._rows)
-                self._report(FinishedRow(done, self._total, f"{name}: {100 * accuracy:.1f} %", share))
+                self._report(FinishedRow(done, self._total, f"{name}: {_told(figures)}", share))
 
-    def _figure(self, unit: Unit) -> float:
+    def _figures(self, unit: Unit) -> Figures:
         figures = self._journal.figures(self._keys[unit])
         assert figures is not None, "the row's figures are there"
-        return float(figures["accuracy"])
+        return figures
 
     def _missing(self, units: Sequence[Unit]) -> list[Unit]:
         return [unit for unit in units if self._journal.figures(self._keys[unit]) is None]
@@ -45,3 +46,9 @@ class FinishedRows:
     def _left(self) -> int:
         """Steps that are still to be simulated, and as much for each program as one of them."""
         return sum(1 + unit.timesteps for units in self._rows.values() for unit in self._missing(units))
+
+
+def _told(figures: Sequence[Figures]) -> str:
+    if any(is_beyond(each) for each in figures):
+        return "beyond its latency budget"
+    return f"{100 * fmean(each['accuracy'] for each in figures):.1f} %"

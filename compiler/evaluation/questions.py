@@ -2,6 +2,7 @@
 
 accuracy    at T time steps
 steps       within so many steps from one sample to the next, first passes and gates included
+latency     within so many steps from a sample's first input to its result, where rows have a budget of them
 gap         points to the ANN: the ReLU network of the same seed, or else the network that was converted
 cost        of training, at few time steps
 """
@@ -15,6 +16,7 @@ from pathlib import PurePath
 from statistics import fmean, stdev
 
 from ...targets.records import dataclass
+from ..methods.table import plain_name
 from .chart import Axis, Chart, Diagram, Dot, Line, thinned, ticks
 from .evaluation import Evaluation, EvaluationRow
 from .families import Family, families_of, series_names, spans
@@ -48,6 +50,8 @@ _Valued = Callable[[EvaluationRow], tuple[float, float]]
 def charts_of(result: Evaluation, costs: Mapping[str, NetworkCost] | None = None) -> tuple[Chart, ...]:
     """Return the charts of a table, that of ``costs`` (by the name of a network's folder) where some are known."""
     charts = (accuracy_chart(result), steps_chart(result), gap_chart(result))
+    if any(plain_name(row.method) != row.method for row in result.rows):
+        charts = (*charts, latency_chart(result))
     cost = None if costs is None else cost_chart(result, costs)
     return charts if cost is None else (*charts, cost)
 
@@ -76,17 +80,29 @@ def gap_chart(result: Evaluation) -> Chart:
 
 def steps_chart(result: Evaluation) -> Chart:
     """Best accuracy within a number of steps per sample: lines rise where more steps bring more."""
+    about = ("steps", "What do so many steps per sample buy?")
+    return _within_steps(result, about, "steps from one sample to the next, at most", lambda row: row.steps_per_sample)
+
+
+def latency_chart(result: Evaluation) -> Chart:
+    """Best accuracy within a latency: what gates in some of the layers buy."""
+    about = ("latency", "What does so much latency buy?")
+    label = "steps from a sample's first input to its result, at most"
+    return _within_steps(result, about, label, lambda row: row.latency)
+
+
+def _within_steps(
+    result: Evaluation, about: tuple[str, str], label: str, steps: Callable[[EvaluationRow], int]
+) -> Chart:
     lines = []
     for family, figures in _by_family(result, _accuracy):
-        rising = tuple(_rising(figures))
+        rising = tuple(_rising(figures, steps))
         names = tuple(dict.fromkeys(each.name for each in rising))
-        dots = tuple(Dot(each.row.steps_per_sample, each.value, each.error) for each in rising)
+        dots = tuple(Dot(steps(each.row), each.value, each.error) for each in rising)
         lines.append(Line(_named(family, ", ".join(names)), family.look, dots))
-    numbers = sorted({row.steps_per_sample for row in result.rows})
-    across = _doubling_axis("steps from one sample to the next, at most", numbers)
+    across = _doubling_axis(label, sorted({steps(row) for row in result.rows}))
     up = _percent_axis(lines, "accuracy (%)", [level for _, level in _ann(result)])
-    question = "What do so many steps per sample buy?"
-    return Chart("steps", question, _shown(result), across, (Diagram(up, tuple(lines), _ann(result), stepped=True),))
+    return Chart(*about, _shown(result), across, (Diagram(up, tuple(lines), _ann(result), stepped=True),))
 
 
 def cost_chart(result: Evaluation, costs: Mapping[str, NetworkCost]) -> Chart | None:
@@ -161,10 +177,10 @@ def _best_at_each(figures: Sequence[_Figure]) -> tuple[_Figure, ...]:
     return tuple(max((f for f in figures if f.row.timesteps == t), key=lambda f: f.value) for t in timesteps)
 
 
-def _rising(figures: Sequence[_Figure]) -> Iterator[_Figure]:
+def _rising(figures: Sequence[_Figure], steps: Callable[[EvaluationRow], int]) -> Iterator[_Figure]:
     """Figures that are better than all that take as many steps or fewer."""
     best: float | None = None
-    for each in sorted(figures, key=lambda f: (f.row.steps_per_sample, -f.value)):
+    for each in sorted(figures, key=lambda f: (steps(f.row), -f.value)):
         if best is None or each.value > best:
             best = each.value
             yield each

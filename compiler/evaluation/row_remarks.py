@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...targets.diagnostic import Diagnostic
-from ..methods.table import METHODS
+from ..methods.table import method_called
 from ..options import CompileOptions
 
 if TYPE_CHECKING:
@@ -35,5 +35,5 @@ def _uncalibrated(rows: Sequence[EvaluationRow]) -> Iterator[Diagnostic]:
 
 
 def _calibrates(method: str) -> bool:
-    options = METHODS[method].options(CompileOptions())
+    options = method_called(method).options(CompileOptions())
     return options.calibrate and options.schedule == "pipelined"

@@ -36,6 +36,7 @@ ABOUT = {
     "deploy-untaught": "the same without the ANN as teacher",
     "deploy-unrounded": "the same with wide weights while training",
     "exact": "the schedule exact: layers wait for their whole window, and counts are those of the quantised network",
+    "mixed": "the schedule mixed: layers whose counts are wrong most often wait, within the latency of mixed:STEPS",
     "graded": "one message with a number in place of spikes, T = 1",
 }
 
@@ -48,6 +49,8 @@ def needs_of(method: Method) -> Iterator[str]:
         yield "calibration data"
     if method.needs_relu:
         yield "activations without levels, such as ReLU"
+    if method.needs_budget:
+        yield "a latency budget in its name, as in mixed:12"
     if method.aims_at_start:
         yield "the network that weights were calibrated from"
     neuron = method.options(CompileOptions()).neuron

@@ -27,6 +27,7 @@ class Method:
     ``compared_on`` are the kinds of network for which a comparison of all methods has a row, where it knows the kind.
     ``aims_at_start`` says that initial potentials are calibrated for the activations of the network whose weights were
     calibrated, which must be among those that are compared. ``only_timesteps`` are the T that it runs at; empty: any.
+    With ``needs_budget`` it is run ``within`` a latency alone.
     """
 
     options: Callable[[CompileOptions], CompileOptions]
@@ -38,6 +39,15 @@ class Method:
     compared_on: tuple[str, ...] = ()
     aims_at_start: bool = False
     only_timesteps: tuple[int, ...] = ()
+    needs_budget: bool = False
+
+    def within(self, budget: int) -> Method:
+        """Return the method for programs whose result comes at most ``budget`` steps after the first input."""
+
+        def budgeted(options: CompileOptions) -> CompileOptions:
+            return replace(self.options(options), latency_budget=budget)
+
+        return replace(self, options=budgeted, needs_budget=False)
 
 
 def uncalibrated(options: CompileOptions) -> CompileOptions:

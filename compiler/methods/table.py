@@ -1,4 +1,4 @@
-"""Every conversion method by its name on the command line."""
+"""Every conversion method by its name on the command line; ``mixed:12`` is ``mixed`` within 12 steps of latency."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from . import (
     exact_schedule,
     graded_messages,
     membrane_potential,
+    mixed_schedule,
     offset_spikes,
     quantise_clip,
     rounding_shift,
@@ -45,8 +46,29 @@ METHODS: dict[str, Method] = {
     "deploy-untaught": trained.DEPLOY_UNTAUGHT,
     "deploy-unrounded": trained.DEPLOY_UNROUNDED,
     "exact": exact_schedule.EXACT,
+    "mixed": mixed_schedule.MIXED,
     "graded": graded_messages.GRADED,
 }
 
 DEFAULT_METHODS = ("qc-ann", "lmpc", "exact")
 """Methods that ``spikec evaluate`` runs where none is named."""
+
+
+def plain_name(name: str) -> str:
+    """The name without a latency budget: ``mixed`` of ``mixed:12``."""
+    return name.partition(":")[0]
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a method of this name, and where it has a budget, one that may be."""
+    plain, colon, steps = name.partition(":")
+    if plain not in METHODS or not colon:
+        return plain in METHODS
+    return METHODS[plain].needs_budget and steps.isascii() and steps.isdigit() and int(steps) >= 1
+
+
+def method_called(name: str) -> Method:
+    """Return the method of a name that is known; AssertionError for another."""
+    assert is_known(name), "names are checked before"
+    plain, colon, steps = name.partition(":")
+    return METHODS[plain].within(int(steps)) if colon else METHODS[plain]

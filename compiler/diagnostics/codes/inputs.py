@@ -175,7 +175,7 @@ CODES: tuple[Code, ...] = (
         "Even without any gate the network takes more steps from the first input to the read-out than the budget.",
         "A pipelined network takes one step per layer and T steps for the window; each gated layer adds T.",
         "error E635: the latency budget is shorter than the network without any gate (23 > 20 time steps)",
-        "Raise --latency-budget or lower --timesteps.",
+        "Raise --latency-budget, or the steps of 'mixed:STEPS', or lower --timesteps.",
     ),
     Code(
         "E636",
@@ -196,7 +196,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "W637",
         "method left out",
-        "With '--methods all', a method that does not apply to the model or the options has no rows.",
+        "With '--methods all', a method that does not apply to the model or the options has no rows; nor has "
+        "'mixed:STEPS' at a T where the network without any gate takes longer.",
         "Its figures would be those of another method.",
         "warning W637: the method 'lmpc-paper' is left out: there is no calibration data",
         "Give what the hint names where that is possible.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,17 @@ def test_lines_names_and_figures(golden: Callable[[str, str], None]) -> None:
     golden("charts.txt", "\n".join(lines) + "\n")
 
 
+def test_budgets_are_drawn_against_the_latency_that_they_buy() -> None:
+    """As points of the line of the exact schedule; a table without budgets has no such picture."""
+    steps = {"qcfs": 4, "mixed:16": 8, "mixed:20": 9, "exact": 12}
+    rows = tuple(row(method, 4, (0.7 + n / 50,), steps=s) for n, (method, s) in enumerate(steps.items()))
+    (chart,) = (each for each in charts_of(replace(TABLE, rows=rows)) if each.name == "latency")
+    lines = {line.name[0]: [dot.at for dot in line.dots] for line in chart.diagrams[0].lines}
+    assert lines == {"QCFS": [11], "exact": [15, 16, 19]}
+    assert " ".join(chart.diagrams[0].lines[-1].name) == "exact mixed:16, mixed:20, exact"
+    assert "latency" not in [each.name for each in charts_of(TABLE)]
+
+
 def test_every_method_but_new_ones_is_in_one_family() -> None:
     listed = [method for methods in KNOWN.values() for method in methods]
     assert len(listed) == len(set(listed))
@@ -143,7 +155,9 @@ def test_ticks_are_round_and_short(low: float, high: float, expected: tuple[floa
 
 @st.composite
 def tables(draw: st.DrawFn) -> Evaluation:
-    methods = draw(st.lists(st.sampled_from([*METHODS, "graded", "$new$ one", "n" * 60]), min_size=1, max_size=9))
+    methods = draw(
+        st.lists(st.sampled_from([*METHODS, "graded", "mixed:12", "$new$ one", "n" * 60]), min_size=1, max_size=9)
+    )
     timesteps = draw(st.lists(st.integers(1, 4096), min_size=1, max_size=9, unique=True))
     networks = draw(st.integers(1, 3))
     share = st.floats(0, 1)

@@ -17,8 +17,9 @@ import pytest
 from spikec.__main__ import run
 from spikec.compiler.analysis.ledger import predictions_of
 from spikec.compiler.compilation import build_from, usable_target
+from spikec.compiler.evaluation.applicability import ALL
 from spikec.compiler.evaluation.conversion import Converted, convert
-from spikec.compiler.evaluation.evaluation import ALL, Evaluation, evaluate_models
+from spikec.compiler.evaluation.evaluation import Evaluation, evaluate_models
 from spikec.compiler.evaluation.forms import evaluation_text
 from spikec.compiler.evaluation.resolution import unrounded
 from spikec.compiler.evaluation.subjects import Subject, trained_for

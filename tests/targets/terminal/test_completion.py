@@ -16,7 +16,7 @@ from spikec.compiler.commands.by_layer import GIVEN
 from spikec.compiler.commands.compile_options import GRANULARITIES, MAXIMA_NAMES, SCHEDULE_NAMES, THRESHOLD_METHODS
 from spikec.compiler.commands.measure import ALL, DEFAULT_NAMES, METHOD_NAMES
 from spikec.compiler.commands.passes import PASS_NAMES
-from spikec.compiler.evaluation import evaluation
+from spikec.compiler.evaluation import applicability
 from spikec.compiler.methods.table import DEFAULT_METHODS, METHODS
 from spikec.compiler.options import MAXIMA, SCHEDULES, Granularity, ThresholdMethod
 from spikec.compiler.pipeline import PASSES
@@ -32,7 +32,7 @@ def completed(*words: str) -> list[str]:
 
 def test_names_are_those_of_the_compiler() -> None:
     assert tuple(METHODS) == METHOD_NAMES
-    assert (DEFAULT_METHODS, evaluation.ALL) == (DEFAULT_NAMES, ALL)
+    assert (DEFAULT_METHODS, applicability.ALL) == (DEFAULT_NAMES, ALL)
     assert SCHEDULES == SCHEDULE_NAMES
     assert MAXIMA == MAXIMA_NAMES
     assert tuple(BACKENDS) == BACKEND_NAMES
