@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The names again, so that neither help nor completion imports the methods; a test compares.
 METHOD_NAMES = (
     *("max-norm", "robust-norm", "rate-norm", "opt", "opi"),
-    *("calibration-bias", "calibration-potential", "calibration-weights"),
+    *("calibration-bias", "calibration-potential", "calibration-weights", "bias-per-step"),
     *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     *("qcfs", "srp", "cos"),
     *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "exact"),

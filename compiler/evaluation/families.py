@@ -17,7 +17,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "threshold norms": ("max-norm", "robust-norm", "rate-norm"),
     CALIBRATION: (
         *("opt", "opi", "calibration-bias", "calibration-potential", "calibration-weights"),
-        *("lmpc", "lmpc-paper"),
+        *("bias-per-step", "lmpc", "lmpc-paper"),
     ),
     "two-stage QC-ANN": ("qc-ann", "qc-ann-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     "QCFS": ("qcfs",),

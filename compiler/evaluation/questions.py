@@ -49,9 +49,9 @@ _Valued = Callable[[EvaluationRow], tuple[float, float]]
 
 def charts_of(result: Evaluation, costs: Mapping[str, NetworkCost] | None = None) -> tuple[Chart, ...]:
     """Return the charts of a table, that of ``costs`` (by the name of a network's folder) where some are known."""
-    charts = (accuracy_chart(result), steps_chart(result), gap_chart(result))
-    if any(plain_name(row.method) != row.method for row in result.rows):
-        charts = (*charts, latency_chart(result))
+    budgets = any(plain_name(row.method) != row.method for row in result.rows)
+    latency = (latency_chart(result),) if budgets else ()
+    charts = (accuracy_chart(result), steps_chart(result), gap_chart(result), *latency)
     cost = None if costs is None else cost_chart(result, costs)
     return charts if cost is None else (*charts, cost)
 

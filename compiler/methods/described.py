@@ -17,6 +17,7 @@ ABOUT = {
     "calibration-bias": "biases are corrected per channel by what the spikes miss, layer by layer",
     "calibration-potential": "v0 is corrected per neuron by what the spikes miss, layer by layer",
     "calibration-weights": "weights were fitted layer by layer on mean inputs",
+    "bias-per-step": "biases of each channel and step that bring counts closest to the activations, layer by layer",
     "msat": "thresholds that follow each neuron's potential",
     "qc-ann": "the network as it was trained or as calibration data give it thresholds, v0 balanced over T steps",
     "qc-ann-paper": "the same with v0 as printed, 0 for activations that round down",

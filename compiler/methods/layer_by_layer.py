@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, Population, Program
@@ -16,8 +18,9 @@ from ..arithmetic import total
 from ..compilation import Built
 from ..ir import spiking as level2
 from ..ir.network import Network
-from ..ir.operators import FloatArray
-from ..passes.calibrate_initial_potential import chunked_input
+from ..ir.operators import AnyFloat, FloatArray
+from ..passes.calibrate_initial_potential import Aim, aim_of, chunked_input
+from ..passes.calibration_aim import names_in_aim
 from ..passes.split_branches import with_split_branches
 from ..shared_results import SharedResults
 
@@ -95,3 +98,61 @@ def _errors(wanted: Iterator[FloatArray], spikes: Iterator[Sent], population: Po
         absolute += total(np.abs(difference), axis=0)
         samples += len(rates)
     return RateErrors(signed / samples, absolute / samples)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerOnData:
+    """A firing population on calibration data: what it should send, and what its sources do send.
+
+    ``rates`` (N, *shape) are the ANN's activations in spikes per step.
+    """
+
+    name: str
+    rates: AnyFloat
+    sent: dict[str, Sent]
+
+    def counts(self, program: Program) -> npt.NDArray[np.integer[Any]]:
+        """Spikes (N, *shape) that it sends in a window as it is in ``program``."""
+        counts = _fired(program, self.name, self.sent, len(self.rates)).counts
+        return counts.transpose(0, 3, 1, 2).reshape(self.rates.shape)
+
+
+Fit = Callable[[Program, LayerOnData], Program]
+
+
+def fit_layer_by_layer(built: Built, program: Program, fit: Fit) -> Program:
+    """Let ``fit`` change one firing population of ``program`` after the other, each on the spikes of those before it.
+
+    It aims at the network that is compiled, or at the context's aim. Neurons that a maximum became have no activation
+    there, and stay. AssertionError without calibration data.
+    """
+    calibration = built.context.calibration
+    assert calibration is not None, "the method's needs are checked before"
+    aim = aim_of(built.pipeline.state, built.context)
+    names = names_in_aim(aim.compiled, aim.network)
+    encoded, _ = encode(program.input, calibration.inputs)
+    sent = {INPUT: encoded_input(program.input, encoded, program.timesteps)}
+    last_reader = {p.source: p.target for p in program.projections}
+    for name in [p.name for p in program.firing]:
+        meant = built.spiking.population(name)
+        if meant.activation in names:
+            rates = _rates(aim, names[meant.activation], calibration, meant)
+            program = fit(program, LayerOnData(name, rates, sent))
+        sent[name] = _fired(program, name, sent, len(calibration))
+        for source in [s for s, reader in last_reader.items() if reader == name]:
+            sent.pop(source, None)
+    return program
+
+
+def _fired(program: Program, name: str, sent: dict[str, Sent], samples: int) -> Sent:
+    population = program.population(name)
+    simulator = PopulationSimulator(program, population)
+    chunks = chunked_input(program, population, simulator, sent, samples, _BATCH)
+    return joined([simulator.fire(chunk(), population.initial_potential) for chunk in chunks])
+
+
+def _rates(aim: Aim, activation: str, samples: Samples, population: level2.Population) -> AnyFloat:
+    inputs, wanted = samples.as_float(), frozenset((activation,))
+    parts = (inputs[first : first + _BATCH] for first in range(0, len(inputs), _BATCH))
+    values = np.concatenate([aim.shared.values(aim.network, part, wanted)[activation] for part in parts])
+    return np.asarray(values.reshape(len(values), *population.shape) / population.spike_value, dtype=np.float32)

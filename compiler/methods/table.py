@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     adaptive_threshold,
+    bias_per_step,
     calibration,
     exact_schedule,
     graded_messages,
@@ -27,6 +28,7 @@ METHODS: dict[str, Method] = {
     "calibration-bias": calibration.BIAS,
     "calibration-potential": calibration.POTENTIAL,
     "calibration-weights": trained.CALIBRATED_WEIGHTS,
+    "bias-per-step": bias_per_step.BIAS_PER_STEP,
     "msat": adaptive_threshold.MSAT,
     "qc-ann": quantise_clip.QUANTISE_CLIP,
     "qc-ann-paper": quantise_clip.QUANTISE_CLIP_AS_PRINTED,

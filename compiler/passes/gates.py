@@ -66,15 +66,23 @@ def _pulse(population: Population, step: int, needed: IntArray, target: Target) 
     as_bias = target.pulsed_bias_at_least(least)
     if as_bias is not None:
         return Pulse(name, population.name, step, as_bias, exponent=0, axons=0)
+    unit, exponent, axons = axons_reaching(int(least.max()), target)
+    grid = (unit << exponent) * axons
+    return Pulse(name, population.name, step, -(-least // grid) * unit, exponent, axons)
+
+
+def axons_reaching(largest: int, target: Target) -> tuple[int, int, int]:
+    """Step of weights, exponent and number of axons that together raise a potential by ``largest`` >= 0 or more.
+
+    The exponent is the least that serves; there is more than one axon only beyond the largest.
+    """
     weights = target.weights
     unit, most = weights.step.value, weights.maximum.value // weights.step.value * weights.step.value
     exponent = next(
-        (e for e in range(weights.exponent_maximum.value + 1) if most << e >= least.max()),
+        (e for e in range(weights.exponent_maximum.value + 1) if most << e >= largest),
         weights.exponent_maximum.value,
     )
-    axons = max(1, -(-int(least.max()) // (most << exponent)))
-    grid = (unit << exponent) * axons
-    return Pulse(name, population.name, step, -(-least // grid) * unit, exponent, axons)
+    return unit, exponent, max(1, -(-largest // (most << exponent)))
 
 
 def _per_channel(values: IntArray, population: Population) -> IntArray:
