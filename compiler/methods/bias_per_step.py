@@ -9,7 +9,7 @@ then, or a bias where the target can set one for a single step.
 
 The idea of a bias per step is FTBC's (Wu et al., ECCV 2024), which moves it by what the mean rate of that step misses.
 On held-out data that came closer to the ANN than calibrated potentials on some networks and not on others; least
-squares came closer on each of six at T = 4 (docs/methods/README.md).
+squares came closer on six of seven at T = 4; on the seventh potentials left little to gain (docs/methods/README.md).
 """
 
 from __future__ import annotations
