@@ -116,7 +116,7 @@ def quantised_counts(program: Program, samples: IntArray) -> dict[str, IntArray]
 def received(projection: Projection, messages: IntArray, target: Population) -> IntArray:
     """What ``messages`` (N, *source shape) add to the potentials of ``target``."""
     count, synapses = len(messages), projection.synapses
-    weight = synapses.weight * 2**projection.exponent
+    weight = synapses.weight.astype(np.int64) * 2**projection.exponent
     if isinstance(synapses, SparseSynapses):
         arriving = np.zeros((count, target.neurons), np.int64)
         for at, origin, each in zip(synapses.target, synapses.source, weight, strict=True):
