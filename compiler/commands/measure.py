@@ -29,8 +29,8 @@ METHOD_NAMES = (
     *("calibration-bias", "calibration-potential", "calibration-weights", "bias-per-step"),
     *("msat", "qc-ann", "qc-ann-paper", "lmpc", "lmpc-paper", "lwc", "lwc-paper", "lmpc-lwc"),
     *("qcfs", "srp", "cos"),
-    *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "exact"),
-    *("mixed", "graded"),
+    *("noise", "local-noise", "hybrid", "deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded"),
+    *("deploy-gradient-norm", "exact", "mixed", "graded"),
 )
 DEFAULT_NAMES = ("qc-ann", "lmpc", "exact")
 ALL = "all"

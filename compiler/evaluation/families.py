@@ -24,7 +24,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "not plain IF": ("msat", "srp", "cos"),
     "trained": (
         *("noise", "local-noise", "hybrid"),
-        *("deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded"),
+        *("deploy", "deploy-from-relu", "deploy-untaught", "deploy-unrounded", "deploy-gradient-norm"),
     ),
     "exact": ("exact", "mixed"),
 }

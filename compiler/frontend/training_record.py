@@ -21,8 +21,9 @@ class TrainingRecord:
     ``start`` is the SHA-256 of the ONNX file of the network that a calibration of weights started from.
 
     Kinds: relu, clip, ratenorm; floor and round (quantise-and-clip); noise, local-noise and deploy, which follow
-    them, deploy with one thing changed, deploy-untaught, deploy-unrounded, deploy-from-relu, and hybrid; and the
-    calibrations of weights, lwc, lwc-paper, lmpc-lwc and calibration-weights. Others are kept as they are.
+    them, deploy with one thing changed, deploy-untaught, deploy-unrounded, deploy-gradient-norm, deploy-from-relu,
+    and hybrid; and the calibrations of weights, lwc, lwc-paper, lmpc-lwc and calibration-weights. Others are kept as
+    they are.
     """
 
     kind: str

@@ -36,6 +36,7 @@ ABOUT = {
     "deploy-from-relu": "the same from a ReLU network on, which is the teacher",
     "deploy-untaught": "the same without the ANN as teacher",
     "deploy-unrounded": "the same with wide weights while training",
+    "deploy-gradient-norm": "the same with long gradients shortened",
     "exact": "the schedule exact: layers wait for their whole window, and counts are those of the quantised network",
     "mixed": "the schedule mixed: layers whose counts are wrong most often wait, within the latency of mixed:STEPS",
     "graded": "one message with a number in place of spikes, T = 1",

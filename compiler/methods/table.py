@@ -47,6 +47,7 @@ METHODS: dict[str, Method] = {
     "deploy-from-relu": trained.DEPLOY_FROM_RELU,
     "deploy-untaught": trained.DEPLOY_UNTAUGHT,
     "deploy-unrounded": trained.DEPLOY_UNROUNDED,
+    "deploy-gradient-norm": trained.DEPLOY_GRADIENT_NORM,
     "exact": exact_schedule.EXACT,
     "mixed": mixed_schedule.MIXED,
     "graded": graded_messages.GRADED,

@@ -7,6 +7,7 @@
     deploy               the spiking network trained through time at its T                 (ours)
     deploy-untaught      the same without the ANN as teacher
     deploy-unrounded     the same with weights of 16 bits or more while training
+    deploy-gradient-norm the same with the gradient of a batch shortened where it is longer than 1
     deploy-from-relu     the same from the ReLU network on, which is the teacher           (ours)
     hybrid               the same from the ReLU network on, by the labels alone            (Rathi et al. 2020)
     calibration-weights  weights fitted layer by layer on mean inputs, v0 = theta/2        (Li et al. 2021)
@@ -36,6 +37,7 @@ LOCAL_NOISE = Method(uncalibrated, trained="local-noise")
 DEPLOY = Method(uncalibrated, trained="deploy")
 DEPLOY_UNTAUGHT = Method(uncalibrated, trained="deploy-untaught")
 DEPLOY_UNROUNDED = Method(uncalibrated, trained="deploy-unrounded")
+DEPLOY_GRADIENT_NORM = Method(uncalibrated, trained="deploy-gradient-norm")
 DEPLOY_FROM_RELU = Method(uncalibrated, trained="deploy-from-relu")
 HYBRID = Method(uncalibrated, trained="hybrid")
 """Published with a leak and thresholds of its own per layer; here on the neuron that all rows have."""
