@@ -38,7 +38,7 @@ def _deployment_kind(options: dict[str, Any]) -> str:
     """Name what was left out, the teacher, the rounding, or with the teacher the quantise-and-clip round, or added."""
     untaught = bool(options.get("distillation") == 0)
     unrounded = _count(options, "weight_bits") >= _NEARLY_FLOAT
-    shortened = options.get("gradient_norm", 0) > 0
+    shortened = bool(options.get("gradient_norm", 0) > 0)
     if options.get("epochs_qc") == 0 and untaught:
         return "hybrid"
     if options.get("epochs_qc") == 0 and options.get("teacher") == "relu":
