@@ -62,6 +62,14 @@ class Command(click.Command):
 
     context_class = Context
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        # A command keeps the names that its help had at first, whether spikec or a caller's own code runs it.
+        settings["context_settings"] = {
+            "help_option_names": ["-h", "--help"],
+            **(settings.get("context_settings") or {}),
+        }
+        super().__init__(*arguments, **settings)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, those without a section first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
