@@ -22,6 +22,7 @@ from .targets.commands import COMMANDS as TARGET_COMMANDS
 from .targets.diagnostic import Diagnostic, DiagnosticWarning, UnusableInput
 from .targets.terminal.failures import failure_of, unwritable_stdout
 from .targets.terminal.findings import tell_findings
+from .targets.terminal.help_page import HELP_NAMES
 from .targets.terminal.listing import CommandGroup
 from .targets.terminal.watched import WatchedStream, watched_stdout
 
@@ -36,7 +37,7 @@ _EPILOG = "'spikec COMMAND --help' says more of a command, 'spikec explain CODE'
 @click.group(
     cls=CommandGroup,
     listed=(*MODEL_COMMANDS, *RUNTIME_COMMANDS, *COMPILER_COMMANDS, *TARGET_COMMANDS),
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": list(HELP_NAMES)},
     epilog=_EPILOG,
 )
 @click.version_option(package_name="spikec")

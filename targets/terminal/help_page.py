@@ -43,6 +43,10 @@ class HelpPage(click.HelpFormatter):
                 self.write(f"{wrap_text(meaning, self.width, deeper, deeper)}\n")
 
 
+HELP_NAMES = ("-h", "--help")
+"""Of every command's option for its help."""
+
+
 class Context(click.Context):
     """click's context, with our help pages."""
 
@@ -65,7 +69,7 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         # A command keeps the names that its help had at first, whether spikec or a caller's own code runs it.
         settings["context_settings"] = {
-            "help_option_names": ["-h", "--help"],
+            "help_option_names": list(HELP_NAMES),
             **(settings.get("context_settings") or {}),
         }
         super().__init__(*arguments, **settings)

@@ -11,8 +11,6 @@ import pytest
 from spikec import targets
 from spikec.compiler import kept_stages
 from spikec.compiler.analysis.ledger import Ledger, ledger
-from spikec.compiler.ir.network import INPUT, Network, Node
-from spikec.compiler.ir.operators import Dense, QuantizeClip
 from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.contract import Context, spiking_level
 from spikec.compiler.pipeline import Pipeline
@@ -20,23 +18,7 @@ from spikec.compiler.schedule import scheduled
 from spikec.runtime.program.storage import program_files
 from spikec.runtime.samples import Samples
 
-T = 16
-
-
-def network() -> Network:
-    """As many inputs as starve the weights, so that passes are run again with what data causes."""
-    random = np.random.default_rng(0)
-    first, last = random.normal(size=(20, 800)), random.normal(size=(5, 20))
-    return Network(
-        "wide",
-        (800,),
-        (
-            Node("fc1", Dense(first, np.zeros(20)), (INPUT,), (20,)),
-            Node("act1", QuantizeClip(20.0, T, 0.5), ("fc1",), (20,)),
-            Node("fc2", Dense(last, np.zeros(5)), ("act1",), (5,)),
-        ),
-        "fc2",
-    )
+from .test_state_range import T, network
 
 
 def samples() -> Samples:
