@@ -185,6 +185,16 @@ def demo(run: Json) -> str:
     return _table(["seconds for 1,000 images", "simulator"], lines)
 
 
+def imagenet(run: Json) -> str:
+    """Networks for large images: seconds and memory."""
+    lines = []
+    for row in _cells(run, part="imagenet"):
+        what = f"{row['note']}, {row['threads']} threads" if row["threads"] else row["note"]
+        spent = f"{_digits(median(row['cpu']))}" if row["cpu"] else ""
+        lines.append([row["net"], what, f"{_digits(median(row['values']))} {row['unit']}", spent])
+    return _table(["net", "what", "measured", "processor time, s"], lines)
+
+
 def claims(run: Json) -> str:
     """What is promised, what was measured, and whether it holds."""
     lines = []
@@ -199,7 +209,7 @@ def _active(rates_of_net: Json) -> float:
 
 
 BLOCKS: dict[str, Callable[[Json], str]] = {
-    one.__name__: one for one in (beside, cells, kernels, growth, rates, limits, latency, demo, claims)
+    one.__name__: one for one in (beside, cells, kernels, growth, rates, limits, latency, demo, imagenet, claims)
 }
 """Tables by name; each is empty where a run has nothing for it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .claim import Claim
-from .must_show import speed_claims
+from .must_show import imagenet_claims, speed_claims
 from .rows import RANDOM, SHIPPED, SPIKEC, Fit, Row, ratio, spread
 from .starting import CHECK, HELP, IMPORTS
 
@@ -24,6 +24,7 @@ def claims(rows: list[Row], fits: list[Fit]) -> list[Claim]:
     found += _largest(rows, "compile", "vgg16", SPIKEC, "compile VGG-16 without calibration", 5, "s")
     found += _largest(rows, "compile", "vgg16 calibrated", SPIKEC, "compile VGG-16 with calibration", 60, "s")
     found += _largest(rows, "evaluation", SHIPPED, SPIKEC, "10,000 images of the shipped net at T = 4", 60, "s")
+    found += imagenet_claims(rows)
     found += _placements(rows)
     found += _estimates(rows)
     found += _lava(rows, "vgg16", lambda r: r.tool.startswith("Lava"), "Lava's own Conv against spikec on Lava", 150)

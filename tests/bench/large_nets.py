@@ -1,4 +1,4 @@
-"""Two networks for larger images, as others place them: ResNet-50 and MobileNet; quantise-and-clip, random weights."""
+"""Networks for larger images: ResNet-18 and -50 and MobileNet; quantise-and-clip, random weights."""
 
 from __future__ import annotations
 
@@ -33,6 +33,34 @@ class Bottleneck(nn.Module):
         return self.activation(self.residual(x) + self.shortcut(x))  # type: ignore[no-any-return]
 
 
+class BasicBlock(nn.Module):
+    """Two 3x3, the first with the stride, and a shortcut as in ``Bottleneck``."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: ActivationFactory) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            *_convolution(inputs, outputs, 3, stride), activation(), *_convolution(outputs, outputs, 3)
+        )
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Sequential(*([] if same else _convolution(inputs, outputs, 1, stride)))
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sum of both paths, activated."""
+        return self.activation(self.residual(x) + self.shortcut(x))  # type: ignore[no-any-return]
+
+
+def resnet18(activation: ActivationFactory) -> nn.Module:
+    """20 convolutions and a dense layer, 11.7 M weights; its one pool averages."""
+    layers: list[nn.Module] = [*_convolution(3, 64, 7, 2), activation(), nn.AvgPool2d(2)]
+    inputs = 64
+    for stage, outputs in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            layers.append(BasicBlock(inputs, outputs, 2 if stage and not block else 1, activation))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, CLASSES))
+
+
 def resnet50(activation: ActivationFactory) -> nn.Module:
     """53 convolutions and a dense layer, 25.5 M weights; its one pool averages."""
     layers: list[nn.Module] = [*_convolution(3, 64, 7, 2), activation(), nn.AvgPool2d(2)]
@@ -64,7 +92,11 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups
     return [convolution, nn.BatchNorm2d(outputs)]
 
 
+PLACED = ("resnet50", "mobilenet")
+"""Those that others place."""
+
 LARGE_NETS: dict[str, tuple[int, Callable[[ActivationFactory], nn.Module]]] = {
+    "resnet18": (224, resnet18),
     "resnet50": (224, resnet50),
     "mobilenet": (128, mobilenet),
 }

@@ -19,8 +19,10 @@ PART, UNIT = "limits", "G/s"
 NEAREST, NEAR, FAR = "weights added, rows of 16 KiB", "weights added, rows of 512 KiB", "weights added, rows of 128 MiB"
 MOVED = "bytes copied, read and written, 128 MiB"
 
-_BLOCK = 64
-_ROWS_READ = 1 << 16
+_ROW = 256
+_ROWS_READ = 1 << 14
+_AHEAD = 8
+_LINE = 64
 _TABLES = {NEAREST: 1 << 14, NEAR: 1 << 19, FAR: 1 << 27}
 _COPIED = 1 << 27
 
@@ -32,16 +34,17 @@ def measure_limits(folder: Path, rounds: int) -> Iterator[Row]:
         name: _adding(add_rows, size, seed) for seed, (name, size) in enumerate(_TABLES.items())
     }
     calls[MOVED] = partial(np.copyto, *np.ones((2, _COPIED), dtype=np.uint8))
-    work = {**dict.fromkeys(_TABLES, _ROWS_READ * _BLOCK), MOVED: 2 * _COPIED}
+    work = {**dict.fromkeys(_TABLES, _ROWS_READ * _ROW), MOVED: 2 * _COPIED}
     for name, timings in alternating(calls, rounds).items():
         yield Row(PART, "", name, UNIT, tuple(work[name] / seconds / 1e9 for seconds in timings.cpu), threads=1)
 
 
 def _adding(add_rows: Callable[..., object], size: int, seed: int) -> Callable[[], object]:
-    rows = np.ones(size, dtype=np.uint8)
-    order = np.random.default_rng(seed).integers(0, size // _BLOCK, _ROWS_READ, dtype=np.int32)
-    sums = np.empty(_BLOCK, dtype=np.uint8)
-    return partial(add_rows, rows, order, len(order), sums)
+    room = np.ones(size + _LINE, dtype=np.uint8)
+    rows = room[-room.ctypes.data % _LINE :]
+    order = np.random.default_rng(seed).integers(0, size // _ROW, _ROWS_READ + _AHEAD, dtype=np.int32)
+    sums = np.empty(_ROW, dtype=np.uint8)
+    return partial(add_rows, rows, order, _ROWS_READ, sums)
 
 
 def _compiled(folder: Path) -> Callable[..., object]:

@@ -24,10 +24,10 @@ from .rows import SHIPPED, Row, linear_fits
 
 PARTS = (
     *("starting", "simulator", "scaling", "latency", "demo", "limits", "memory", "evaluation", "compile"),
-    *("lava", "netx", "placement", "large-placement", "cost"),
+    *("lava", "netx", "placement", "large-placement", "imagenet", "cost"),
 )
 NETS = (SHIPPED, "resnet20", "vgg16")
-OF_CLAIMS = ("simulator", "scaling", "latency", "demo", "limits")
+OF_CLAIMS = ("simulator", "scaling", "latency", "demo", "limits", "imagenet")
 HERE = Path(__file__).parent
 
 
@@ -67,8 +67,8 @@ class Settings:
 
 
 def _parts(settings: Settings, folder: Path, found_rates: list[Rates]) -> dict[str, Callable[[], Iterator[Row]]]:
-    from . import latency, limits, on_demo, on_lava, on_sanafe, placing, scaling, simulation, starting
-    from .large_nets import LARGE_NETS
+    from . import imagenet, latency, limits, on_demo, on_lava, on_sanafe, placing, scaling, simulation, starting
+    from .large_nets import PLACED
 
     quick, rounds, nets, networks = settings.quick, settings.rounds, settings.nets, settings.networks
     steps = settings.chosen_steps or ((1, 4) if quick or settings.for_claims else (1, 4, 16))
@@ -99,8 +99,9 @@ def _parts(settings: Settings, folder: Path, found_rates: list[Rates]) -> dict[s
         "lava": lava,
         "netx": lambda: on_lava.measure_netx_file(folder, settings.netx_python, 2 if quick else 20),
         "placement": lambda: placing.measure_placing(folder, nets, settings.nengo_python),
-        "large-placement": lambda: placing.measure_placing_large(
-            folder, ("mobilenet",) if quick else tuple(LARGE_NETS)
+        "large-placement": lambda: placing.measure_placing_large(folder, ("mobilenet",) if quick else PLACED),
+        "imagenet": lambda: imagenet.measure_imagenet(
+            folder, 16 if quick else 256, 4 if quick else 16, rounds, settings.threads
         ),
         "cost": lambda: on_sanafe.measure_costs(folder, settings.sanafe_python, quick=quick),
     }
@@ -118,7 +119,7 @@ _PYTHON = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="folder for bench.json and the plot",
 )
 @click.option("--quick", is_flag=True, help="a small subset, in under two minutes")
-@click.option("--claims", "for_claims", is_flag=True, help="what the claims of speed need, in about ten minutes")
+@click.option("--claims", "for_claims", is_flag=True, help="what the claims of speed need, in about 25 minutes")
 @click.option("--only", "chosen", type=click.Choice(PARTS), multiple=True, help="measure this part; may be repeated")
 @click.option(
     "--networks",

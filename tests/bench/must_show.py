@@ -9,6 +9,11 @@ BOTH_THREADS = 2
 CORE, FULL, BEFORE = "core install", "core install, torch and numba", "before"
 ONE_IMAGE = "one image, warm"
 
+IMAGENET, COMPILED, SIMULATED = "imagenet", "resnet50", "resnet18"
+UNCALIBRATED, RATES, PEAK = "without calibration", "rates", "GB"
+"""How the notes of its rows begin, and the unit of memory."""
+
+_ENOUGH_IMAGES = 256
 _NOT_TRAINED = "no trained network measured (--networks)"
 _NOT_MEASURED = "not measured"
 
@@ -80,3 +85,29 @@ def _one_image(rows: list[Row]) -> Claim:
     text = "one image of the shipped net from a warm process"
     found = [spread(r.values).median for r in rows if r.part == "latency" and r.tool == f"{SPIKEC}, {ONE_IMAGE}"]
     return Claim(text, found[0] if found else None, 3, "ms", False, "" if found else _NOT_MEASURED)
+
+
+def calibrated_with(images: int) -> str:
+    """How the note of a row of ``IMAGENET`` with so many calibration images begins."""
+    return f"with {images} calibration images"
+
+
+def imagenet_claims(rows: list[Row]) -> list[Claim]:
+    """What is promised of networks for large images; nothing where they were not measured, or with fewer images."""
+    calibrated = calibrated_with(_ENOUGH_IMAGES)
+    found = [
+        _large(rows, f"{COMPILED} at 224, {UNCALIBRATED}: processor time to compile", UNCALIBRATED, "s", 30, cpu=True),
+        _large(rows, f"{COMPILED} at 224, {UNCALIBRATED}: memory to compile", UNCALIBRATED, PEAK, 3),
+        _large(rows, f"{COMPILED} at 224, {calibrated}: time to compile", calibrated, "s", 15 * 60),
+        _large(rows, f"{COMPILED} at 224, {calibrated}: memory to compile", calibrated, PEAK, 4),
+        _large(rows, f"{SIMULATED} at 224, T = 4, all threads: an image", RATES, "s", 0.05),
+    ]
+    return [claim for claim in found if claim is not None]
+
+
+def _large(rows: list[Row], text: str, note: str, unit: str, limit: float, *, cpu: bool = False) -> Claim | None:
+    chosen = [r for r in rows if r.part == IMAGENET and r.note.startswith(note) and r.unit == unit]
+    if not chosen:
+        return None
+    row = max(chosen, key=lambda one: one.threads or 0)
+    return Claim(text, spread(row.cpu if cpu else row.values).median, limit, unit, False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from .claim import Claim
-from .must_show import BEFORE, CORE, FULL, ONE_IMAGE, speed_claims
+from .must_show import BEFORE, CORE, FULL, IMAGENET, ONE_IMAGE, calibrated_with, imagenet_claims, speed_claims
 from .rows import Equality, Row
 
 EQUAL, UNEQUAL = Equality(100, 0), Equality(100, 3)
@@ -88,3 +88,22 @@ def test_one_image_has_three_milliseconds() -> None:
 
 def test_without_a_simulator_nothing_is_claimed_of_it() -> None:
     assert speed_claims([Row("memory", "vgg16", "spikec", "MiB", (1.0,))]) == []
+
+
+def test_large_networks_are_judged_by_what_each_figure_was_measured_with() -> None:
+    def compiled(note: str, unit: str, value: float, cpu: float = 0.0) -> Row:
+        return Row(IMAGENET, "resnet50", "spikec", unit, (value,), 4, note=note, cpu=(cpu,) if cpu else ())
+
+    rows = [
+        compiled("without calibration", "s", 99.0, cpu=29.0),
+        compiled("without calibration", "GB", 3.1),
+        compiled(calibrated_with(256), "s", 800.0, cpu=1500.0),
+        compiled(calibrated_with(256), "GB", 3.9),
+        *(
+            Row(IMAGENET, "resnet18", "spikec", "s", (seconds,), 4, 16, note="rates of 2 to 3 %", threads=threads)
+            for threads, seconds in ((1, 0.06), (2, 0.03))
+        ),
+    ]
+    assert [one.holds for one in imagenet_claims(rows)] == [True, False, True, True, True]
+    few = [compiled(calibrated_with(16), "s", 9999.0)]
+    assert imagenet_claims(few) == [], "a promise about 256 images is judged by 16"
