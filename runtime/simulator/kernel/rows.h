@@ -57,11 +57,11 @@ INLINE void sum_bytes(const uint8_t *rows, const uint32_t *index, int count, int
     for (int first = 0; first == 0 || first < count; first += ROWS_IN_16_BITS) {
         int last = count - first < ROWS_IN_16_BITS ? count : first + ROWS_IN_16_BITS;
         halves all[4] = {0}, odd[4] = {0};
-        for (int i = first; i < last; i += ROWS_AT_ONCE)
+        for (const uint32_t *i = index + first; i < index + last; i += ROWS_AT_ONCE)
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS_AT_ONCE; r++) {
-                const uint8_t *row = rows + (size_t)index[i + r] * (vectors * VECTOR_BYTES);
-                const uint8_t *ahead = rows + (size_t)index[i + r + ROWS_AHEAD] * (vectors * VECTOR_BYTES);
+                const uint8_t *row = rows + (size_t)i[r] * (vectors * VECTOR_BYTES);
+                const uint8_t *ahead = rows + (size_t)i[r + ROWS_AHEAD] * (vectors * VECTOR_BYTES);
 #pragma GCC unroll 4
                 for (int k = 0; k < vectors; k++) {
                     if (vectors == 4) __builtin_prefetch(ahead + k * VECTOR_BYTES);
@@ -113,19 +113,15 @@ INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift
     return to + count;
 }
 
-/* The rows of weights that a place meets, and empty ones behind them; returns how many it meets. */
-static int rows_met(const struct connection *c, const struct source *s, size_t first, int column, uint32_t *index) {
-    int each = c->channels / c->groups, run = c->dilation[1] == 1 ? c->kernel[1] : 1;
-    size_t line = c->dilation[0] * s->line;
+/* The rows of weights that a place meets whose first list is the first of starts, and empty ones behind them; returns how
+ * many it meets. */
+INLINE int rows_met(const struct source *s, const uint32_t *starts, uint32_t column, uint32_t empty, uint32_t *index) {
     uint32_t *to = index;
-    for (int j = 0; j < c->kernel[0]; j++)
-        for (int i = 0; i < c->kernel[1]; i += run) {
-            const uint32_t *start = s->starts + first + j * line + i * c->dilation[1];
-            uint32_t shift = (uint32_t)((j * c->kernel[1] + i - column - i * c->dilation[1]) * each);
-            to = shifted(s->entries + start[0], start[run] - start[0], shift, to);
-        }
-    const words empty = (words){0} + (int32_t)rows_of_block(c);
-    for (int r = 0; r < ROWS_AT_ONCE + ROWS_AHEAD; r += LANES) store_words(to + r, empty);
+    for (int k = 0; k < s->count; k++) {
+        const uint32_t *start = starts + s->taps[k].list;
+        to = shifted(s->entries + start[0], start[s->lists] - start[0], s->taps[k].shift - column, to);
+    }
+    for (int r = 0; r < ROWS_AT_ONCE + ROWS_AHEAD; r += LANES) store_words(to + r, (words){0} + (int32_t)empty);
     return (int)(to - index);
 }
 
@@ -157,12 +153,52 @@ static void add_to_steps(
     }
 }
 
+/* The taps of a kernel's row have lists that follow each other, unless they are dilated. */
+static int find_taps(const struct connection *c, struct source *s) {
+    int each = c->channels / c->groups;
+    s->lists = c->dilation[1] == 1 ? c->kernel[1] : 1;
+    s->taps = malloc((size_t)c->kernel[0] * c->kernel[1] * sizeof *s->taps);
+    if (!s->taps) return 1;
+    for (int j = 0; j < c->kernel[0]; j++)
+        for (int i = 0; i < c->kernel[1]; i += s->lists) {
+            int column = i * c->dilation[1], tap = j * c->kernel[1] + i;
+            size_t list = j * c->dilation[0] * s->line + (size_t)column;
+            s->taps[s->count++] = (struct taps){list, (uint32_t)((tap - column) * each)};
+        }
+    return 0;
+}
+
 /* Room for what add_rows finds out about the places of a chunk; 1 where memory is short. */
 static int make_room_for_rows(const struct connection *c, int places, struct source *s) {
     size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
     s->places = malloc((size_t)places * sizeof *s->places);
     s->index = malloc((most + 3 * LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
-    return !s->places || !s->index;
+    return find_taps(c, s) || !s->places || !s->index;
+}
+
+/* What is added is itself what the sums become. */
+static int is_sum(const struct connection *c, const struct layer *l, int sets, int outputs) {
+    return sets && outputs == c->block && c->factor == 1 && c->steps == l->received;
+}
+
+/* Adds what a chunk's places receive at a plane, a bit of a step, to sums of a block's outputs, or sets these. */
+static void add_plane(
+    const struct connection *c, const struct layer *l, const struct source *s, int places, int plane, size_t block,
+    const uint32_t *starts, int sets, int outputs, int32_t *sums
+) {
+    uint32_t each = (uint32_t)(c->channels / c->groups), empty = rows_of_block(c);
+    int first = plane / c->bits * places, bit = plane % c->bits;
+    int is_direct = is_sum(c, l, sets, outputs);
+    int32_t one[MOST_BLOCK];
+    for (int k = 0; k < places; k++) {
+        int met = rows_met(s, starts + s->places[k].first, (uint32_t)s->places[k].column * each, empty, s->index);
+        if (is_direct) {
+            sum_rows(c, block, s->index, met, sums + (size_t)(first + k) * l->channels);
+        } else if (met || sets) {
+            sum_rows(c, block, s->index, met, one);
+            add_to_steps(c, l, places, first + k, bit, sets, one, sums, outputs);
+        }
+    }
 }
 
 /* Adds what a chunk's places receive to their sums, or sets these where it is the first to do so. */
@@ -172,21 +208,15 @@ static void add_rows(
 ) {
     int places = places_of(chunk), planes = c->steps * c->bits, outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
-    int32_t one[MOST_BLOCK];
     find_starts(c, s, chunk);
     for (int number = 0; number < c->groups * blocks; number++) {
         int group = number / blocks, from = number % blocks * c->block;
         int count = outputs - from < c->block ? outputs - from : c->block;
-        for (int plane = 0; plane < planes; plane++)
-            for (int k = 0; k < places; k++) {
-                size_t first = s->places[k].first + plane * s->step + (size_t)group * s->window.columns;
-                int met = rows_met(c, s, first, s->places[k].column, s->index), step = plane / c->bits;
-                int sets = is_first && plane % c->bits == 0;
-                if (!met && !sets) continue;
-                sum_rows(c, (size_t)number, s->index, met, one);
-                int32_t *to = sums + group * outputs + from;
-                add_to_steps(c, l, places, step * places + k, plane % c->bits, sets, one, to, count);
-            }
+        const uint32_t *starts = s->starts + (size_t)group * s->window.columns;
+        for (int plane = 0; plane < planes; plane++, starts += s->step) {
+            int sets = is_first && plane % c->bits == 0;
+            add_plane(c, l, s, places, plane, (size_t)number, starts, sets, count, sums + group * outputs + from);
+        }
     }
 }
 

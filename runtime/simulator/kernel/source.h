@@ -18,6 +18,13 @@ struct start {
     int column;
 };
 
+/* Taps of a kernel whose lists follow each other: where these begin, counted from a place's first list, and what makes the
+ * entries of a place at column 0 rows of weights. */
+struct taps {
+    size_t list;
+    uint32_t shift;
+};
+
 /* Lines of lists count (sample, step, bit, row, group). The list of pixel p, all pixels counted, is entries[starts[p]] up to
  * entries[starts[p + 1]]; an entry is column * channels of a group + channel, so that neighbours' lists are one. A map
  * is (samples, steps, rows, columns, channels). */
@@ -31,6 +38,8 @@ struct source {
     size_t spikes;
     int is_product;
     struct start *places;     /* room for a chunk's */
+    struct taps *taps;        /* so many of them, and how many lists each has */
+    int count, lists;
     uint32_t *index;          /* room for the rows of weights that a place meets */
     const uint8_t **messages; /* room for where a chunk's rows of messages begin, and what each of them reads: */
     int32_t *offsets;
@@ -70,6 +79,8 @@ static struct block block_of(const struct connection *c, int y, int x) {
 /* Writes up to a vector more than it appends. */
 static uint32_t *list_active(const uint8_t *bytes, int channels, int bit, uint32_t first, uint32_t *entries) {
     int channel = 0;
+    for (; channel + VECTOR_BYTES <= channels; channel += VECTOR_BYTES)
+        entries = append_active_of_vector(bytes + channel, bit, first + (uint32_t)channel, entries);
     for (; channel + LANES <= channels; channel += LANES)
         entries = append_active(bytes + channel, bit, first + (uint32_t)channel, entries);
     for (; channel < channels; channel++) {
@@ -79,12 +90,35 @@ static uint32_t *list_active(const uint8_t *bytes, int channels, int bit, uint32
     return entries;
 }
 
+/* A line's lists of a source without pools: only the columns that are on the map have entries. */
+static uint32_t *list_pixels(
+    const struct connection *c, const struct layer *l, struct window w, const int at[5], uint32_t *starts,
+    uint32_t *entries, const uint32_t *all
+) {
+    int each = c->channels / c->groups, y = w.y + at[3], x = 0;
+    int is_inside = y >= 0 && y < c->height;
+    int first = w.x < 0 ? -w.x : 0, last = is_inside && c->width - w.x < w.columns ? c->width - w.x : w.columns;
+    if (!is_inside || first > last) first = last = w.columns;
+    for (; x < first; x++) starts[x] = (uint32_t)(entries - all);
+    const uint8_t *bytes = (const uint8_t *)c->messages + (size_t)at[4] * each;
+    if (first < last) bytes += index_of_pixel(c, l, at[0], at[1], y, w.x + first);
+    for (; x < last; x++, bytes += c->channels) {
+        starts[x] = (uint32_t)(entries - all);
+        entries = list_active(bytes, each, at[2], (uint32_t)(x * each), entries);
+    }
+    for (; x < w.columns; x++) starts[x] = (uint32_t)(entries - all);
+    return entries;
+}
+
+static int has_pool(const struct connection *c) { return c->pool[0] > 1 || c->pool[1] > 1; }
+
 /* A line's lists, starts included; a channel that is active several times in a pool is there as often. */
 static uint32_t *list_line(
     const struct connection *c, const struct layer *l, struct window w, const int at[5], uint32_t *starts,
     uint32_t *entries, const uint32_t *all
 ) {
     int each = c->channels / c->groups;
+    if (!has_pool(c)) return list_pixels(c, l, w, at, starts, entries, all);
     const uint8_t *messages = (const uint8_t *)c->messages + (size_t)at[4] * each;
     for (int x = 0; x < w.columns; x++) {
         struct block b = block_of(c, w.y + at[3], w.x + x);
@@ -179,8 +213,6 @@ static void copy_line(
     memcpy(to + (size_t)first * pixel, from, (size_t)(last - first) * pixel);
     memset(to + (size_t)last * pixel, 0, (size_t)(w.columns - last) * pixel);
 }
-
-static int has_pool(const struct connection *c) { return c->pool[0] > 1 || c->pool[1] > 1; }
 
 /* Whether every neuron reads bytes of the one at its own place. */
 static int is_in_place(const struct connection *c, const struct layer *l) {
@@ -289,6 +321,7 @@ static void drop_source(struct source *s) {
     free(s->entries);
     free(s->copy);
     free(s->places);
+    free(s->taps);
     free(s->index);
     free(s->messages);
     free(s->offsets);
