@@ -20,6 +20,7 @@ from .claim import Claim
 from .limits import NEAR, PART
 from .machine import in_a_line
 from .rows import INT8, ONNXRUNTIME, RANDOM, SHIPPED, SPIKEC
+from .trained import PRICED
 
 Json = dict[str, Any]
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "docs" / "speed.md", ROOT / "README.md")
 _PLACE = re.compile(r"(<!-- bench ([a-z]+) -->\n)(.*?)(<!-- bench end -->)", re.DOTALL)
 _NAMES = {SHIPPED: "shipped net (28x28)", "resnet20": "ResNet-20 (32x32)", "vgg16": "VGG-16 (32x32)"}
+_NAMES[f"vgg16{PRICED}"] = "VGG-16 (32x32), spikes priced"
 
 
 def filled(document: str, run: Json) -> str:

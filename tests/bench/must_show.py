@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .claim import Claim
 from .rows import INT8, ONNXRUNTIME, SPIKEC, Row, ratio, spread
+from .trained import PRICED
 
 BOTH_THREADS = 2
 CORE, FULL, BEFORE = "core install", "core install, torch and numba", "before"
@@ -22,11 +23,12 @@ def speed_claims(rows: list[Row]) -> list[Claim]:
     """All of them, with the reason where one was not measured; none where no simulator was."""
     if not any(row.part in ("simulator", "demo", "latency") for row in rows):
         return []
-    int8, relu = f"{ONNXRUNTIME}{INT8}", f"{ONNXRUNTIME}, ReLU{INT8}"
+    int8, relu, priced = f"{ONNXRUNTIME}{INT8}", f"{ONNXRUNTIME}, ReLU{INT8}", f"vgg16{PRICED}"
     return [
         _against_ann(rows, "vgg16", 4, ONNXRUNTIME, 0.7),
         _against_ann(rows, "vgg16", 4, int8, 1.0),
         _against_ann(rows, "vgg16", 4, relu, 1.0),
+        *(_against_ann(rows, priced, 4, tool, 1.0) for tool in (int8, relu) if _cell(rows, priced, 4)),
         _against_ann(rows, "resnet20", 4, ONNXRUNTIME, 1.0),
         _against_ann(rows, "vgg16", 1, ONNXRUNTIME, 0.4),
         _against_ann(rows, "resnet20", 1, ONNXRUNTIME, 0.4),

@@ -27,7 +27,7 @@ from spikec.runtime.samples import Samples
 from spikec.targets import load
 
 from .rows import RANDOM, SHIPPED
-from .trained import Training, training_of
+from .trained import PRICED, Training, training_of
 
 NETS = (SHIPPED, "resnet20", "vgg16")
 CALIBRATION_IMAGES = 32
@@ -77,6 +77,12 @@ def build_net(name: str, folder: Path, networks: Path | None = None) -> Net:
         return _shipped()
     training = None if networks is None else training_of(name, networks)
     return _random(name, folder) if training is None else _trained(name, training)
+
+
+def priced_net(name: str, networks: Path | None) -> Net | None:
+    """The network ``name`` as it was trained with a price on spikes; None where ``networks`` has no such."""
+    training = None if networks is None else training_of(f"{name}{PRICED}", networks)
+    return None if training is None else _trained(f"{name}{PRICED}", training)
 
 
 def _shipped() -> Net:

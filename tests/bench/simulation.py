@@ -18,7 +18,7 @@ from spikec.runtime.program import IntArray, Program
 from spikec.runtime.samples import Samples
 
 from .measure import alternating
-from .nets import Net, build_net, compile_net, encoded, one_threshold_target
+from .nets import Net, build_net, compile_net, encoded, one_threshold_target, priced_net
 from .rates import Rates, rates_of
 from .rows import INT8, ONNXRUNTIME, SPIKEC, Equality, Row, compare_integers
 from .ways import other_ways, plain_install
@@ -55,8 +55,8 @@ def measure_simulators(
 ) -> Iterator[Row]:
     """Rows of part ``simulator``: every tool in every cell; the spike rates of each net and T go to ``found_rates``."""
     target = str(one_threshold_target(folder))
-    for name in cells.nets:
-        net = build_net(name, folder, networks)
+    priced = [priced_net(name, networks) for name in cells.nets]
+    for net in (*(build_net(name, folder, networks) for name in cells.nets), *filter(None, priced)):
         for steps in cells.timesteps:
             program = compile_net(net, steps, target)
             found_rates.append(rates_of(net, program))

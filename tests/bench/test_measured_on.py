@@ -66,6 +66,12 @@ def test_trainings_are_found_by_network_and_as_zoos_write_them(tmp_path: Path) -
     assert single.checkpoint == tmp_path / "resnet20" / "model.pt"
     assert single.relu is None
     assert training_of("resnet18", tmp_path) is None
+    assert training_of("vgg16-rate-penalty", tmp_path) is None
+    training(tmp_path / "cifar10-vgg16-max" / "seed-0" / "qcfs-rate-penalty")
+    priced = training_of("vgg16-rate-penalty", tmp_path)
+    assert priced is not None
+    assert priced.model.parent == tmp_path / "cifar10-vgg16-max" / "seed-0" / "qcfs-rate-penalty"
+    assert priced.relu == zoo.relu
 
 
 def test_images_are_the_networks_own_and_come_again_where_they_are_few() -> None:

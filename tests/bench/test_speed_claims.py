@@ -90,6 +90,12 @@ def test_without_a_simulator_nothing_is_claimed_of_it() -> None:
     assert speed_claims([Row("memory", "vgg16", "spikec", "MiB", (1.0,))]) == []
 
 
+def test_a_network_with_a_price_on_spikes_is_judged_where_it_was_measured() -> None:
+    priced = [replace(one, net="vgg16-rate-penalty") for one in ROWS]
+    assert claim(ROWS + priced, "vgg16-rate-penalty, T = 4").measured == 2.0
+    assert not any("rate-penalty" in one.text for one in speed_claims(ROWS))
+
+
 def test_large_networks_are_judged_by_what_each_figure_was_measured_with() -> None:
     def compiled(note: str, unit: str, value: float, cpu: float = 0.0) -> Row:
         return Row(IMAGENET, "resnet50", "spikec", unit, (value,), 4, note=note, cpu=(cpu,) if cpu else ())
