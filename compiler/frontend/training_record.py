@@ -22,8 +22,8 @@ class TrainingRecord:
 
     Kinds: relu, clip, ratenorm; floor and round (quantise-and-clip); noise, local-noise and deploy, which follow
     them, deploy with one thing changed, deploy-untaught, deploy-unrounded, deploy-gradient-norm, deploy-from-relu,
-    and hybrid; and the calibrations of weights, lwc, lwc-paper, lmpc-lwc and calibration-weights. Others are kept as
-    they are.
+    and hybrid; and the calibrations of weights, lwc, lwc-paper, lmpc-lwc and calibration-weights; any of them with
+    -rate-penalty behind it where firing had a price. Others are kept as they are.
     """
 
     kind: str

@@ -192,6 +192,14 @@ def _round_option(command: Callable[..., Any], name: str, kind: type, default: f
     section=_SPIKES,
     help="Which ANN that is: the most accurate quantised one, or that of the ReLU round.",
 )
+@option(
+    "--rate-penalty",
+    type=float,
+    default=0.0,
+    show_default=True,
+    section=_SPIKES,
+    help="Price of firing: times the mean rate of the layers, it is added to the loss.",
+)
 @option("--batch-size", type=int, default=128, show_default=True, section=_STEPS, help="Samples in one step.")
 @option(
     "--precision",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...compiler.frontend.training_record import TrainingRecord
@@ -15,8 +16,15 @@ _NEARLY_FLOAT = 16
 def training_kind(activation: str, record: dict[str, Any]) -> TrainingRecord:
     """Return the kind, T and seed of a training from the ``activation`` of its network and its ``record``.
 
-    A record that lacks what tells more than the activation gives the activation alone.
+    A record that lacks what tells more than the activation gives the activation alone. Where firing had a price, the
+    kind says so.
     """
+    found = _unpriced_kind(activation, record)
+    is_priced = record.get("options", {}).get("rate_penalty", 0) > 0 and activation != "relu"
+    return replace(found, kind=f"{found.kind}-rate-penalty") if is_priced else found
+
+
+def _unpriced_kind(activation: str, record: dict[str, Any]) -> TrainingRecord:
     options = record.get("options", {})
     seed = _count(options, "seed")
     calibrated = record.get("weight_calibration")

@@ -14,6 +14,7 @@ from ..networks.activation import Activation
 from ..networks.networks import ActivationFactory, NetworkSpec
 from ..networks.spiking import SpikingNetwork
 from .evaluation import as_input
+from .firing_cost import FiringCost
 from .noise import (
     ErrorModel,
     NoisyActivation,
@@ -43,7 +44,7 @@ class Objective(Protocol):
     updates_statistics: bool
     """Batch norm uses and follows the batch's statistics."""
     keeps_last: bool
-    """The last epoch is the result, whatever its accuracy on held-out images."""
+    """The last epoch is the result, whatever its accuracy: it is that which was given away for something else."""
 
     @property
     def network(self) -> nn.Module:
@@ -76,6 +77,7 @@ class CrossEntropy:
     network: nn.Module
     relu_twin: nn.Module | None
     options: TrainingOptions
+    firing: FiringCost
     updates_statistics: bool = True
     keeps_last: bool = False
     timesteps: int | None = None
@@ -92,8 +94,8 @@ class CrossEntropy:
         return {}
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy."""
-        return F.cross_entropy(self.network(inputs), labels)
+        """Cross entropy and the cost of firing."""
+        return F.cross_entropy(self.network(inputs), labels) + self.firing.cost()
 
     def judged(self) -> nn.Module:
         """Return the network itself."""
@@ -111,7 +113,6 @@ class RateNorm:
     network: nn.Module
     relu_twin: nn.Module
     updates_statistics: bool = False
-    # The regulariser gives the ANN's accuracy away for fewer time steps: its best epoch would be the one before it.
     keeps_last: bool = True
     timesteps: int | None = None
 
@@ -154,6 +155,7 @@ class Noise:
     network: nn.Module
     spiking: SpikingNetwork
     options: TrainingOptions
+    firing: FiringCost
     updates_statistics: bool = True
     keeps_last: bool = False
 
@@ -184,8 +186,8 @@ class Noise:
         return {"noise": figures}
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy of the noisy network."""
-        return F.cross_entropy(self.network(inputs), labels)
+        """Cross entropy of the noisy network and the cost of firing."""
+        return F.cross_entropy(self.network(inputs), labels) + self.firing.cost()
 
     def judged(self) -> SpikingNetwork:
         """Return the spiking network with the present weights."""
@@ -201,7 +203,7 @@ class Noise:
 class Deploy:
     """The spiking network trained through time at the deployment T, on the weights of a chip, an ANN as teacher.
 
-        loss = CE(f_T, y) + d tau^2 KL(softmax(g / tau) || softmax(f_T / tau))
+        loss = CE(f_T, y) + d tau^2 KL(softmax(g / tau) || softmax(f_T / tau)) + cost of firing
 
     f_T are the spiking network's logits with rounded weights (see ``round_weights``), g the ANN's. Batch norm is
     trained along: it follows the currents of all steps, and the compiler folds it into the weights as ever.
@@ -210,6 +212,7 @@ class Deploy:
     spiking: SpikingNetwork
     teacher: nn.Module
     options: TrainingOptions
+    firing: FiringCost
     updates_statistics: bool = True
     keeps_last: bool = False
 
@@ -234,13 +237,13 @@ class Deploy:
         return {}
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy and divergence from the teacher."""
+        """Cross entropy, divergence from the teacher and the cost of firing."""
         logits, temperature = self.spiking(inputs), self.options.temperature
         with torch.no_grad():
             wanted = F.log_softmax(self.teacher(inputs) / temperature, 1)
         given = F.log_softmax(logits / temperature, 1)
         divergence = F.kl_div(given, wanted, reduction="batchmean", log_target=True) * temperature**2
-        return F.cross_entropy(logits, labels) + self.options.distillation * divergence
+        return F.cross_entropy(logits, labels) + self.options.distillation * divergence + self.firing.cost()
 
     def judged(self) -> nn.Module:
         """Return the spiking network with rounded weights."""
@@ -263,17 +266,26 @@ def objective_of(
     def spiking(timesteps: int, weight_bits: int | None) -> SpikingNetwork:
         return _placed(SpikingNetwork(spec, current.activation, timesteps, weight_bits), device)
 
+    def firing(network: nn.Module) -> FiringCost:
+        return FiringCost(network, options.rate_penalty)
+
     with torch.random.fork_rng(devices=[]):
         if current.name == "ratenorm":
             return RateNorm(build(RateNormClip), build(Activation("relu")))
         if current.name == "noise":
-            return Noise(build(NoisyActivation(current.activation)), spiking(options.noise_timesteps, None), options)
+            noisy = build(NoisyActivation(current.activation))
+            cost = firing(noisy)
+            return Noise(noisy, spiking(options.noise_timesteps, None), options, cost, keeps_last=cost.is_priced)
         if current.name == "deploy":
             network = build(Activation("relu") if options.teacher == "relu" else current.activation)
             network.load_state_dict(teacher)
-            return Deploy(spiking(options.deploy_timesteps, options.weight_bits), network, options)
+            trained = spiking(options.deploy_timesteps, options.weight_bits)
+            cost = firing(trained.network)
+            return Deploy(trained, network, options, cost, keeps_last=cost.is_priced)
+        network = build(current.activation)
         twin = None if current.name == "relu" else build(Activation("relu"))
-        return CrossEntropy(build(current.activation), twin, options)
+        cost = firing(network)
+        return CrossEntropy(network, twin, options, cost, keeps_last=cost.is_priced)
 
 
 def _placed(network: Module, device: torch.device) -> Module:

@@ -48,6 +48,9 @@ class TrainingOptions:
     most accurate quantised one of the rounds before, or with ``teacher`` "relu" that of the ReLU round. Both rounds
     choose the best epoch by the spiking network's accuracy at their T.
 
+    ``rate_penalty`` p > 0 adds p times the mean rate of the layers to the loss of each round that has
+    thresholds (see ``firing_cost``): fewer spikes, at the cost of some accuracy. The last epoch of such a round counts.
+
     ``gradient_norm`` g > 0 shortens the gradient of a batch to g where it is longer: spikes over few steps have
     gradients that now and then throw a threshold so far that its layer never spikes again.
 
@@ -81,6 +84,7 @@ class TrainingOptions:
     distillation: float = 1.0
     temperature: float = 2.0
     teacher: Teacher = "quantised"
+    rate_penalty: float = 0.0
     gradient_norm: float = 0.0
     held_out: float = 0.1
     seed: int = 0
@@ -146,6 +150,10 @@ class TrainingOptions:
             hint = "choose the activation floor or round, or leave noise and deployment timesteps away"
             message = f"networks with the activation '{self.activation}' have no neurons to train with"
             found.append(Diagnostic("E705", message, hint=hint))
+        if self.activation in ("relu", "ratenorm") and self.rate_penalty > 0:
+            hint = "choose the activation clip, floor or round, or leave the rate penalty away"
+            message = f"no round of the activation '{self.activation}' can train how often neurons fire"
+            found.append(Diagnostic("E705", message, hint=hint))
         if self.pooling == "max" and (self.noise != "none" or self.deploy_timesteps):
             hint = "choose average pooling, or leave noise and deployment timesteps away"
             found.append(Diagnostic("E705", "networks with max pooling are not trained over their spikes", hint=hint))
@@ -172,6 +180,7 @@ class TrainingOptions:
             "deploy_timesteps": (self.deploy_timesteps, 0),
             "weight_bits": (self.weight_bits, 2),
             "distillation": (self.distillation, 0),
+            "rate_penalty": (self.rate_penalty, 0),
             "gradient_norm": (self.gradient_norm, 0),
         }
 

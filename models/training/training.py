@@ -57,9 +57,9 @@ def train(
 
     ``start`` is a checkpoint of the same network and split whose rounds need no repeating: training goes on with the
     first round that its record lacks, and gives what training all of them at once would have given.
-    The best epoch of each round is the one with the highest accuracy on held-out training images (of RateNorm the
-    last); the test set is looked at once per round, for the record. On one machine with one number of threads, equal
-    options give equal weights on a CPU, resumed or not. ``device`` is auto, cpu or cuda.
+    The best epoch of each round is the one with the highest accuracy on held-out training images (of RateNorm, and
+    where firing has a price, the last); the test set is looked at once per round, for the record. On one machine with
+    one number of threads, equal options give equal weights on a CPU, resumed or not. ``device`` is auto, cpu or cuda.
     Errors: E705 impossible options, E706 nothing to resume or an unfinished training in the way, E707 divergence,
     E710 a checkpoint that the options do not continue, E615 the folder cannot be written.
     """

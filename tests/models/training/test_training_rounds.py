@@ -15,7 +15,6 @@ import spikec
 from spikec.models.checkpoint import Checkpoint, load_checkpoint
 from spikec.models.commands.train import train
 from spikec.models.datasets.images import DataSet
-from spikec.models.datasets.library import load_dataset
 from spikec.models.networks.spiking import SpikingNetwork
 from spikec.models.training import training
 from spikec.models.training.evaluation import accuracy
@@ -29,11 +28,6 @@ NOISE = replace(QC, noise="gap", noise_timesteps=2, epochs_noise=2)
 LOCAL = replace(QC, noise="local", noise_timesteps=2, epochs_noise=2)
 DEPLOY = replace(LOCAL, deploy_timesteps=2, epochs_deploy=2, learning_rate_deploy=0.003)
 RATENORM = replace(QC, activation="ratenorm")
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_dataset("digits")
 
 
 @pytest.fixture(scope="module")

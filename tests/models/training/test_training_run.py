@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from spikec.models.checkpoint import load_checkpoint
 from spikec.models.commands.train import train
 from spikec.models.datasets.images import DataSet
-from spikec.models.datasets.library import load_dataset
 from spikec.models.training import training
 from spikec.models.training.augmentation import augment
 from spikec.models.training.options import TrainingOptions
@@ -24,11 +23,6 @@ from spikec.targets.diagnostic import UnusableInput
 OPTIONS = TrainingOptions(
     "convnet", "round", width=4, epochs_relu=2, epochs_qc=2, learning_rate_relu=0.05, batch_size=32
 )
-
-
-@pytest.fixture(scope="module")
-def digits() -> DataSet:
-    return load_dataset("digits")
 
 
 def stop_after(epochs: int) -> Callable[[str, float], None]:
