@@ -19,6 +19,9 @@ _SECONDS_TO_CONNECT = 15
 _SECONDS_WITHOUT_WORKERS = 60
 _SECONDS_BETWEEN_LOOKS = 20
 
+_COMPUTED_AGAIN = ("lost", "pending")
+"""States of a result that was there and whose worker is gone: the scheduler has it made once more."""
+
 
 def run_on_cluster(work: Work, shards: Sequence[Shard], address: str) -> Results:
     """Yield each shard with its result as it is done on the cluster whose scheduler has this ``address``.
@@ -67,8 +70,11 @@ def _results(client: Any, work: Work, agenda: Agenda, address: str) -> Results:
         if not running:
             return
         for future in _done(client, running, address):
+            status = future.status
+            if status in _COMPUTED_AGAIN:
+                continue
             shard = running.pop(future)
-            if future.status != "finished":
+            if status != "finished":
                 raise _failure(future, shard, address)
             yield shard, agenda.finish(shard, future.result())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from distributed import LocalCluster
 
 from spikec.runtime import dask_workers
-from spikec.runtime.shards import Shard, Workers, run_shards
+from spikec.runtime.shards import Agenda, Shard, Workers, run_shards
+from spikec.runtime.worker import answered
 from spikec.targets.diagnostic import DiagnosticWarning, UnusableInput
 
 
@@ -49,6 +51,41 @@ def test_a_killed_worker_costs_its_shard(work: Any, tmp_path: Path, cluster: Cal
     with pytest.warns(DiagnosticWarning, match="W644"), pytest.raises(UnusableInput) as refusal:
         results(work.refusing, address)
     assert [d.code for d in refusal.value.diagnostics] == ["E601", "E602"]
+
+
+@dataclass(eq=False)
+class _Future:
+    """A result that is seen in each of ``states`` in turn, and stays in the last."""
+
+    states: list[str]
+
+    @property
+    def status(self) -> str:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def result(self) -> object:
+        return answered(lambda given: given + 1, 1)
+
+
+class _Client:
+    """Gives its futures as tasks are submitted; the first task is the work itself."""
+
+    def __init__(self, *futures: _Future) -> None:
+        self._futures = [_Future(["finished"]), *futures]
+
+    def submit(self, *given: object, **options: object) -> _Future:
+        return self._futures.pop(0)
+
+
+@pytest.mark.parametrize("state", ["lost", "pending"])
+def test_a_result_that_is_lost_with_its_worker_is_waited_for_again(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_workers, "_done", lambda client, running, address: list(running))
+    client = _Client(_Future([state, state, "finished", "lost"]))
+    found = dask_workers._results(client, abs, Agenda([Shard("one", 1)]), "tcp://a")
+    assert [result for _, result in found] == [2]
+    gone = dask_workers._results(_Client(_Future(["cancelled"])), abs, Agenda([Shard("one", 1)]), "tcp://a")
+    with pytest.raises(UnusableInput, match="E771 the scheduler at 'tcp://a' is gone"):
+        list(gone)
 
 
 def test_a_cluster_that_is_not_there(work: Any, cluster: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> None:
