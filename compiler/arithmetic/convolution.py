@@ -14,6 +14,7 @@ from .fixed_point import SLICE_BITS, AnyFloat, Doubles, slices, slices_for, step
 from .products import sliced_product
 
 _ENTRIES_AT_ONCE = 1 << 20
+"""Of what is multiplied and of what that gives, so that an array is made where the last one was."""
 
 Floats = TypeVar("Floats", bound=AnyFloat)
 
@@ -68,11 +69,12 @@ def _as_products(result: AnyFloat, padded: AnyFloat, weight: AnyFloat, geometry:
     kernel_step = steps(kernels, (0,), SLICE_BITS)
     kernel_slices = slices(kernels, kernel_step, count)
     columns, fan_in = result.shape[3], len(kernels)
-    for samples in _portions(len(padded), result.shape[2] * columns * fan_in):
+    widest = max(fan_in, len(weight))
+    for samples in _portions(len(padded), result.shape[2] * columns * widest):
         arranged = padded[samples].transpose(0, 2, 3, 1)
         step = steps(arranged, (1, 2, 3), SLICE_BITS)
         parts = [_windows(s, weight, geometry) for s in slices(np.ascontiguousarray(arranged), step, count)]
-        for rows in _portions(result.shape[2], columns * fan_in):
+        for rows in _portions(result.shape[2], columns * widest):
             seen = [part[:, rows].reshape(-1, fan_in) for part in parts]
             product = sliced_product(seen, kernel_slices, count)
             product *= kernel_step

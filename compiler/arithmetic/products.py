@@ -15,6 +15,8 @@ _WORTH_THREADS = 1 << 26
 _OF_ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS starts none."""
 _COLUMNS_OF_ONE_THREAD = 64
+_DEPTH_OF_ONE_THREAD = 128
+"""With as many columns 32 rows are left, so that packing the right operand costs little beside its use."""
 
 Floats = TypeVar("Floats", bound=AnyFloat)
 
@@ -71,12 +73,14 @@ def _add_exact_product(total: Doubles, left: Doubles, right: Doubles) -> None:
     if not _OF_ONE_THREAD < rows * depth * columns < _WORTH_THREADS:
         total += _product(left, right)
         return
-    wide = min(columns, _COLUMNS_OF_ONE_THREAD)
-    high = max(1, _OF_ONE_THREAD // (depth * wide))
+    wide, deep = min(columns, _COLUMNS_OF_ONE_THREAD), min(depth, _DEPTH_OF_ONE_THREAD)
+    high = max(1, _OF_ONE_THREAD // (deep * wide))
     for column in range(0, columns, wide):
-        some = right[:, column : column + wide]
-        for row in range(0, rows, high):
-            total[row : row + high, column : column + wide] += _product(left[row : row + high], some)
+        for first in range(0, depth, deep):
+            some = right[first : first + deep, column : column + wide]
+            for row in range(0, rows, high):
+                product = _product(left[row : row + high, first : first + deep], some)
+                total[row : row + high, column : column + wide] += product
 
 
 def _product(left: Doubles, right: Doubles) -> Doubles:

@@ -69,6 +69,13 @@ def test_the_largest_slices_add_up_exactly() -> None:
     assert sliced_product([largest], [largest.T], 1)[0, 0] == float(DEPTH << 2 * SLICE_BITS) == 2.0**53
 
 
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(70, 300, 130), (1, 300, 1000), (1000, 513, 1), (33, 512, 64)])
+def test_a_product_in_pieces_leaves_nothing_out(rows: int, depth: int, columns: int) -> None:
+    random = np.random.default_rng(0)
+    left, right = (random.integers(-1000, 1000, shape) for shape in ((rows, depth), (depth, columns)))
+    assert np.array_equal(sliced_product([left.astype(float)], [right.astype(float)], 1), left @ right)
+
+
 def test_slices_hold_what_they_were_made_of() -> None:
     values = spread(np.random.default_rng(0), (5, 9))
     step = steps(values, (1,), SLICE_BITS)
