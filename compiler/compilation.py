@@ -15,7 +15,8 @@ from ..runtime.given_data import samples_of
 from ..runtime.program import Program
 from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.program.neuron_range import neuron_range
-from ..runtime.progress import parts_of
+from ..runtime.progress import Report as Progress
+from ..runtime.progress import parts_of, within
 from ..runtime.samples import Samples
 from ..runtime.self_test import make_self_test
 from ..targets import Target
@@ -54,6 +55,9 @@ _FEWEST_TO_DIVIDE = 32
 
 _FITTED = 64
 """Calibration samples that trials are fitted to, at most: they cost as much as the compilation itself."""
+
+_PARTS = 100
+"""Of the work of the report."""
 
 _MODEL_FAMILIES = ("1", "2", "3")
 """First digit of the codes that a report answers with; the others are about options, data, or ourselves."""
@@ -266,15 +270,17 @@ def _told(built: Built, options: CompileOptions, report: Callable[[str], None] |
     program, pipeline, target = built.program, built.pipeline, built.context.target
     origins = {p.name: tuple(o.node for o in p.origins) for p in built.spiking.populations}
     _begin(report, "place")
-    placement = place(program, target)
+    placement = place(program, target, parts_of(report))
     _begin(report, "ledger")
-    measured = ledger(pipeline, built.context.calibration)
+    measured = ledger(pipeline, built.context.calibration, parts_of(report))
     _begin(report, "check")
     problems = check_program(program, target, placement, origins=origins)
     _begin(report, "try-hints")
     present = Trial(program, target, placement)
-    hinted = with_tried_hints(problems, present, options, _compile_again(built))
+    hinted = with_tried_hints(problems, present, options, _compile_again(built), parts_of(report))
     _begin(report, "report")
+    # Where others are compared with it, each of them is compiled and placed as it was.
+    alone = 1 if program.neuron.name == GRADED else _PARTS
     found = (
         *built.model.remarks,
         *built.found,
@@ -292,7 +298,7 @@ def _told(built: Built, options: CompileOptions, report: Callable[[str], None] |
         origins=origins,
         numbers=_numbers(pipeline),
         ledger=measured.rows,
-        on_chip=_on_chip(built, placement),
+        on_chip=_on_chip(built, placement, within(parts_of(report), 0, alone, _PARTS)),
         beside=beside_plain_neurons(
             program,
             target,
@@ -300,6 +306,7 @@ def _told(built: Built, options: CompileOptions, report: Callable[[str], None] |
             built.context.calibration,
             _compile_again(built),
             network_macs(built.model.network),
+            within(parts_of(report), alone, _PARTS, _PARTS),
         ),
         passes=[PassRow(r.name, r.changed, effect_in_words(r.name, r.effect), r.effect) for r in pipeline.records],
     )
@@ -343,13 +350,14 @@ def _accuracy(built: Built, held_out: Samples | None) -> str:
     return f"{100 * right / len(held_out):.1f} % {what} on {len(held_out)} held-out samples"
 
 
-def _on_chip(built: Built, placement: Placement) -> OnChip | None:
+def _on_chip(built: Built, placement: Placement, progress: Progress) -> OnChip | None:
     """None where nothing tells how often neurons spike."""
     calibration, program = built.context.calibration, built.program
     if calibration is None or program.neuron.name not in (IF, GRADED):
         return None
     encoded = encode(program.input, calibration.first(COST_SAMPLES).inputs)[0]
-    return measure_on_chip(program, built.context.target, placement, encoded, network_macs(built.model.network))
+    macs = network_macs(built.model.network)
+    return measure_on_chip(program, built.context.target, placement, encoded, macs, progress)
 
 
 def _numbers(pipeline: Pipeline) -> list[NumbersRow]:

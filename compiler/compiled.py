@@ -12,6 +12,8 @@ from ..runtime.program import Program
 from ..runtime.program.artefact import write_artefact
 from ..runtime.program.digest import digest_of
 from ..runtime.program.storage import PROGRAM_FILE, REPORT_FILE, SELF_TEST_FILE, program_files
+from ..runtime.progress import Report as Progress
+from ..runtime.progress import untold, within
 from ..runtime.self_test import SelfTest, self_test_file
 from ..targets.diagnostic import Diagnostic, DiagnosticWarning
 from ..targets.records import dataclass
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 COMPARED = ("reference", "simulator", "lava")
 """Backends that are compared where none are named."""
+
+
+_PARTS, _PACKED = 100, 30
+"""Of writing, and how many are done when the files are in memory."""
 
 
 class Measured(Protocol):
@@ -45,11 +51,14 @@ class Compiled:
     seconds: dict[str, float]
     self_test: SelfTest | None = None
 
-    def files(self) -> dict[str, bytes]:
-        """The artefact's files by name; the same model and options give the same bytes."""
+    def files(self, progress: Progress = untold) -> dict[str, bytes]:
+        """The artefact's files by name; the same model and options give the same bytes.
+
+        ``progress(done, total)`` counts bytes of the program's tensors.
+        """
         from .report import report_html, report_json
 
-        files = program_files(self.program)
+        files = program_files(self.program, progress)
         report = replace(self.report, program_digest=digest_of(files[PROGRAM_FILE]))
         if self.self_test is not None:
             files[SELF_TEST_FILE] = self_test_file(self.self_test, files[PROGRAM_FILE])
@@ -59,9 +68,13 @@ class Compiled:
             "report.html": report_html(report).encode(),
         }
 
-    def save(self, directory: str | Path) -> None:
-        """Write the artefact into ``directory`` in one move, as ``spikec compile -o`` does; E614, E615 if it cannot."""
-        write_artefact(directory, self.files())
+    def save(self, directory: str | Path, progress: Progress = untold) -> None:
+        """Write the artefact into ``directory`` in one move, as ``spikec compile -o`` does; E614, E615 if it cannot.
+
+        ``progress(done, total)`` is told shares of the work.
+        """
+        files = self.files(within(progress, 0, _PACKED, _PARTS))
+        write_artefact(directory, files, within(progress, _PACKED, _PARTS, _PARTS))
 
     def run(self, data: Data, *, backend: str = "simulator", limit: int | None = None, record: bool = False) -> Run:
         """Run the program on at most ``limit`` samples, as ``spikec run`` does; ``record`` keeps every spike train.

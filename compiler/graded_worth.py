@@ -9,6 +9,8 @@ from ..runtime.encoding import encode
 from ..runtime.lava.encoding import message_bits
 from ..runtime.program import Program
 from ..runtime.program.neuron_models import GRADED, IF
+from ..runtime.progress import Report as Progress
+from ..runtime.progress import untold
 from ..runtime.samples import Samples
 from ..targets import Target
 from .analysis.cost import measure_cost
@@ -28,17 +30,21 @@ def beside_plain_neurons(
     calibration: Samples | None,
     again: CompileAgain,
     macs: int,
+    progress: Progress = untold,
 ) -> tuple[BesideRow, ...]:
     """Rows of graded and of plain neurons; none for a ``program`` of others, without data, or on a chip without both.
 
     Plain neurons run in one step and in as many as the widest layer has levels. ``again`` compiles the model, ``macs``
-    are the ANN's products per sample.
+    are the ANN's products per sample. ``progress(done, total)`` counts the programs.
     """
     if program.neuron.name != GRADED or calibration is None or not target.has_neuron(GRADED):
         return ()
     samples = calibration.first(SAMPLES)
-    trials = (again(target, each) for each in _options(program, options))
-    return tuple(_row(trial, samples, macs) for trial in trials)
+    compared, rows = tuple(_options(program, options)), list[BesideRow]()
+    for each in compared:
+        rows.append(_row(again(target, each), samples, macs))
+        progress(len(rows), len(compared))
+    return tuple(rows)
 
 
 def _options(program: Program, options: CompileOptions) -> Iterator[CompileOptions]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.program.rules import problems
+from ..runtime.progress import within
 from ..targets.diagnostic import Diagnostic, UnusableInput
 from ..targets.records import dataclass
 from .analysis.class_scores import rate_scores
@@ -29,7 +30,7 @@ from .passes.calibrate_state_range import CalibrateStateRange
 from .passes.calibrate_thresholds import CalibrateThresholds
 from .passes.clip_silent_sources import ClipSilentSources
 from .passes.compose_linear_maps import ComposeLinearMaps
-from .passes.contract import LEDGER_SAMPLES, Compilation, Context, Pass, spiking_level
+from .passes.contract import LEDGER_SAMPLES, Compilation, Context, Outcome, Pass, spiking_level
 from .passes.encode_input import EncodeInput
 from .passes.expand_activations import ExpandActivations
 from .passes.expand_maxima import ExpandMaxima
@@ -75,12 +76,22 @@ PASSES: tuple[type[Pass], ...] = (
 _FLOATS_AT_ONCE = 32
 """Samples."""
 
+PROBE = "probe"
+"""Checking that the passes until here kept the function."""
+
+_AFTER: dict[type[Pass], tuple[str, ...]] = {
+    BalanceThresholds: (f"ledger after {MEASURED[0]}",),
+    QuantizeWeights: (PROBE, f"ledger after {MEASURED[1]}"),
+}
+"""What may be long between one pass and the next, of a large network."""
+
 STAGES = (
     "read-model",
-    *(kind().name for kind in PASSES),
+    *(name for kind in PASSES for name in (kind().name, *_AFTER.get(kind, ()))),
     *("place", "ledger", "check", "try-hints", "report", "write"),
 )
-"""What the beginning of is reported: reading, every pass, the steps of the report, and writing the artefact."""
+"""What the beginning of is reported: reading, every pass, what is measured and checked between them, the steps of the
+report, and writing the artefact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,8 @@ class Pipeline:
     """State after all passes and the way there; ``stages`` holds the state after each pass, by name.
 
     Of a network with more than 2^24 weights at level 2 the stages there are left out (see ``kept_stages``); where a
-    ledger is made, ``scores`` (N, classes) are what those that it measures gave to the calibration samples.
+    ledger is made, ``scores`` (N, classes) are what stages that it measures gave to the calibration samples, of those
+    that are not kept and those that a pass ran.
     """
 
     state: Compilation
@@ -186,10 +198,13 @@ def _continued(
             seconds = time.perf_counter() - started
             if outcome.state is not state:
                 _check_once(context, (state, outcome.state), partial(_verify, step.name, state, outcome.state))
+        if report is not None and since.promised and not step.preserves:
+            report(PROBE)
         since = since.after(step, state, outcome.state)
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
         diagnostics += outcome.diagnostics
         has_program, state = state.program is not None, outcome.state
+        scores |= _evaluated(outcome, stages, context)
         del outcome  # it would hold what is let go until the next pass is done
         if is_large(state) and state.program is not None and not has_program:
             since.check(state)
@@ -197,20 +212,38 @@ def _continued(
             since = _Since(state, context)
         stages[step.name] = state
         let_go(stages, step.name, context)
-        scores |= _measured(step.name, state, context)
+        if _is_measured(step.name, state, context):
+            if report is not None:
+                report(f"ledger after {step.name}")
+            scores[step.name] = _measured(state, context)
     since.check(state)
     return Pipeline(state, tuple(records), tuple(diagnostics), stages, scores)
 
 
-def _measured(name: str, state: Compilation, context: Context) -> dict[str, AnyFloat]:
-    """What a ledger measures of the stage ``name``, where it is not kept until then."""
-    if not (context.ledger and context.calibration is not None and name in MEASURED and is_large(state)):
+def _evaluated(outcome: Outcome, stages: dict[str, Compilation], context: Context) -> dict[str, AnyFloat]:
+    """What a ledger measures of the ``stages`` of level 1 whose network a pass ran on all calibration samples."""
+    if not context.ledger or outcome.scores is None:
         return {}
+    network, scores = outcome.state.network, outcome.scores[:LEDGER_SAMPLES]
+    return {name: scores for name, state in stages.items() if state.spiking is None and state.network is network}
+
+
+def _is_measured(name: str, state: Compilation, context: Context) -> bool:
+    """Whether a ledger measures the stage ``name``, which is not kept until then."""
+    return context.ledger and context.calibration is not None and name in MEASURED and is_large(state)
+
+
+def _measured(state: Compilation, context: Context) -> AnyFloat:
+    """What a ledger measures of a stage at level 2 on calibration data."""
+    assert context.calibration is not None, "a ledger is measured on data"
     samples, spiking = context.calibration.first(LEDGER_SAMPLES), spiking_level(state)
     # A few at a time, so that large images are not there as floats all at once.
-    starts = range(0, len(samples), _FLOATS_AT_ONCE)
-    parts = (samples.between(first, first + _FLOATS_AT_ONCE).as_float() for first in starts)
-    return {name: np.concatenate([rate_scores(spiking, part) for part in parts])}
+    scores = list[AnyFloat]()
+    for first in range(0, len(samples), _FLOATS_AT_ONCE):
+        part = samples.between(first, first + _FLOATS_AT_ONCE).as_float()
+        report = within(context.progress, first, first + len(part), len(samples))
+        scores.append(rate_scores(spiking, part, report))
+    return np.concatenate(scores)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

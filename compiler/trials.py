@@ -17,6 +17,8 @@ import numpy as np
 from ..runtime.program import IntArray, Program, Projection, SparseSynapses
 from ..runtime.program.neuron_models import IF, PLAIN_IF
 from ..runtime.program.synapses import narrowest
+from ..runtime.progress import Report as Progress
+from ..runtime.progress import untold, within
 from ..targets import Target, load, names
 from ..targets.diagnostic import Diagnostic, Severity, UnusableInput
 from ..targets.records import dataclass
@@ -34,6 +36,9 @@ _MOST_COMPILED = 4
 
 For a warning nothing more is compiled once something helps.
 """
+
+_OF_OPTIONS = 4
+"""What could help beside another chip, at most."""
 
 _MOST_WITHOUT_PATTERN = 1 << 18
 """Synapses listed one by one; with more of them every trial takes seconds, for which nobody waits in ``check``."""
@@ -122,11 +127,16 @@ class _Trials:
 
 
 def with_tried_hints(
-    found: tuple[Diagnostic, ...], present: Trial, options: CompileOptions, compile_again: CompileAgain
+    found: tuple[Diagnostic, ...],
+    present: Trial,
+    options: CompileOptions,
+    compile_again: CompileAgain,
+    progress: Progress = untold,
 ) -> tuple[Diagnostic, ...]:
     """Put what was tried, and helps, before the hints of findings against the target.
 
-    Where nothing tried helps, the hint says so, and keeps what only the user can do.
+    Where nothing tried helps, the hint says so, and keeps what only the user can do. ``progress(done, total)`` counts
+    what could help, each for every finding.
     """
     trials = _Trials(present, options, compile_again)
     if _without_pattern(present.program) > _MOST_WITHOUT_PATTERN:
@@ -136,7 +146,11 @@ def with_tried_hints(
     errors_first = sorted(found, key=lambda each: each.severity is not Severity.ERROR)
     numbers = dict.fromkeys(each.code[1:] for each in errors_first if each.code[1:] in FIGURES)
     broken = {each.code[1:] for each in found if each.severity is Severity.ERROR}
-    tried = {number: _tried(number, trials, is_error=number in broken) for number in numbers}
+    tried, most = dict[str, str](), len(names()) + _OF_OPTIONS
+    for place, number in enumerate(numbers):
+        report = within(progress, place * most, (place + 1) * most, len(numbers) * most)
+        tried[number] = _tried(number, trials, report, is_error=number in broken)
+        report(1, 1)
     return tuple(
         replace(each, hint=f"{tried[each.code[1:]]}; {each.hint}") if tried.get(each.code[1:]) else each
         for each in found
@@ -147,7 +161,7 @@ def _without_pattern(program: Program) -> int:
     return sum(p.synapses.weight.size for p in program.projections if isinstance(p.synapses, SparseSynapses))
 
 
-def _tried(number: str, trials: _Trials, *, is_error: bool) -> str:
+def _tried(number: str, trials: _Trials, progress: Progress, *, is_error: bool) -> str:
     figure, before = FIGURES[number], trials.present.judged(number)
     effects, failed, left = list[str](), list[str](), list[str]()
     for proposal, promises in _proposals(figure, before, trials):
@@ -162,6 +176,7 @@ def _tried(number: str, trials: _Trials, *, is_error: bool) -> str:
                 failed.append(proposal.option)
             else:
                 effects.append(f"{proposal.option} makes {effect}{_accuracies(trials, trial)}")
+        progress(len(effects) + len(failed) + len(left), len(names()) + _OF_OPTIONS)
     return "; ".join(
         [
             *(f"tried: {effect}" for effect in effects),

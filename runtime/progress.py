@@ -148,6 +148,11 @@ def untold(done: int, total: int) -> None:
     """A ``Report`` that nobody listens to."""
 
 
+def within(report: Report, first: int, last: int, total: int) -> Report:
+    """A ``Report`` of parts ``first`` to ``last`` of ``total`` that ``report`` is told of, however it counts itself."""
+    return lambda done, of: report(first + (last - first) * done // of, total)
+
+
 def parts_of(report: Callable[[str], None] | None) -> Report:
     """What to call with the parts of a stage where ``report`` is told of stages: that of ``Stages``, else none."""
     return report.part if isinstance(report, Stages) else untold

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..ir.network import Network, evaluate
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
+from ..ir.network import Network, evaluate, evaluated_at_once
 from ..ir.operators import AnyFloat
 from ..ir.rates import evaluate_rates
 from ..ir.spiking import SpikingNetwork
@@ -17,14 +19,24 @@ _VALUES_AT_ONCE = 1 << 24
 """Of the largest population on the samples of a batch (64 MiB); a few like it are held together."""
 
 
-def network_scores(network: Network, inputs: AnyFloat) -> AnyFloat:
-    """Scores (N, classes) of the float network's first result; a sample's do not depend on the others."""
+def network_scores(network: Network, inputs: AnyFloat, progress: Progress = untold) -> AnyFloat:
+    """Scores (N, classes) of the float network's first result; a sample's do not depend on the others.
+
+    ``progress(done, total)`` counts samples.
+    """
     name = network.results[0]
-    return _batched(lambda some: evaluate(network, some, frozenset((name,)))[name], inputs, _BATCH)
+
+    def scores(some: AnyFloat) -> AnyFloat:
+        return evaluate(network, some, frozenset((name,)))[name]
+
+    return _batched(scores, inputs, evaluated_at_once(network, _BATCH), progress)
 
 
-def rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:
-    """Scores (N, classes) of the first read-out of the ANN of rates, for inputs on the grid of the encoding."""
+def rate_scores(spiking: SpikingNetwork, inputs: AnyFloat, progress: Progress = untold) -> AnyFloat:
+    """Scores (N, classes) of the first read-out of the ANN of rates, for inputs on the grid of the encoding.
+
+    ``progress(done, total)`` counts samples.
+    """
     largest = max(math.prod(population.shape) for population in spiking.populations)
     batch = int(np.clip(_VALUES_AT_ONCE // largest, 1, _BATCH))
     name = spiking.readout.name
@@ -32,12 +44,16 @@ def rate_scores(spiking: SpikingNetwork, inputs: AnyFloat) -> AnyFloat:
     def scores(some: AnyFloat) -> AnyFloat:
         return evaluate_rates(spiking, _on_grid(some, spiking), keep=frozenset((name,)))[name]
 
-    return _batched(scores, inputs, batch)
+    return _batched(scores, inputs, batch, progress)
 
 
-def _batched(scores: Callable[[AnyFloat], AnyFloat], inputs: AnyFloat, batch: int) -> AnyFloat:
-    parts = (inputs[i : i + batch] for i in range(0, len(inputs), batch))
-    return np.concatenate([scores(part).reshape(len(part), -1) for part in parts])
+def _batched(scores: Callable[[AnyFloat], AnyFloat], inputs: AnyFloat, batch: int, progress: Progress) -> AnyFloat:
+    found = list[AnyFloat]()
+    for first in range(0, len(inputs), batch):
+        part = inputs[first : first + batch]
+        found.append(scores(part).reshape(len(part), -1))
+        progress(first + len(part), len(inputs))
+    return np.concatenate(found)
 
 
 def _on_grid(inputs: AnyFloat, spiking: SpikingNetwork) -> AnyFloat:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ...runtime.program import INPUT, IntArray, Program
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...targets import Target
 from ...targets.records import dataclass
 from ..mapping.mesh import mesh_of
@@ -35,11 +37,17 @@ class Flows:
 
 
 def measure_flows(
-    program: Program, target: Target, cores: Mapping[str, IntArray], spikes: Mapping[str, IntArray], samples: IntArray
+    program: Program,
+    target: Target,
+    cores: Mapping[str, IntArray],
+    spikes: Mapping[str, IntArray],
+    samples: IntArray,
+    progress: Progress = untold,
 ) -> Flows:
     """Count the messages of ``spikes`` per neuron, summed over ``samples`` (N, *input shape), by population.
 
     ``cores`` holds the core of each population's neurons, in C order. Without a mesh all cores count as of one chip.
+    ``progress(done, total)`` counts neurons, and values of the input, whose messages are counted.
     """
     mesh = mesh_of(target)
     last = max(int(each.max()) for each in cores.values())
@@ -47,7 +55,9 @@ def measure_flows(
     chips = last // on_chip + 1
     sent = {INPUT: _sent_by_host(program, samples), **{name: each.ravel() for name, each in spikes.items()}}
     along, every = [], np.zeros((chips, chips), dtype=np.int64)
-    for source in dict.fromkeys(projection.source for projection in program.projections):
+    sources = dict.fromkeys(projection.source for projection in program.projections)
+    done, total = 0, sum(len(sent[source]) for source in sources)
+    for source in sources:
         targets = dict.fromkeys(p.target for p in program.projections if p.source == source)
         chip = None if source == INPUT else cores[source] // on_chip
         alone = None
@@ -60,6 +70,8 @@ def measure_flows(
             # Targets that share a core get a message together.
             whole = axons_of(program, source, cores)
             every += alone if len(targets) == 1 else _between(whole, sent[source], chip, on_chip, chips)
+        done += len(sent[source])
+        progress(done, total)
     return Flows(tuple(along), every)
 
 

@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from ...runtime.execution import SpikeTrains
 from ...runtime.program import INPUT, IntArray, Population, Program, Projection
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...runtime.simulator import Simulator
 from ...targets import Target
 from ...targets.cost import Cost
@@ -76,12 +78,19 @@ class Traffic:
 
 
 def measure_traffic(
-    program: Program, target: Target, cores: Mapping[str, IntArray], encoded: IntArray, *, arrange: bool = True
+    program: Program,
+    target: Target,
+    cores: Mapping[str, IntArray],
+    encoded: IntArray,
+    *,
+    arrange: bool = True,
+    progress: Progress = untold,
 ) -> Traffic:
     """Count on the first ``SAMPLES`` of ``encoded`` (N, *input shape), N >= 1.
 
     ``cores`` holds the core of each neuron, by population and in C order. ``program`` has plain or graded neurons. With
     ``arrange`` tiles lie on the mesh where their messages cost least; otherwise in the order of their cores.
+    ``progress(done, total)`` counts neurons whose events are counted.
     """
     neurons = sum(population.neurons for population in program.populations)
     samples = encoded[: min(SAMPLES, max(1, _TRAINS // (neurons * program.timesteps)))]
@@ -97,6 +106,7 @@ def measure_traffic(
     given, host_most = _of_input(program, samples, cores)
     layers = [given]
     counts = {name: train.sum(axis=(0, 1), dtype=np.int64) for name, train in trains.items()}
+    done = 0
     for population in program.populations:
         charged = int(np.count_nonzero(_charged(population)))
         waiting = population.depth * (population.neurons - charged)
@@ -117,6 +127,8 @@ def measure_traffic(
                 ),
             )
         )
+        done += population.neurons
+        progress(done, neurons)
     alone, streamed = (np.zeros(0, dtype=np.int64),) * 2 if clock is None else clock.times()
     if mesh is None:
         return Traffic(

@@ -57,7 +57,7 @@ def compile_command(
     with stage_progress("compiling", STAGES) as stages:
         compiled = compile_model(model, CompileOptions(**options), readers=readers, report=stages)
         stages("write")
-        compiled.save(directory)
+        compiled.save(directory, stages.part)
     tell_findings(compiled.report.diagnostics)
     if verbosity() is Verbosity.VERBOSE:
         remark(*(f"{name}: {seconds:.3f} s" for name, seconds in compiled.seconds.items()))

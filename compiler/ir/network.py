@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, replace
 
 from ...targets.records import dataclass
 from .operators import AnyFloat, Operator, Shape
 from .outputs import Outputs
+
+_VALUES_AT_ONCE = 1 << 22
+"""Of the largest value on all samples (16 MiB, 32 in doubles): what malloc keeps for the next array."""
 
 INPUT = "input"
 """Name of the network's single input value."""
@@ -99,6 +103,15 @@ def evaluate(network: Network, samples: AnyFloat, keep: frozenset[str] = frozens
             if name not in wanted:
                 del values[name]
     return {name: values[name] for name in wanted}
+
+
+def evaluated_at_once(network: Network, most: int) -> int:
+    """Samples, up to ``most``, that ``evaluate`` best meets together, as no value of one depends on another's.
+
+    What an operator gives to them is an array that is made where one before it was freed.
+    """
+    largest = max(math.prod(node.shape) for node in network.nodes)
+    return min(most, max(1, _VALUES_AT_ONCE // largest))
 
 
 def _with_last_uses(network: Network) -> Iterator[tuple[Node, tuple[str, ...]]]:

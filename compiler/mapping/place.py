@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ...runtime.program import ConvSynapses, IntArray, Population, Program
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold, within
 from ...targets import Number, Target
 from .boxes import BoolArray
 from .candidates import (
@@ -32,34 +34,47 @@ from .placement import HeldProjection, LayerPlacement, Placement, ResourceUse
 from .readers import most_messages
 from .synapse_lists import ListFormat, list_format, pulse_axons
 
+_PARTS = 100
+_SEEN, _PLACED = 8, 90
+"""Parts done once the layers are known, and once they are placed; what may be left is another way to hold synapses."""
+_DIVIDED, _LOADED = 20, 80
+"""Parts of placing done once the layers are divided, and once their boxes are known, before these share cores."""
+
 _MOST_BOXES_PER_CORE = 2
 _FEW_BOXES = 512
 """A division into more boxes than these, and than so many per core, is not worth placing in full."""
 
 
-def place(program: Program, target: Target) -> Placement:
+def place(program: Program, target: Target, progress: Progress = untold) -> Placement:
     """Give each population of ``program`` cores of ``target``, all together as few as its limits allow.
 
     Every layer is cut into boxes that fit a core, and boxes that leave room on theirs share it with others where the
     target says how many neurons a core has. A layer of which a single neuron breaks a limit is placed as if that limit
-    were not there; its ``uses`` say so.
+    were not there; its ``uses`` say so. ``progress(done, total)`` is told shares of the time that it takes, about.
     """
+    placement = _with_fewest_cores(program, target, progress)
+    progress(_PARTS, _PARTS)
+    return placement
+
+
+def _with_fewest_cores(program: Program, target: Target, progress: Progress) -> Placement:
     if target.layer_cores is not None:
         return place_layers(program, target, target.layer_cores)
-    placement = _placement(program, target, _layers(program, target))
+    layers = _layers(program, target, within(progress, 0, _SEEN, _PARTS))
+    placement = _placement(program, target, layers, within(progress, _SEEN, _PLACED, _PARTS))
     sharing = target.synapses.population_axons or target.synapses.shared_axons
     if sharing is None or not any(isinstance(p.synapses, ConvSynapses) for p in program.projections):
         return placement
     # Layers are divided one after another, so that more ways to hold their synapses may end in more cores.
     unrolled = replace(target, synapses=replace(target.synapses, population_axons=None, shared_axons=None))
-    layers = _layers(program, unrolled)
+    layers = _layers(program, unrolled, within(progress, _PLACED, _PARTS, _PARTS))
     if divide(layers, _values(target), unrolled).cores > max(_FEW_BOXES, _MOST_BOXES_PER_CORE * placement.cores):
         return placement
-    other = replace(_placement(program, unrolled, layers), bound=placement.bound)
+    other = replace(_placement(program, unrolled, layers, untold), bound=placement.bound)
     return other if other.placeable and other.cores < placement.cores else placement
 
 
-def _placement(program: Program, target: Target, layers: tuple[Layer, ...]) -> Placement:
+def _placement(program: Program, target: Target, layers: tuple[Layer, ...], progress: Progress) -> Placement:
     limits, values = _limits(target), _values(target)
     division = divide(layers, values, target)
     any_threshold = (
@@ -67,7 +82,8 @@ def _placement(program: Program, target: Target, layers: tuple[Layer, ...]) -> P
         if THRESHOLDS in values
         else division
     )
-    loads = [box_loads(program.population(layer.name), layer, division, target) for layer in layers]
+    progress(_DIVIDED, _PARTS)
+    loads = _loads(program, layers, division, target, within(progress, _DIVIDED, _LOADED, _PARTS))
     cores = _cores(loads, values, target)
     return Placement(
         target.name,
@@ -80,11 +96,24 @@ def _placement(program: Program, target: Target, layers: tuple[Layer, ...]) -> P
     )
 
 
+def _loads(
+    program: Program, layers: tuple[Layer, ...], division: Division, target: Target, progress: Progress
+) -> list[tuple[Load, ...]]:
+    """What each box of each layer asks of its core; ``progress`` counts boxes."""
+    boxes = [int(layer.candidates.options.boxes[division.chosen[layer.name][1:]]) for layer in layers]
+    loads, done = list[tuple[Load, ...]](), 0
+    for layer, of_layer in zip(layers, boxes, strict=True):
+        loads.append(box_loads(program.population(layer.name), layer, division, target))
+        done += of_layer
+        progress(done, sum(boxes))
+    return loads
+
+
 def _values(target: Target) -> dict[str, int]:
     return {name: limit.value for name, (limit, _) in _limits(target).items() if limit is not None}
 
 
-def _layers(program: Program, target: Target) -> tuple[Layer, ...]:
+def _layers(program: Program, target: Target, progress: Progress) -> tuple[Layer, ...]:
     shared = target.synapses.shared_axons
     links = tuple(
         connectivity(
@@ -101,6 +130,7 @@ def _layers(program: Program, target: Target) -> tuple[Layer, ...]:
         outgoing = tuple(link for link in links if link.projection.source == population.name)
         formats = tuple(each for _, each in stored)
         found.append(Layer(population.name, judged, incoming, formats, pulses, outgoing))
+        progress(len(found), len(program.populations))
     return tuple(found)
 
 

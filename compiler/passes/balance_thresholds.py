@@ -30,10 +30,16 @@ class BalanceThresholds:
         """Rescale every population with a threshold other than 1; ``largest_weight`` is in thresholds per spike."""
         spiking = spiking_level(state)
         populations = tuple(_balanced(p) for p in spiking.populations)
-        projections = tuple(_per_spike(spiking, p) for p in spiking.projections)
-        largest = {p.name: float(f"{_largest(p.map.weight):.4g}") for p in projections}
+        projections, largest = list[Projection](), dict[str, float]()
+        done, weights = 0, sum(p.map.weight.size for p in spiking.projections)
+        for given in spiking.projections:
+            projection = _per_spike(spiking, given)
+            projections.append(projection)
+            largest[projection.name] = float(f"{_largest(projection.map.weight):.4g}")
+            done += projection.map.weight.size
+            context.progress(done, weights)
         effect = {"largest_weight": dict(sorted(largest.items()))}
-        return Outcome(replace(state, spiking=spiking.with_parts(populations, projections)), effect)
+        return Outcome(replace(state, spiking=spiking.with_parts(populations, tuple(projections))), effect)
 
 
 def _largest(weight: FloatArray) -> float:

@@ -18,7 +18,7 @@ the context's aim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -28,13 +28,17 @@ import numpy.typing as npt
 
 from ...runtime.encoding import encode
 from ...runtime.program import INPUT, IntArray, Population, Program
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold, within
 from ...runtime.samples import Samples
 from ...runtime.simulator.batches import batch_for_memory
+from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..arithmetic import exp, log, mean, total
 from ..ir import spiking as level2
-from ..ir.network import Network
+from ..ir.network import Network, evaluated_at_once
+from ..ir.operators import AnyFloat
 from ..shared_results import NOTHING_SHARED, SharedResults
 from .calibrated_gates import with_least_gates, with_room_to_rise
 from .calibration_aim import names_in_aim, with_same_populations
@@ -50,6 +54,8 @@ _HELD_OUT_SHARE = 4
 _FEWEST_SAMPLES = 8
 _KEPT_VALUES = 1 << 27
 _EVALUATED_AT_ONCE = 32
+_EVALUATED, _SIMULATED = 4, 1
+"""Times that the network and the program take for a sample, about: only the time that is told to be left is by them."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,19 @@ class CalibrateInitialPotential:
         # Where thresholds were fitted, so was where their neurons start.
         start = program if state.measured else _from_half_threshold(program)
         aim = aim_of(state, context)
+        phases = self._phases(context.progress, used, len(held_out), candidates=2 if state.measured else 3)
+        rates, scores = aim.mean_rates(spiking, fitted, next(phases))
         candidates = {
             "as compiled": program,
             **({} if state.measured else {"half threshold": start}),
-            "calibrated": self._calibrate(start, aim.mean_rates(spiking, fitted), fitted, moved, context),
+            "calibrated": self._calibrate(start, rates, fitted, moved, context.target, next(phases)),
         }
-        wanted = aim.log_probabilities(held_out)
-        distances = {n: float(f"{distance(p, spiking, wanted, held_out):.6g}") for n, p in candidates.items()}
+        judged = aim.scores(held_out, next(phases))
+        wanted = tuple(map(_log_softmax, judged))
+        distances = dict[str, float]()
+        for name, candidate in candidates.items():
+            distances[name] = float(f"{distance(candidate, spiking, wanted, held_out):.6g}")
+            next(phases)(1, 1)
         best = min(distances, key=lambda name: distances[name])
         effect = {
             "kept": best == "calibrated",
@@ -91,9 +103,18 @@ class CalibrateInitialPotential:
             "held_out_samples": len(held_out),
             "held_out_divergence": distances,
         }
-        if best == "as compiled":
-            return Outcome(state, effect)
-        return Outcome(replace(state, program=candidates[best]), effect)
+        kept = state if best == "as compiled" else replace(state, program=candidates[best])
+        return Outcome(
+            kept, effect, scores=np.concatenate((scores, judged[0])) if aim.network is state.network else None
+        )
+
+    def _phases(self, report: Progress, fitted: int, held_out: int, *, candidates: int) -> Iterator[Progress]:
+        """Reports of the network on what is fitted, the calibration, the network on what is held out, and judging."""
+        moving = (1 + self.iterations) * _SIMULATED
+        sizes = [fitted * _EVALUATED, fitted * moving, held_out * _EVALUATED, *(candidates * [held_out * _SIMULATED])]
+        ends = np.cumsum(sizes).tolist()
+        for first, last in zip((0, *ends), ends, strict=False):
+            yield within(report, first, last, ends[-1])
 
     def _calibrate(
         self,
@@ -101,12 +122,13 @@ class CalibrateInitialPotential:
         rates: dict[str, npt.NDArray[np.float64]],
         samples: Samples,
         moved: tuple[str, ...],
-        context: Context,
+        target: Target,
+        progress: Progress,
     ) -> Program:
         from ...runtime.simulator import PopulationSimulator, encoded_input
 
         gated = tuple(p.name for p in given.firing if p.gated and p.name in moved)
-        program = with_room_to_rise(given, gated, context.target) if gated else given
+        program = with_room_to_rise(given, gated, target) if gated else given
         sent: dict[str, InParts] = {
             INPUT: encoded_input(program.input, encode(program.input, samples.inputs)[0], program.timesteps)
         }
@@ -127,8 +149,8 @@ class CalibrateInitialPotential:
             for source in [s for s, target in last_reader.items() if target == population.name]:
                 sent.pop(source, None)
             done += population.neurons
-            context.progress(done, neurons)
-        return with_least_gates(program, context.target) if gated else program
+            progress(done, neurons)
+        return with_least_gates(program, target) if gated else program
 
     def _moved(
         self,
@@ -190,26 +212,41 @@ class Aim:
     network: Network
     shared: SharedResults = NOTHING_SHARED
 
-    def mean_rates(self, spiking: level2.SpikingNetwork, samples: Samples) -> dict[str, npt.NDArray[np.float64]]:
-        """Mean activations in units of the clipping threshold: the rate that each activation should have."""
+    def mean_rates(
+        self, spiking: level2.SpikingNetwork, samples: Samples, progress: Progress = untold
+    ) -> tuple[dict[str, npt.NDArray[np.float64]], AnyFloat]:
+        """Mean activations in units of the clipping threshold: the rate that each activation should have.
+
+        The scores (samples, classes) of the network's first result, which are computed on the way, are the second.
+        ``progress(done, total)`` counts samples.
+        """
         names = names_in_aim(self.compiled, self.network)
         firing = {p: names[p.activation] for p in spiking.firing if p.activation in names}
         totals = {p.name: np.zeros(p.shape) for p in firing}
-        inputs = samples.as_float()
-        size = samples_at_once(spiking, _EVALUATED_AT_ONCE)
+        inputs, result, scores = samples.as_float(), self.network.results[0], list[AnyFloat]()
+        size, kept = samples_at_once(spiking, _EVALUATED_AT_ONCE), frozenset((*firing.values(), result))
         for first in range(0, len(inputs), size):
-            values = self.shared.values(self.network, inputs[first : first + size], frozenset(firing.values()))
+            values = self.shared.values(self.network, inputs[first : first + size], kept)
+            scores.append(values[result].reshape(len(values[result]), -1))
             for population, name in firing.items():
                 totals[population.name] += total(values[name], axis=0)
-        return {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
+            progress(min(first + size, len(inputs)), len(inputs))
+        rates = {p.name: totals[p.name] / len(inputs) / p.spike_value for p in firing}
+        return rates, np.concatenate(scores)
+
+    def scores(self, samples: Samples, progress: Progress = untold) -> tuple[AnyFloat, ...]:
+        """What every result of the network is, (samples, classes) each; ``progress(done, total)`` counts samples."""
+        size = evaluated_at_once(self.network, _EVALUATED_AT_ONCE)
+        parts = np.split(samples.as_float(), range(size, len(samples), size))
+        results, values = self.network.results, list[dict[str, AnyFloat]]()
+        for part in parts:
+            values.append(self.shared.values(self.network, part, frozenset(results)))
+            progress(sum(len(v[results[0]]) for v in values), len(samples))
+        return tuple(np.concatenate([v[name].reshape(len(v[name]), -1) for v in values]) for name in results)
 
     def log_probabilities(self, samples: Samples) -> tuple[npt.NDArray[np.float64], ...]:
         """Logarithms of the class probabilities, (samples, classes), of every result of the network."""
-        parts = np.split(samples.as_float(), range(_EVALUATED_AT_ONCE, len(samples), _EVALUATED_AT_ONCE))
-        results = self.network.results
-        values = [self.shared.values(self.network, part, frozenset(results)) for part in parts]
-        scores = (np.concatenate([v[name].reshape(len(v[name]), -1) for v in values]) for name in results)
-        return tuple(_log_softmax(each.astype(np.float64)) for each in scores)
+        return tuple(map(_log_softmax, self.scores(samples)))
 
 
 def aim_of(state: Compilation, context: Context) -> Aim:
@@ -290,7 +327,8 @@ def divergences(
     return np.asarray(total(np.stack(per_result), axis=0))
 
 
-def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _log_softmax(given: AnyFloat) -> npt.NDArray[np.float64]:
+    scores = given.astype(np.float64)
     if scores.shape[1] == 1:  # a logit: the other class has score 0
         scores = np.concatenate((np.zeros_like(scores), scores), axis=1)
     shifted = scores - scores.max(axis=1, keepdims=True)

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...runtime.progress import Report as Progress
 from ...runtime.samples import Samples
 from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
-from ..ir.network import Network, evaluate
+from ..ir.network import Network, evaluate, evaluated_at_once
 from ..ir.operators import FloatArray
 from ..ir.rates import received
 from ..ir.spiking import INPUT, ConvMap, DenseMap, Population, Projection, SpikingNetwork
@@ -44,7 +45,7 @@ class ClipSilentSources:
         suspects = {} if context.calibration is None else _suspects(spiking)
         if context.calibration is None or not suspects:
             return Outcome(state, {"clipped": {}})
-        values = _constant_values(state.network, spiking, sorted(suspects), context.calibration)
+        values = _constant_values(state.network, spiking, sorted(suspects), context.calibration, context.progress)
         clipped = [c for p in spiking.projections if (c := _clipped(spiking, p, values)) is not None]
         effect = {"clipped": {c.projection.name: c.factor for c in clipped}}
         remarks = tuple(_remark(spiking, c) for c in clipped)
@@ -101,19 +102,23 @@ def _largest_by_channel(spiking: SpikingNetwork, projection: Projection) -> Floa
 
 
 def _constant_values(
-    network: Network, spiking: SpikingNetwork, names: list[str], calibration: Samples
+    network: Network, spiking: SpikingNetwork, names: list[str], calibration: Samples, progress: Progress
 ) -> dict[str, FloatArray]:
-    """Rate (C,) of each channel of the populations ``names`` that never changes, NaN for the others."""
+    """Rate (C,) of each channel of the populations ``names`` that never changes, NaN for the others.
+
+    ``progress(done, total)`` counts samples.
+    """
     populations = [spiking.population(name) for name in names]
     low = {p.name: np.full(p.shape[0], np.inf) for p in populations}
     high = {p.name: np.full(p.shape[0], -np.inf) for p in populations}
-    inputs = calibration.as_float()
-    for first in range(0, len(inputs), _BATCH):
-        values = evaluate(network, inputs[first : first + _BATCH], frozenset(p.activation for p in populations))
+    inputs, size = calibration.as_float(), evaluated_at_once(network, _BATCH)
+    for first in range(0, len(inputs), size):
+        values = evaluate(network, inputs[first : first + size], frozenset(p.activation for p in populations))
         for p in populations:
             rates = _by_channel(values[p.activation], p)
             low[p.name] = np.minimum(low[p.name], rates.min(axis=1))
             high[p.name] = np.maximum(high[p.name], rates.max(axis=1))
+        progress(min(first + size, len(inputs)), len(inputs))
     return {name: np.where(low[name] == high[name], low[name], np.nan) for name in names}
 
 

@@ -15,7 +15,7 @@ from ...targets import Target
 from ...targets.diagnostic import Diagnostic
 from ...targets.records import dataclass
 from ..ir.network import Network
-from ..ir.operators import FloatArray, Operator
+from ..ir.operators import AnyFloat, FloatArray, Operator
 from ..ir.spiking import SpikingNetwork
 from ..shared_results import NOTHING_SHARED, SharedResults
 
@@ -35,6 +35,8 @@ class Compilation:
     program: Program | None = None
     measured: Mapping[str, Operator] = field(default_factory=dict)
     """What each activation was to which ``calibrate-thresholds`` gave a threshold from data, by name."""
+    activity: dict[str, FloatArray] | None = None
+    """Mean square of what each source of level 2 sends, by name, once ``encode-input`` has measured it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,11 +87,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Result of a pass: the new state (the same object where nothing changed), figures, and remarks."""
+    """Result of a pass: the new state (the same object where nothing changed), figures, and remarks.
+
+    ``scores`` (N, classes) are what the state's float network gave to the N calibration samples as its first result,
+    of a pass that ran it on all of them.
+    """
 
     state: Compilation
     effect: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...] = ()
+    scores: AnyFloat | None = None
 
 
 class Pass(Protocol):

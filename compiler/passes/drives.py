@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...runtime.program import SPIKES, IntArray
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...runtime.samples import Samples
 from ...targets.records import dataclass
 from ..arithmetic import mean
@@ -56,8 +58,12 @@ def mean_square_activity(
     spiking: SpikingNetwork,
     calibration: Samples | None,
     shared: SharedResults = NOTHING_SHARED,
+    progress: Progress = untold,
 ) -> dict[str, FloatArray]:
-    """Per source channel: spike probability per step, or mean square of payloads; for the input that of its values."""
+    """Per source channel: spike probability per step, or mean square of payloads; for the input that of its values.
+
+    ``progress(done, total)`` counts samples.
+    """
     firing = spiking.firing
     if calibration is None:
         rates = {p.name: np.full(p.shape[0], _ASSUMED_RATE * p.payloads[1] ** 2) for p in firing}
@@ -70,6 +76,7 @@ def mean_square_activity(
         values = shared.values(network, inputs[first : first + size], activations)
         for p in firing:
             means[p.name].append(_channel_mean(_mean_squares(p, values[p.activation])))
+        progress(min(first + size, len(inputs)), len(inputs))
     shares = [min(size, len(inputs) - first) / len(inputs) for first in range(0, len(inputs), size)]
     activity = {name: _never_zero(_weighted(found, shares)) for name, found in means.items()}
     arranged = inputs.transpose(0, *(a + 1 for a in spiking.input.axes)).reshape(len(inputs), *spiking.input.shape)

@@ -50,7 +50,7 @@ class EncodeInput:
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set the input's step and range, and give the weights that read it per message."""
         spiking = spiking_level(state)
-        activity = mean_square_activity(state.network, spiking, context.calibration, context.shared)
+        activity = mean_square_activity(state.network, spiking, context.calibration, context.shared, context.progress)
         signal = choose_input(spiking, context, activity)
         effect = {
             "step": signal.step,
@@ -59,7 +59,7 @@ class EncodeInput:
             "spread": signal.spread_over > 1,
         }
         changed = in_messages(replace(spiking, input=signal))
-        return Outcome(replace(state, spiking=changed), effect, tuple(_remarks(signal)))
+        return Outcome(replace(state, spiking=changed, activity=activity), effect, tuple(_remarks(signal)))
 
 
 def _remarks(signal: InputSignal) -> Iterator[Diagnostic]:

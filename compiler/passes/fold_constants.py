@@ -59,13 +59,24 @@ class FoldConstants:
         everywhere = np.ones((1, *spiking.input.shape))
         bounds = {INPUT: (low * everywhere, high * everywhere)}
         folding = _Folding(spiking, context.timesteps, _comparisons(state), bounds, {}, {}, {})
+        products = {p.name: _products(spiking, p) for p in spiking.populations}
+        done, total = 0, sum(products.values())
         for population in spiking.populations:
             folding.fold(population)
+            done += products[population.name]
+            context.progress(done, total)
         counts = {name: int(np.count_nonzero(mask)) for name, mask in folding.constant.items()}
         effect = {"channels": counts}
         if not counts:
             return Outcome(state, effect)
         return Outcome(replace(state, spiking=folding.folded), effect, tuple(_remarks(spiking, folding)))
+
+
+def _products(spiking: SpikingNetwork, population: Population) -> int:
+    """Multiplications for the drive of ``population`` by one message of every source, 1 at least: for its neurons."""
+    maps = [p.map for p in spiking.incoming(population.name)]
+    places = math.prod(population.shape[1:])
+    return 1 + sum(m.weight.size * (places if isinstance(m, ConvMap) else 1) for m in maps)
 
 
 def _comparisons(state: Compilation) -> frozenset[str]:

@@ -34,6 +34,7 @@ class ProveNoOverflow:
         program = program_level(state)
         effect: dict[str, Any] = {}
         found, unproven = [], []
+        done, neurons = 0, sum(p.neurons for p in program.populations)
         for population in program.populations:
             reach = window_range(program, population)
             lowest, highest = reach.lowest, reach.highest
@@ -49,6 +50,8 @@ class ProveNoOverflow:
             elif used > 1:
                 unproven.append(population.name)
             found += _input_overflows(context.target, program, population)
+            done += population.neurons
+            context.progress(done, neurons)
         if unproven and context.potentials is not None:
             found.append(_calibrated(unproven, state, context.potentials))
         return Outcome(state, {"layers": effect}, tuple(found))

@@ -27,7 +27,7 @@ from ..arithmetic import log2, mean
 from ..ir.operators import FloatArray
 from ..ir.spiking import Population, Projection, SparseMap
 from .contract import Compilation, Context, Outcome, spiking_level
-from .drives import Drive, drives_of, in_parts, largest_weight, mean_square_activity, values_of_rows
+from .drives import Drive, drives_of, in_parts, largest_weight, values_of_rows
 from .exponents import Choice, choose_exponents, weight_maximum
 from .fan_in_moments import Messages, RecentMoments, calibration_messages, fan_in_blocks, fan_ins_apart
 from .rounding import Moments, Rounding, candidate_thresholds, has_equal_columns, round_against, round_to_nearest
@@ -50,8 +50,8 @@ class QuantizeWeights:
 
     def run(self, state: Compilation, context: Context) -> Outcome:
         """Set thresholds and exponents; the effect lists bits and errors per population."""
-        spiking = spiking_level(state)
-        activity = mean_square_activity(state.network, spiking, context.calibration, context.shared)
+        spiking, activity = spiking_level(state), state.activity
+        assert activity is not None, "this pass runs after encode-input, which measures what sources send"
         populations, projections, effects, remarks = [], [], {}, []
         calibration, shared = context.calibration, context.shared
         messages = None if calibration is None else calibration_messages(state.network, spiking, calibration, shared)

@@ -9,6 +9,10 @@ import shutil
 from pathlib import Path
 
 from ...targets.diagnostic import refuse
+from ..progress import Report as Progress
+from ..progress import untold, within
+
+_BYTES_AT_ONCE = 8 << 20
 
 ARTEFACT_FILES = ("program.json", "tensors.npz", "selftest.json", "report.json", "report.html")
 
@@ -29,18 +33,18 @@ def check_destination(directory: str | Path, ours: tuple[str, ...] = ARTEFACT_FI
         raise refuse("E614", "this is a file, not a folder", file=folder, hint="give the path of a folder")
 
 
-def write_artefact(directory: str | Path, files: dict[str, bytes]) -> None:
+def write_artefact(directory: str | Path, files: dict[str, bytes], progress: Progress = untold) -> None:
     """Write ``files`` into ``directory`` in one move, replacing an earlier artefact.
 
     Everything is written beside the destination first; a crash leaves the earlier artefact, and the next call
-    removes what a crashed one left beside it.
+    removes what a crashed one left beside it. ``progress(done, total)`` counts bytes.
     """
     check_destination(directory)
     folder = Path(directory).absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
-        _move_into_place(folder, files)
+        _move_into_place(folder, files, progress)
     except OSError as error:
         reason = error.strerror or str(error)
         raise refuse(
@@ -48,13 +52,15 @@ def write_artefact(directory: str | Path, files: dict[str, bytes]) -> None:
         ) from error
 
 
-def _move_into_place(folder: Path, files: dict[str, bytes]) -> None:
+def _move_into_place(folder: Path, files: dict[str, bytes], progress: Progress) -> None:
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     stale = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     fresh.mkdir()
     try:
+        done, total = 0, sum(map(len, files.values()))
         for name, content in files.items():
-            _write_through(fresh / name, content)
+            _write_through(fresh / name, content, within(progress, done, done + len(content), total))
+            done += len(content)
         if folder.exists():
             folder.rename(stale)
         fresh.rename(folder)
@@ -91,7 +97,7 @@ def write_file(path: str | Path, content: bytes) -> None:
     fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(fresh, content)
+        _write_through(fresh, content, untold)
         fresh.replace(file)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -102,8 +108,9 @@ def write_file(path: str | Path, content: bytes) -> None:
         ) from error
 
 
-def _write_through(file: Path, content: bytes) -> None:
+def _write_through(file: Path, content: bytes, progress: Progress) -> None:
     with file.open("wb") as stream:
-        stream.write(content)
+        for first in range(0, len(content), _BYTES_AT_ONCE):
+            progress(first + stream.write(memoryview(content)[first : first + _BYTES_AT_ONCE]), len(content))
         stream.flush()
         os.fsync(stream.fileno())

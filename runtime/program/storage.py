@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...targets.diagnostic import UnusableInput, refuse
+from ..progress import Report as Progress
+from ..progress import untold
 from .archive import DamagedArchive, read_archive
 from .description import describe, program_of
 from .digest import digest_of, digest_of_file, foreign_file
@@ -37,11 +39,11 @@ _LARGEST_DOCUMENT = 32 << 20
 _RECOMPILE = "compile the model again with 'spikec compile'"
 
 
-def program_files(program: Program) -> dict[str, bytes]:
-    """Contents of the program's files by name."""
+def program_files(program: Program, progress: Progress = untold) -> dict[str, bytes]:
+    """Contents of the program's files by name; ``progress(done, total)`` counts bytes of tensors."""
     tensors: dict[str, Weights] = {}
     document = describe(program, tensors)
-    archive = _archive(tensors)
+    archive = _archive(tensors, progress)
     document |= {"format": FORMAT, "digests": {TENSOR_FILE: digest_of(archive)}}
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
     return {PROGRAM_FILE: text.encode(), TENSOR_FILE: archive}
@@ -170,13 +172,16 @@ def _check_stored_report(folder: Path) -> None:
         raise foreign_file(folder / PROGRAM_FILE, folder / REPORT_FILE)
 
 
-def _archive(tensors: dict[str, Weights]) -> bytes:
+def _archive(tensors: dict[str, Weights], progress: Progress) -> bytes:
     buffer = io.BytesIO()
+    done, total = 0, sum(values.nbytes for values in tensors.values())
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for key in sorted(tensors):
             member = io.BytesIO()
             np.save(member, np.ascontiguousarray(narrowest(tensors[key])), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(key + ".npy"), member.getbuffer())
+            done += tensors[key].nbytes
+            progress(done, total)
     return buffer.getvalue()
 
 

@@ -39,7 +39,7 @@ def parts_told(told: Told, name: str) -> list[list[tuple[int, int]]]:
     return [parts for stage, parts in told if stage == name]
 
 
-def test_weights_and_neurons_are_counted_to_the_end() -> None:
+def test_weights_and_samples_are_counted_to_the_end() -> None:
     told: Told = []
     scheduled(
         network(QuantizeClip(20.0, T, 0.5), 800),
@@ -49,7 +49,10 @@ def test_weights_and_neurons_are_counted_to_the_end() -> None:
     )
     weights = [(16000, 16100), (16100, 16100)]
     assert parts_told(told, "quantize-weights") == [weights, weights], "passes are run twice, and told twice"
-    assert parts_told(told, "calibrate-initial-potential") == [[(20, 20)], [(20, 20)]]
+    network_run, calibrated, judged = 30 * 4, 30 * 4, 10 * 4
+    ends = np.cumsum([network_run, calibrated, judged, 10, 10, 10]).tolist()
+    samples = [(end, ends[-1]) for end in ends]
+    assert parts_told(told, "calibrate-initial-potential") == [samples, samples], "weighed by the time that they take"
 
 
 def test_layers_fitted_to_counts_are_counted() -> None:

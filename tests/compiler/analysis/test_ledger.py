@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from spikec import CompileOptions, compile_model
+from spikec.compiler.analysis import class_scores
+from spikec.compiler.analysis import ledger as ledger_module
 from spikec.compiler.analysis.ledger import correlation
+from spikec.compiler.compilation import build_program
+from spikec.compiler.ir.network import Network
 from spikec.compiler.ir.operators import AnyFloat
 from spikec.models.shipped import shipped_model, shipped_samples
+from spikec.runtime.progress import Report
 from spikec.runtime.samples import Samples
 
 Rows = dict[str, tuple[float | None, float | None, float | None]]
@@ -45,6 +50,29 @@ def test_the_first_stage_is_what_the_others_are_held_against(labelled: Rows) -> 
     assert labelled["ANN"][1:] == (1.0, 1.0)
     assert all(0.9 < (r or 0) <= 1 for _, *figures in labelled.values() for r in figures)
     assert (labelled["spikes"][2] or 0) < (labelled["folded"][2] or 0)
+
+
+def test_what_a_pass_ran_the_network_on_is_not_run_again(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = CompileOptions(timesteps=4, calibration=samples)
+    built = build_program(shipped_model(), options, ledger=True)
+    stages, scores = built.pipeline.stages, built.pipeline.scores
+    of_level_1 = {name for name, stage in stages.items() if stage.spiking is None}
+    assert {"calibrate-thresholds", "recognise-activations"} & scores.keys() == {"calibrate-thresholds"}
+    for name in of_level_1 & scores.keys():
+        expected = class_scores.network_scores(stages[name].network, samples.as_float())
+        np.testing.assert_array_equal(scores[name], expected)
+    ran = list[Network]()
+
+    def watched(network: Network, inputs: AnyFloat, progress: Report) -> AnyFloat:
+        ran.append(network)
+        return class_scores.network_scores(network, inputs, progress)
+
+    monkeypatch.setattr(ledger_module, "network_scores", watched)
+    measured = ledger_module.ledger(built.pipeline, samples).rows
+    assert ran == [stages["recognise-activations"].network]
+    again = ledger_module.ledger(replace(built.pipeline, scores={}), samples).rows
+    assert ran[1:] == [stages[name].network for name in ("recognise-activations", "calibrate-thresholds")]
+    assert again == measured
 
 
 def test_nothing_is_measured_without_data() -> None:

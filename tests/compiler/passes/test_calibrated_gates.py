@@ -99,7 +99,8 @@ def test_mean_rates_come_closer_to_the_ann(model: Path, samples: Samples, monkey
     programs = [_built(model, samples, 2).program for _ in range(2)]
     built = _built(model, samples, _LEVELS // 2, calibrate=False)
     fitted = samples.first(60)
-    wanted = calibrate_initial_potential.aim_of(built.pipeline.state, built.context).mean_rates(built.spiking, fitted)
+    aim = calibrate_initial_potential.aim_of(built.pipeline.state, built.context)
+    wanted, _ = aim.mean_rates(built.spiking, fitted)
     missed = []
     for program in programs:
         trains = simulate(program, encode(program.input, fitted.inputs)[0], record=True).spike_trains

@@ -81,8 +81,10 @@ def test_long_window_stays_within_a_threshold(
 def test_potentials_end_at_the_threshold_where_the_aim_cannot_be_reached(
     quantised_network: Network, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def always_on(aim: object, spiking: SpikingNetwork, samples: Samples) -> dict[str, Any]:
-        return {p.name: np.full(p.shape, 3.0) for p in spiking.populations[:-1]}
+    def always_on(
+        aim: calibrate_initial_potential.Aim, spiking: SpikingNetwork, samples: Samples
+    ) -> tuple[dict[str, Any], Any]:
+        return {p.name: np.full(p.shape, 3.0) for p in spiking.populations[:-1]}, aim.scores(samples)[0]
 
     monkeypatch.setattr(calibrate_initial_potential.Aim, "mean_rates", always_on)
     distances = iter((2.0, 1.0, 0.0))  # the last candidate, which is the calibrated one, is the nearest
