@@ -118,7 +118,13 @@ def build_program(
     """
     target = usable_target(options)
     _begin(report, "read-model")
-    examined = examine_model(model, output=options.output, input_shape=options.input_shape, readers=readers)
+    examined = examine_model(
+        model,
+        output=options.output,
+        input_shape=options.input_shape,
+        readers=readers,
+        progress=parts_of(report),
+    )
     if examined.model is None:
         raise UnusableInput(all_problems(examined, target, options, model))
     return build_from_file(model, examined.model, target, options, report, readers, ledger=ledger)
@@ -192,7 +198,9 @@ def check_model(
     chosen = options or CompileOptions()
     target = usable_target(chosen)
     _begin(report, "read-model")
-    examined = examine_model(model, output=chosen.output, input_shape=chosen.input_shape, readers=readers)
+    examined = examine_model(
+        model, output=chosen.output, input_shape=chosen.input_shape, readers=readers, progress=parts_of(report)
+    )
     if examined.model is None:
         return report_on_refused(examined, target, all_problems(examined, target, chosen, model), chosen.strict)
     try:

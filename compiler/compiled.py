@@ -51,11 +51,11 @@ class Compiled:
     seconds: dict[str, float]
     self_test: SelfTest | None = None
 
-    def files(self, progress: Progress = untold) -> dict[str, bytes]:
-        """The artefact's files by name; the same model and options give the same bytes.
+    def files(self) -> dict[str, bytes]:
+        """The artefact's files by name; the same model and options give the same bytes."""
+        return self._files(untold)
 
-        ``progress(done, total)`` counts bytes of the program's tensors.
-        """
+    def _files(self, progress: Progress) -> dict[str, bytes]:
         from .report import report_html, report_json
 
         files = program_files(self.program, progress)
@@ -68,13 +68,14 @@ class Compiled:
             "report.html": report_html(report).encode(),
         }
 
-    def save(self, directory: str | Path, progress: Progress = untold) -> None:
+    def save(self, directory: str | Path, progress: Progress | None = None) -> None:
         """Write the artefact into ``directory`` in one move, as ``spikec compile -o`` does; E614, E615 if it cannot.
 
         ``progress(done, total)`` is told shares of the work.
         """
-        files = self.files(within(progress, 0, _PACKED, _PARTS))
-        write_artefact(directory, files, within(progress, _PACKED, _PARTS, _PARTS))
+        report = progress or untold
+        files = self._files(within(report, 0, _PACKED, _PARTS))
+        write_artefact(directory, files, within(report, _PACKED, _PARTS, _PARTS))
 
     def run(self, data: Data, *, backend: str = "simulator", limit: int | None = None, record: bool = False) -> Run:
         """Run the program on at most ``limit`` samples, as ``spikec run`` does; ``record`` keeps every spike train.

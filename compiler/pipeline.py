@@ -198,7 +198,7 @@ def _continued(
             seconds = time.perf_counter() - started
             if outcome.state is not state:
                 _check_once(context, (state, outcome.state), partial(_verify, step.name, state, outcome.state))
-        if report is not None and since.promised and not step.preserves:
+        if report is not None and since.is_checked_before(step, state, outcome.state):
             report(PROBE)
         since = since.after(step, state, outcome.state)
         records.append(PassRecord(step.name, outcome.state is not state, outcome.effect, seconds, outcome.diagnostics))
@@ -257,6 +257,10 @@ class _Since:
     context: Context
     run: tuple[Pass, ...] = ()
     promised: bool = False
+
+    def is_checked_before(self, step: Pass, before: Compilation, after: Compilation) -> bool:
+        """Whether ``after`` runs the probe on what was promised."""
+        return self.promised and not step.preserves and not same_function(before, after)
 
     def after(self, step: Pass, before: Compilation, after: Compilation) -> _Since:
         """The same and ``step``; begun anew, once all before it are checked, where it may change the function."""

@@ -85,16 +85,15 @@ def export(
     directory: str, form: str, data: str, limit: int, target: str | None, output: str, check: bool
 ) -> int | None:
     """Write the program in DIR, on the cores of its chip, as files for another tool."""
-    from ...runtime.commands.run import load_encoded
+    from ...runtime.commands.run import load_encoded, read_program
     from ...runtime.program.artefact import check_destination, write_file
-    from ...runtime.program.storage import load_program
     from ...targets import load
 
     if check and form != "nir":
         raise refuse(
             "E630", f"--check does not apply to the format '{form}'", hint="give --format nir, or leave it out"
         )
-    program = load_program(directory)
+    program = read_program(directory)
     _, encoded = load_encoded(program, data, limit)
     files = FORMATS[form](program, load(target or program.target), encoded)
     check_destination(output, (*files, *RESULTS))

@@ -87,12 +87,11 @@ def profile(
     as_json: bool,
 ) -> None:
     """Measure spikes, residual potentials and synaptic operations of each layer, and estimate the energy."""
-    from ...runtime.commands.run import load_encoded
-    from ...runtime.program.storage import load_program
+    from ...runtime.commands.run import load_encoded, read_program
     from ..analysis.energy import energy_ratio, fan_outs, program_macs, synaptic_operations
     from ..analysis.residuals import measure_activity
 
-    program = load_program(directory)
+    program = read_program(directory)
     if output is not None and model is None:
         raise refuse("E630", "--output-name names an output of --model, which is not given", hint="give --model too")
     macs = program_macs(program) if model is None else _macs_of_model(program, model, output, directory, readers)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import onnx
 
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...targets.diagnostic import Diagnostic, Place
 from ...targets.records import dataclass
 from ..ir.network import INPUT, Node, needed
@@ -45,10 +47,12 @@ def lower(
     inputs: Mapping[str, Shape | None],
     initializers: Mapping[str, StoredTensor],
     file: str | None,
+    progress: Progress,
 ) -> Lowered:
     """Read every node of ``graph``; ``inputs`` have the batch axis first, or None where their size is not known.
 
-    With several inputs, or none, or one of unknown size, there are only problems to be found.
+    With several inputs, or none, or one of unknown size, there are only problems to be found. ``progress(done, total)``
+    counts nodes.
     """
     shapes = {name: shape for name, shape in inputs.items() if shape is not None}
     batch, *sample = next(iter(shapes.values()), (1,))
@@ -57,7 +61,7 @@ def lower(
     run = _Lowering(builder, loaded.opset, lambda: inferred_shapes(loaded.proto, shapes), file)
     run.read_inputs(loaded.proto.graph.input, inputs)
     run.read_initializers(initializers, graph.nodes)
-    run.read_nodes(graph.nodes)
+    run.read_nodes(graph.nodes, progress)
     results, notes = run.without_ends(graph, tuple(run.result(graph, output) for output in graph.outputs))
     return Lowered(tuple(builder.nodes), results, notes, run.collected())
 
@@ -140,8 +144,8 @@ class _Lowering:
         self._record(Refusal("E104", f"{maker.operator} moves the batch axis", BATCH_FIRST), maker.name)
         return Unknown(depends_on_input=True)
 
-    def read_nodes(self, nodes: tuple[OnnxNode, ...]) -> None:
-        for node in nodes:
+    def read_nodes(self, nodes: tuple[OnnxNode, ...], progress: Progress) -> None:
+        for place, node in enumerate(nodes):
             try:
                 results = self._read(node)
             except Refusal as refusal:
@@ -151,6 +155,7 @@ class _Lowering:
             for name in filter(None, node.outputs):
                 value = named.get(name)
                 self._builder.values[name] = self._stand_in(node, name) if value is None else value
+            progress(place + 1, len(nodes))
 
     def without_ends(
         self, graph: SortedGraph, results: tuple[Value, ...]
@@ -246,7 +251,7 @@ class _Lowering:
             self._problems += problems
             if ordered is not None:
                 self.read_initializers(initializers, ordered.nodes)
-                self.read_nodes(ordered.nodes)
+                self.read_nodes(ordered.nodes, untold)
             known = frozenset(self._builder.values) | frozenset(initializers)
         return tuple(self._builder.values.get(output, Unknown()) for output in outputs)
 

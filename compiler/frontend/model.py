@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold
 from ...targets.diagnostic import Diagnostic, UnusableInput, refuse
 from ...targets.records import dataclass
 from ...targets.terminal.printable import printable
@@ -82,15 +84,17 @@ def examine_model(
     output: Choice = None,
     input_shape: Shape | None = None,
     readers: Mapping[str, ModelReader] | None = None,
+    progress: Progress = untold,
 ) -> Examined:
     """Look at a model as ``read_model`` does, and tell what is in one that cannot be compiled.
 
-    Raises UnusableInput for a path that leads to no model file, and for an unusable checkpoint.
+    ``progress(done, total)`` counts nodes that were read. Raises UnusableInput for a path that leads to no model file,
+    and for an unusable checkpoint.
     """
     name, source, content, stored = _identified(path, readers or {})
     digest = hashlib.sha256(stored).hexdigest()
     try:
-        reading = examine_onnx(source, output=output, input_shape=input_shape)
+        reading = examine_onnx(source, output=output, input_shape=input_shape, progress=progress)
     except UnusableInput as refusal:
         return Examined(None, ModelSection(name, digest, 0, {}), refusal.diagnostics, None)
     if reading.network is None:

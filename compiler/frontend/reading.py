@@ -9,6 +9,8 @@ from pathlib import Path
 
 import onnx
 
+from ...runtime.progress import Report as Progress
+from ...runtime.progress import untold, within
 from ...targets.diagnostic import Diagnostic, Place, Severity, UnusableInput
 from ...targets.records import dataclass
 from ..diagnostics.grouping import grouped
@@ -67,15 +69,21 @@ def read_onnx(
     return reading.network, reading.found
 
 
-def examine_onnx(model: Path | bytes, *, output: Choice = None, input_shape: Shape | None = None) -> Reading:
-    """Read as ``read_onnx`` does, and return what was found whatever it is.
+def examine_onnx(
+    model: Path | bytes,
+    *,
+    output: Choice = None,
+    input_shape: Shape | None = None,
+    progress: Progress = untold,
+) -> Reading:
+    """Read as ``read_onnx`` does, and return what was found whatever it is; ``progress(done, total)`` counts nodes.
 
     Raises UnusableInput only for what is no ONNX model, or holds no graph that could be looked at.
     """
     file = None if isinstance(model, bytes) else str(model)
     loaded = load_model(model)
     title = sanitised(model.stem if isinstance(model, Path) else loaded.proto.graph.name or "model")
-    return _Examination(loaded, title, file).reading(output, input_shape)
+    return _Examination(loaded, title, file, progress).reading(output, input_shape)
 
 
 def checkable(partial: Network) -> Network:
@@ -86,12 +94,13 @@ def checkable(partial: Network) -> Network:
 class _Examination:
     """One look at a loaded model, which goes on after every problem."""
 
-    def __init__(self, loaded: LoadedModel, title: str, file: str | None) -> None:
+    def __init__(self, loaded: LoadedModel, title: str, file: str | None, progress: Progress) -> None:
         self._loaded = loaded
         self._graph = loaded.proto.graph
         self._initializers = stored_tensors(self._graph)
         self._title = title
         self._file = file
+        self._progress = progress
         self._found: list[Diagnostic] = list(loaded.found)
 
     def reading(self, output: Choice, input_shape: Shape | None) -> Reading:
@@ -138,13 +147,17 @@ class _Examination:
         """Read every node; only what is wrong at any size where a size is open."""
         is_judged = self._loaded.opset is not None and not self._is_broken
         sizes = _TRIAL_SIZES if is_judged and _is_open(inputs) else (0,)
-        tried = [self._lowered_at(graph, tuple(i.at_size(size) for i in inputs) if is_judged else ()) for size in sizes]
+        tried, nodes = list[Lowered](), len(graph.nodes)
+        for place, size in enumerate(sizes):
+            report = within(self._progress, place * nodes, (place + 1) * nodes, len(sizes) * nodes)
+            tried.append(self._lowered_at(graph, tuple(i.at_size(size) for i in inputs) if is_judged else (), report))
         first, last = tried[0], tried[-1]
         shared = tuple(problem for problem in first.problems if problem in last.problems)
         return Lowered(first.nodes, first.results, first.notes, shared)
 
-    def _lowered_at(self, graph: SortedGraph, inputs: tuple[ModelInput, ...]) -> Lowered:
-        return lower(self._loaded, graph, {i.name: i.shape for i in inputs}, self._initializers, self._file)
+    def _lowered_at(self, graph: SortedGraph, inputs: tuple[ModelInput, ...], progress: Progress) -> Lowered:
+        shapes = {i.name: i.shape for i in inputs}
+        return lower(self._loaded, graph, shapes, self._initializers, self._file, progress)
 
     def _network(self, source: ModelInput, lowered: Lowered, outputs: tuple[str, ...]) -> Network | None:
         self._found += lowered.notes

@@ -79,7 +79,6 @@ def run(
     import numpy as np
 
     from ..program.artefact import write_file
-    from ..program.storage import load_program
     from ..running import run_program
     from .output_scores import score_arrays, score_document, score_lines, scores_by_name
 
@@ -88,7 +87,7 @@ def run(
     if settings and backend != "simulator":
         hint = "leave it out, or give --backend simulator"
         raise refuse("E630", f"--{next(iter(settings))} does not apply to the backend '{backend}'", hint=hint)
-    program = load_program(directory)
+    program = read_program(directory)
     with progress_bar(f"running on {backend}") as progress:
         done = run_program(program, data, backend=backend, limit=limit, progress=progress, settings=settings)
     _tell_of(done.remarks, data)
@@ -130,10 +129,9 @@ def verify(directory: str, data: str | None, backends: str, limit: int | None, a
 
     Without data it runs the samples that the artefact carries, and compares with the counts that it expects as well.
     """
-    from ..program.storage import load_program
     from ..running import compare_backends
 
-    program = load_program(directory)
+    program = read_program(directory)
     names = tuple(name.strip() for name in backends.split(",") if name.strip())
     if data is None:
         return _verify_itself(program, directory, names, limit, as_json=as_json)
@@ -176,6 +174,14 @@ def _expectation_lines(agreement: Agreement, unexpected: Unexpected | None) -> t
         f"not as expected: {where} counts {counted}",
         "the files are those that were compiled: this machine, a library or this version computes something else",
     )
+
+
+def read_program(directory: str | Path) -> Program:
+    """Read an artefact's program as ``load_program`` does; on a terminal a bar moves where that takes long."""
+    from ..program.storage import load_program
+
+    with progress_bar("reading the program"):
+        return load_program(directory)
 
 
 def load_encoded(program: Program, data: str | Path, limit: int | None) -> tuple[Samples, IntArray]:

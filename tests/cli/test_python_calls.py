@@ -18,7 +18,8 @@ def test_compile_simulate_and_load(bench: Path) -> None:
     seen: list[str] = []
     options = spikec.CompileOptions(timesteps=3, calibration=spikec.Samples(IMAGES, np.arange(5) % 3))
     compiled = spikec.compile_model(bench / "net.onnx", options, report=seen.append)
-    assert seen == [*STAGES[:-1]]
+    of_large_networks = {stage for stage in STAGES if stage.startswith("ledger after")}
+    assert seen == [stage for stage in STAGES[:-1] if stage not in of_large_networks]
     assert compiled.report.verdict == "fits"
     assert spikec.check_model(str(bench / "net.onnx"), options).verdict == "fits"
     recorded = spikec.simulate(compiled.program, IMAGES, record=True)

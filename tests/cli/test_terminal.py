@@ -96,7 +96,8 @@ def test_timings_only_where_they_are_wanted(cli: Cli, bench: Path, tmp_path: Pat
     assert "quantize-weights: " in err
     assert re.search(r"^compiling: \d+\.\d\d s$", err, re.MULTILINE)
     assert "quantize-weights" not in out
-    assert re.search(r"^running on simulator: \d", cli("run", tmp_path / "out", "--data", bench / "data.npz", "-v")[2])
+    ran = cli("run", tmp_path / "out", "--data", bench / "data.npz", "-v")[2]
+    assert re.match(r"reading the program: \d+\.\d\d s\nrunning on simulator: \d", ran)
 
 
 def test_quiet_leaves_errors_and_the_result(cli: Cli, bench: Path, tmp_path: Path) -> None:

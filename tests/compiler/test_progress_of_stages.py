@@ -21,6 +21,7 @@ Parts = list[tuple[int, int]]
 Told = list[tuple[str, Parts]]
 
 LONG = {
+    "read-model": 8,
     "balance-thresholds": 4,
     "ledger after balance-thresholds": 2,
     "fold-constants": 4,

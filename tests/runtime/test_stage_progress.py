@@ -89,5 +89,5 @@ def test_parts_are_told_to_stages_alone() -> None:
 
 def test_every_pass_is_a_stage() -> None:
     names = [kind().name for kind in PASSES]
-    assert STAGES[1 : 1 + len(names)] == tuple(names)
+    assert [stage for stage in STAGES if stage in names] == names
     assert len(set(STAGES)) == len(STAGES)
