@@ -43,7 +43,7 @@ from .passes.calibration_aim import matching_aim
 from .passes.contract import LEDGER_SAMPLES, Context, program_level, spiking_level
 from .passes.encode_input import unencodable
 from .passes.recognise_activations import recognised
-from .pipeline import Pipeline
+from .pipeline import STAGES, Pipeline
 from .refused_model import all_problems, in_file, report_on_refused
 from .report import NumbersRow, Overflow, PassRow, Report, build_report, effect_in_words
 from .report.measured import OnChip
@@ -324,11 +324,24 @@ def _compile_again(built: Built) -> CompileAgain:
     """Compile the model again, as a trial: fitted to some of the calibration data, judged on what that leaves."""
     fitted, held_out = _parts(built.context.calibration)
 
-    def compiled(target: Target, options: CompileOptions) -> Trial:
-        again = build_from(built.model, target, replace(options, calibration=fitted))
-        return Trial(again.program, target, place(again.program, target), _accuracy(again, held_out))
+    def compiled(target: Target, options: CompileOptions, progress: Progress) -> Trial:
+        stages = _counting_stages(within(progress, 0, _PARTS // 2, _PARTS))
+        again = build_from(built.model, target, replace(options, calibration=fitted), stages)
+        placement = place(again.program, target, within(progress, _PARTS // 2, _PARTS, _PARTS))
+        return Trial(again.program, target, placement, _accuracy(again, held_out))
 
     return compiled
+
+
+def _counting_stages(progress: Progress) -> Callable[[str], None]:
+    """To be told of the stages of a trial, of which it tells how many have begun; some run twice."""
+    begun = set[str]()
+
+    def begin(name: str) -> None:
+        begun.add(name)
+        progress(len(begun), len(STAGES))
+
+    return begin
 
 
 def _parts(calibration: Samples | None) -> tuple[Samples | None, Samples | None]:

@@ -10,7 +10,7 @@ from ..runtime.lava.encoding import message_bits
 from ..runtime.program import Program
 from ..runtime.program.neuron_models import GRADED, IF
 from ..runtime.progress import Report as Progress
-from ..runtime.progress import untold
+from ..runtime.progress import untold, within
 from ..runtime.samples import Samples
 from ..targets import Target
 from .analysis.cost import measure_cost
@@ -18,6 +18,9 @@ from .analysis.traffic import SAMPLES
 from .options import CompileOptions
 from .report.placed import BesideRow
 from .trials import CompileAgain, Trial
+
+_PARTS = 100
+"""Of a program."""
 
 _LONGEST_WINDOW = 16
 """Steps at most in which plain neurons count what a graded one sends: beyond it nobody would."""
@@ -35,15 +38,16 @@ def beside_plain_neurons(
     """Rows of graded and of plain neurons; none for a ``program`` of others, without data, or on a chip without both.
 
     Plain neurons run in one step and in as many as the widest layer has levels. ``again`` compiles the model, ``macs``
-    are the ANN's products per sample. ``progress(done, total)`` counts the programs.
+    are the ANN's products per sample. ``progress(done, total)`` counts parts of the programs.
     """
     if program.neuron.name != GRADED or calibration is None or not target.has_neuron(GRADED):
         return ()
     samples = calibration.first(SAMPLES)
     compared, rows = tuple(_options(program, options)), list[BesideRow]()
-    for each in compared:
-        rows.append(_row(again(target, each), samples, macs))
-        progress(len(rows), len(compared))
+    for place, each in enumerate(compared):
+        trial = again(target, each, within(progress, place * _PARTS, (place + 1) * _PARTS, len(compared) * _PARTS))
+        rows.append(_row(trial, samples, macs))
+        progress(len(rows) * _PARTS, len(compared) * _PARTS)
     return tuple(rows)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass as mutable_dataclass
 import numpy as np
 
 from ..runtime.program import IntArray, Program
+from ..runtime.progress import Report as Progress
+from ..runtime.progress import untold
 from ..targets import Number, Target
 from ..targets.records import dataclass
 from .analysis.host import host_messages
@@ -18,17 +20,21 @@ from .mapping.place_layers import LayerOnCore, layers_on_cores
 
 @mutable_dataclass
 class Placed:
-    """``program`` on ``target``; placed when a figure first asks for it, unless it is ``known``."""
+    """``program`` on ``target``; placed when a figure first asks for it, unless it is ``known``.
+
+    ``placing`` is asked then for what is told of it.
+    """
 
     program: Program
     target: Target
     known: Placement | None = None
+    placing: Callable[[], Progress] = lambda: untold
 
     @property
     def placement(self) -> Placement:
         """Which cores hold what."""
         if self.known is None:
-            self.known = place(self.program, self.target)
+            self.known = place(self.program, self.target, self.placing())
         return self.known
 
 

@@ -40,6 +40,10 @@ For a warning nothing more is compiled once something helps.
 _OF_OPTIONS = 4
 """What could help beside another chip, at most."""
 
+_UNIT = 1000
+_PLACED, _COMPILED = 400, 700
+"""Parts of a proposal done once what promises it is placed, and once it is compiled."""
+
 _MOST_WITHOUT_PATTERN = 1 << 18
 """Synapses listed one by one; with more of them every trial takes seconds, for which nobody waits in ``check``."""
 
@@ -69,8 +73,8 @@ class Trial:
         return frozenset(each.code[1:] for each in found if each.severity is Severity.ERROR)
 
 
-CompileAgain = Callable[[Target, CompileOptions], Trial]
-"""Compile the model again for a target with other options; raises ``UnusableInput``."""
+CompileAgain = Callable[[Target, CompileOptions, Progress], Trial]
+"""Compile the model again for a target with other options, telling of it; raises ``UnusableInput``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +88,41 @@ class _Proposal:
 
 
 @mutable_dataclass
+class _Shares:
+    """What is told of one proposal: how far placing what promises it is, then compiling it.
+
+    How much is placed is known when it is: the first has half of the share of placing, the next half of what is left.
+    """
+
+    report: Progress
+    placed: int = 0
+
+    def of_proposal(self, number: int, most: int, whole: Progress) -> None:
+        """Begin with the proposal ``number`` of ``most``."""
+        self.report, self.placed = within(whole, number * _UNIT, (number + 1) * _UNIT, most * _UNIT), 0
+
+    def placing(self) -> Progress:
+        """Report of the next program that is placed."""
+        first, self.placed = self.placed, (self.placed + _PLACED) // 2
+        return within(self.report, first, self.placed, _UNIT)
+
+    def compiling(self) -> Progress:
+        """Report of the trial."""
+        return within(self.report, _PLACED, _COMPILED, _UNIT)
+
+    def comparing(self) -> Progress:
+        """Report of compiling what the accuracy of a trial is held against."""
+        return within(self.report, _COMPILED, _UNIT, _UNIT)
+
+
+@mutable_dataclass
 class _Trials:
     """Trials by option; None where the model cannot be compiled so. Each is compiled once, as each is placed once."""
 
     present: Trial
     options: CompileOptions
     compile_again: CompileAgain
+    shares: _Shares
     made: dict[str, Trial | None] = field(default_factory=dict)
     placed: dict[str | int, Placed] = field(default_factory=dict)
     compared: str | None = None
@@ -99,29 +132,36 @@ class _Trials:
 
     def of(self, proposal: _Proposal) -> Trial | None:
         if proposal.option not in self.made:
-            self.made[proposal.option] = self._made(proposal.target, proposal.options)
+            self.made[proposal.option] = self._made(proposal.target, proposal.options, self.shares.compiling())
         return self.made[proposal.option]
 
     def accuracy_now(self) -> str:
         """Of the present options, compiled with the data that trials are compiled with."""
         if self.compared is None:
-            again = self._made(self.present.target, self.options)
+            again = self._made(self.present.target, self.options, self.shares.comparing())
             self.compared = "" if again is None else again.accuracy
         return self.compared
 
     def on(self, target: Target) -> Placed:
         """The present program on another target."""
-        return self.placed.setdefault(target.name, Placed(self.present.program, target))
+        if target.name not in self.placed:
+            self.placed[target.name] = self.judged(self.present.program, target)
+        return self.placed[target.name]
+
+    def judged(self, program: Program, target: Target) -> Placed:
+        """``program`` on ``target``, whose placing is told of."""
+        return Placed(program, target, placing=self.shares.placing)
 
     def coarser(self, bits: int) -> Placed:
         """The present program with weights that are ``bits`` narrower."""
         if bits not in self.placed:
-            self.placed[bits] = Placed(_coarser(self.present.program, self.present.target, bits), self.present.target)
+            program = _coarser(self.present.program, self.present.target, bits)
+            self.placed[bits] = self.judged(program, self.present.target)
         return self.placed[bits]
 
-    def _made(self, target: Target, options: CompileOptions) -> Trial | None:
+    def _made(self, target: Target, options: CompileOptions, progress: Progress) -> Trial | None:
         try:
-            return self.compile_again(target, options)
+            return self.compile_again(target, options, progress)
         except UnusableInput:
             return None
 
@@ -136,9 +176,9 @@ def with_tried_hints(
     """Put what was tried, and helps, before the hints of findings against the target.
 
     Where nothing tried helps, the hint says so, and keeps what only the user can do. ``progress(done, total)`` counts
-    what could help, each for every finding.
+    parts of what could help, each for every finding.
     """
-    trials = _Trials(present, options, compile_again)
+    trials = _Trials(present, options, compile_again, _Shares(progress))
     if _without_pattern(present.program) > _MOST_WITHOUT_PATTERN:
         return tuple(
             replace(each, hint=f"{_NOT_TRIED}; {each.hint}") if each.code[1:] in FIGURES else each for each in found
@@ -148,7 +188,7 @@ def with_tried_hints(
     broken = {each.code[1:] for each in found if each.severity is Severity.ERROR}
     tried, most = dict[str, str](), len(names()) + _OF_OPTIONS
     for place, number in enumerate(numbers):
-        report = within(progress, place * most, (place + 1) * most, len(numbers) * most)
+        report = within(progress, place * most * _UNIT, (place + 1) * most * _UNIT, len(numbers) * most * _UNIT)
         tried[number] = _tried(number, trials, report, is_error=number in broken)
         report(1, 1)
     return tuple(
@@ -164,6 +204,8 @@ def _without_pattern(program: Program) -> int:
 def _tried(number: str, trials: _Trials, progress: Progress, *, is_error: bool) -> str:
     figure, before = FIGURES[number], trials.present.judged(number)
     effects, failed, left = list[str](), list[str](), list[str]()
+    most = len(names()) + _OF_OPTIONS
+    trials.shares.of_proposal(0, most, progress)
     for proposal, promises in _proposals(figure, before, trials):
         if not promises:
             failed.append(proposal.name)
@@ -176,7 +218,9 @@ def _tried(number: str, trials: _Trials, progress: Progress, *, is_error: bool) 
                 failed.append(proposal.option)
             else:
                 effects.append(f"{proposal.option} makes {effect}{_accuracies(trials, trial)}")
-        progress(len(effects) + len(failed) + len(left), len(names()) + _OF_OPTIONS)
+        done = len(effects) + len(failed) + len(left)
+        progress(done, most)
+        trials.shares.of_proposal(done, most, progress)
     return "; ".join(
         [
             *(f"tried: {effect}" for effect in effects),
@@ -218,13 +262,13 @@ def _proposals(figure: Figure, before: int, trials: _Trials) -> Iterator[tuple[_
         yield _Proposal(f"--weight-bits {bits}", BITS, present.target, changed), bits is not None
     if present.program.pulses:
         without = replace(options, schedule="pipelined", exact_layers=None, latency_budget=None)
-        after = figure.measured(Placed(replace(present.program, pulses=()), present.target))
+        after = figure.measured(trials.judged(replace(present.program, pulses=()), present.target))
         yield (
             _Proposal(SCHEDULE, SCHEDULE, present.target, without),
             _helps(after, before, figure.limit(present.target)),
         )
     if present.program.neuron != PLAIN_IF:
-        after = figure.measured(Placed(replace(present.program, neuron=PLAIN_IF), present.target))
+        after = figure.measured(trials.judged(replace(present.program, neuron=PLAIN_IF), present.target))
         yield _Proposal(NEURON, NEURON, present.target, replace(options, neuron=IF)), after < before
     if figure.by_window and present.program.input.spread and not present.program.input.frames:
         steps = _longer_window(figure, before, present)

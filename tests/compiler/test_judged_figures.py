@@ -23,6 +23,8 @@ from spikec.compiler.mapping import place
 from spikec.compiler.trials import Trial, with_tried_hints
 from spikec.runtime.program import Program
 from spikec.runtime.program.neuron_models import srp
+from spikec.runtime.progress import Report as Progress
+from spikec.runtime.progress import untold
 from spikec.targets import Number, PerCore, Status, Target
 
 NOT_JUDGED = {"318", "328", "329"}
@@ -63,7 +65,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return examined
 
 
-Compile = Callable[[Target, CompileOptions], Trial]
+Compile = Callable[[Target, CompileOptions, Progress], Trial]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def compiled(model: Model) -> Compile:
         )
         return build_from(model, target, options).program
 
-    def again(target: Target, options: CompileOptions) -> Trial:
+    def again(target: Target, options: CompileOptions, progress: Progress) -> Trial:
         program = of(target, options.weight_bits, options.schedule, options.timesteps, options.neuron)
         return Trial(program, target, place(program, target))
 
@@ -175,7 +177,7 @@ def test_there_is_a_case_for_every_figure() -> None:
 def test_a_tried_hint_does_what_it_says(number: str, compiled: Compile) -> None:
     name, changed = CASES[number]
     options = CompileOptions(target=name)
-    program, target = changed(compiled(targets.load(name), options).program, targets.load(name))
+    program, target = changed(compiled(targets.load(name), options, untold).program, targets.load(name))
     present = Trial(program, target, place(program, target))
     found = check_program(program, target, present.placement)
     hints = [d.hint or "" for d in with_tried_hints(found, present, options, compiled) if d.code[1:] == number]
@@ -187,7 +189,7 @@ def test_a_tried_hint_does_what_it_says(number: str, compiled: Compile) -> None:
         other = targets.load(value) if option == "target" else target
         given: Any = value if option in ("target", "schedule", "neuron") else int(value)
         changes: Any = {option.replace("-", "_"): given}
-        trial = compiled(other, replace(options, **changes))
+        trial = compiled(other, replace(options, **changes), untold)
         figures = present.judged(number), trial.judged(number)
         assert figures == tuple(int(text.replace(",", "")) for text in (before, after))
         left = {d.code[1:] for d in check_program(trial.program, other, trial.placement)}
@@ -197,7 +199,7 @@ def test_a_tried_hint_does_what_it_says(number: str, compiled: Compile) -> None:
 def test_the_chip_itself_is_not_proposed(compiled: Compile) -> None:
     loihi = targets.load("loihi1")
     options = CompileOptions(target="loihi1")
-    present = compiled(loihi, options)
+    present = compiled(loihi, options, untold)
     found = check_program(present.program, loihi, present.placement)
     assert all("--target loihi1" not in (d.hint or "") for d in with_tried_hints(found, present, options, compiled))
 
@@ -206,14 +208,14 @@ def test_no_more_than_four_trials_are_compiled_and_each_once(compiled: Compile) 
     loihi = targets.load("loihi1")
     _, starved = _both(
         _core(synapse_memory_bits=900), _chip(cores=1, synapses=1000, host_messages=1), _neuron(input_bits_maximum=9)
-    )(compiled(loihi, CompileOptions(target="loihi1")).program, loihi)
+    )(compiled(loihi, CompileOptions(target="loihi1"), untold).program, loihi)
     options = CompileOptions(target="loihi1")
-    present = compiled(starved, options)
+    present = compiled(starved, options, untold)
     asked = list[tuple[str, int | None]]()
 
-    def counting(target: Target, again: CompileOptions) -> Trial:
+    def counting(target: Target, again: CompileOptions, progress: Progress) -> Trial:
         asked.append((target.name, again.weight_bits))
-        return compiled(target, again)
+        return compiled(target, again, progress)
 
     found = check_program(present.program, starved, present.placement)
     hints = with_tried_hints(found, present, options, counting)
@@ -225,8 +227,8 @@ def test_no_more_than_four_trials_are_compiled_and_each_once(compiled: Compile) 
 def test_what_takes_too_long_to_try_is_said(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_MOST_WITHOUT_PATTERN", -1)
     options = CompileOptions(target="loihi1")
-    present = compiled(targets.load("loihi1"), options)
+    present = compiled(targets.load("loihi1"), options, untold)
     found = check_program(present.program, present.target, present.placement)
-    told = with_tried_hints(found, present, options, lambda _, __: pytest.fail("a trial was compiled"))
+    told = with_tried_hints(found, present, options, lambda *_: pytest.fail("a trial was compiled"))
     assert [d.code for d in told] == ["W317", "W324"]
     assert all((d.hint or "").startswith("nothing was tried") for d in told)

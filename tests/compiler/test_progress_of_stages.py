@@ -74,7 +74,7 @@ def test_what_a_report_compares_is_told(samples: Samples) -> None:
     compile_model(shipped_model(), options, report=stages)
     parts = dict(told)["report"]
     assert is_told_to_its_end(parts)
-    assert [done for done, _ in parts if done > 1] == [34, 67, 100], "each program that is compared"
+    assert len({done for done, _ in parts}) > 30, "stages and placing of each program that is compared"
 
 
 def test_hints_that_are_tried_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_hints_that_are_tried_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikec.compiler.compilation.load_target", with_few_cores)
     compile_model(shipped_model(), CompileOptions(timesteps=4, target="loihi2"), report=stages)
     parts = dict(told)["try-hints"]
-    assert len(parts) > 2
+    assert len(set(parts)) > 40, "placing and compiling are told of as well"
     assert is_told_to_its_end(parts)
 
 
