@@ -118,13 +118,8 @@ def build_program(
     """
     target = usable_target(options)
     _begin(report, "read-model")
-    examined = examine_model(
-        model,
-        output=options.output,
-        input_shape=options.input_shape,
-        readers=readers,
-        progress=parts_of(report),
-    )
+    tell, (output, shape) = parts_of(report), (options.output, options.input_shape)
+    examined = examine_model(model, output=output, input_shape=shape, readers=readers, progress=tell)
     if examined.model is None:
         raise UnusableInput(all_problems(examined, target, options, model))
     return build_from_file(model, examined.model, target, options, report, readers, ledger=ledger)

@@ -18,6 +18,7 @@ from spikec.compiler.passes.calibrate_thresholds import CalibrateThresholds
 from spikec.compiler.passes.contract import Compilation, Context
 from spikec.compiler.pipeline import Pipeline, passes_for, run_passes
 from spikec.runtime.program import Program
+from spikec.runtime.progress import Report as Progress
 from spikec.runtime.samples import Samples
 from spikec.targets.diagnostic import UnusableInput
 
@@ -82,7 +83,7 @@ def test_potentials_end_at_the_threshold_where_the_aim_cannot_be_reached(
     quantised_network: Network, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def always_on(
-        aim: calibrate_initial_potential.Aim, spiking: SpikingNetwork, samples: Samples
+        aim: calibrate_initial_potential.Aim, spiking: SpikingNetwork, samples: Samples, progress: Progress
     ) -> tuple[dict[str, Any], Any]:
         return {p.name: np.full(p.shape, 3.0) for p in spiking.populations[:-1]}, aim.scores(samples)[0]
 

@@ -20,7 +20,14 @@ from spikec.compiler.options import CompileOptions
 from spikec.compiler.passes.balance_thresholds import BalanceThresholds
 from spikec.compiler.passes.compose_linear_maps import ComposeLinearMaps
 from spikec.compiler.passes.contract import Compilation, Context
-from spikec.compiler.passes.drives import Drive, drives_of, entries_by_row, largest_weight, values_of_rows
+from spikec.compiler.passes.drives import (
+    Drive,
+    drives_of,
+    entries_by_row,
+    largest_weight,
+    mean_square_activity,
+    values_of_rows,
+)
 from spikec.compiler.passes.fan_in_moments import (
     Apart,
     RecentMoments,
@@ -147,7 +154,7 @@ def test_without_calibration_the_integers_are_those_of_the_matrices(spiking: Spi
     programs = []
     for given in (spiking, with_matrices(spiking)):
         context = Context(targets.load("lava"), 4)
-        state = Compilation(NETWORK, given)
+        state = Compilation(NETWORK, given, activity=mean_square_activity(NETWORK, given, None))
         quantised = QuantizeWeights().run(state, context).state
         folded = FoldIntegers().run(quantised, context).state.program
         assert folded is not None
@@ -167,7 +174,8 @@ def test_without_calibration_the_integers_are_those_of_the_matrices(spiking: Spi
 
 def test_moments_of_each_row(network: Network, spiking: SpikingNetwork, images: Samples) -> None:
     context = Context(targets.load("lava"), 4, images)
-    quantised = QuantizeWeights().run(Compilation(network, spiking), context).state.spiking
+    state = Compilation(network, spiking, activity=mean_square_activity(network, spiking, images))
+    quantised = QuantizeWeights().run(state, context).state.spiking
     assert quantised is not None
     messages = calibration_messages(network, quantised, images)
     projection = quantised.projections[1]
