@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -63,21 +62,19 @@ def _compiled(folder: Path, images: int | None) -> Iterator[Row]:
         given += ["--calibration", str(file)]
     output = folder / note.replace(" ", "-")
     command = [sys.executable, "-m", "spikec", "compile", *given, "--timesteps", str(_TIMESTEPS), "-o", str(output)]
-    wall, cpu, peak = _watched(command, folder / "compile.log")
+    wall, cpu, peak = watched(command, folder / "compile.log")
     yield Row(IMAGENET, _named(COMPILED), SPIKEC, "s", (wall,), _TIMESTEPS, note=note, cpu=(cpu,))
     yield Row(IMAGENET, _named(COMPILED), SPIKEC, PEAK, (peak,), _TIMESTEPS, note=note)
 
 
-def _watched(command: list[str], log: Path) -> tuple[float, float, float]:
+def watched(command: list[str], log: Path) -> tuple[float, float, float]:
     """Seconds by the clock and of processor time, and the largest resident set in 10^9 bytes, of a process."""
-    began = time.perf_counter()
-    with log.open("wb") as written:
-        process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
+    worker = [sys.executable, "-I", str(Path(__file__).with_name("watched_worker.py")), str(log)]
+    ended = subprocess.run([*worker, *command], stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode != 0:
         raise OSError(f"{' '.join(command)} failed: {log.read_text(errors='replace')[-500:]}")
-    # A child counts what its parent had when it was started, which is less than what is measured here.
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
+    wall, cpu, peak = json.loads(ended.stdout)
+    return wall, cpu, peak / 1e9
 
 
 def _simulated(folder: Path, batch: int, rounds: int, threads: tuple[int, ...]) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import onnx.helper
 import onnx.numpy_helper
 import pytest
 
+from .imagenet import watched
 from .main import Settings
 from .must_show import BEFORE, CORE, FULL
 from .on_demo import Install, measure_demo
@@ -48,6 +49,19 @@ def test_installs_are_told_apart(tmp_path: Path) -> None:
     given = [(install.name, install.python) for install in settings.pythons_of_demo]
     ours = Path(sys.executable)
     assert given == [(CORE, one), (CORE, two), (FULL, ours), (FULL, one), (BEFORE, two)]
+
+
+def test_a_process_is_watched_without_what_its_parent_holds(tmp_path: Path) -> None:
+    held = np.ones(1 << 27, dtype=np.uint8)
+    wall, cpu, peak = watched(
+        [sys.executable, "-c", "x = bytearray(b'1' * 50_000_000); print('said')"], tmp_path / "log"
+    )
+    assert held.nbytes / 1e9 > peak > 0.05, "134 MB are the parent's"
+    assert cpu > 0
+    assert wall > 0
+    assert (tmp_path / "log").read_text() == "said\n"
+    with pytest.raises(OSError, match="no such thing"):
+        watched([sys.executable, "-c", "import sys; sys.exit('no such thing')"], tmp_path / "log")
 
 
 def convolution(file: Path) -> Path:
