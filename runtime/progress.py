@@ -149,8 +149,11 @@ def untold(done: int, total: int) -> None:
 
 
 def within(report: Report, first: int, last: int, total: int) -> Report:
-    """A ``Report`` of parts ``first`` to ``last`` of ``total`` that ``report`` is told of, however it counts itself."""
-    return lambda done, of: report(first + (last - first) * done // of, total)
+    """A ``Report`` of parts ``first`` to ``last`` of ``total`` that ``report`` is told of, however it counts itself.
+
+    Of work without parts all is done.
+    """
+    return lambda done, of: report(first + (last - first) * done // of if of else last, total)
 
 
 def parts_of(report: Callable[[str], None] | None) -> Report:

@@ -146,7 +146,7 @@ class CalibrateInitialPotential:
             sent[population.name] = kept = KeptSpikes(len(samples))
             for chunk in chunks:
                 kept.put(simulator.fire(chunk(), population.initial_potential))
-            for source in [s for s, target in last_reader.items() if target == population.name]:
+            for source in [s for s, reader in last_reader.items() if reader == population.name]:
                 sent.pop(source, None)
             done += population.neurons
             progress(done, neurons)

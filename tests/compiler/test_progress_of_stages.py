@@ -101,3 +101,9 @@ def test_a_report_within_another_counts_as_much_as_it_is_given() -> None:
     for done in range(1, 4):
         report(done, 3)
     assert told == [(57, 100), (65, 100), (75, 100)]
+
+
+def test_work_without_parts_is_done() -> None:
+    told: Parts = []
+    within(lambda *part: told.append(part), 2, 5, 10)(0, 0)
+    assert told == [(5, 10)]
