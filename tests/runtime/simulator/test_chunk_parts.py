@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,6 +47,43 @@ def test_every_part_has_a_thread_and_the_kernel_one_in_it() -> None:
         seen.clear()
         run_in_parts(run, samples[:5], False, 0, 3, others)
     assert [(first, threads) for first, _, threads in seen] == [(0, 3)]
+
+
+def _nothing(samples: IntArray, record: bool, first: int) -> ChunkResult:
+    return ChunkResult({}, {}, {})
+
+
+@pytest.mark.parametrize(("cores", "begin_on"), [((3, 5), [3, 5]), ((3,), []), ((3, 4, 5), [])])
+def test_every_thread_begins_on_a_core_of_its_own_where_all_cores_are_used(
+    cores: tuple[int, ...], begin_on: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: dict[int, set[int]] = {}
+    begun: list[int] = []
+
+    def restrict(process: int, chosen: set[int]) -> None:
+        assert process == 0
+        allowed[threading.get_ident()] = set(chosen)
+        begun.extend(chosen if len(chosen) == 1 else ())
+
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: allowed.get(threading.get_ident(), set(cores)), raising=False
+    )
+    monkeypatch.setattr(os, "sched_setaffinity", restrict, raising=False)
+    with ThreadPoolExecutor(1) as others:
+        run_in_parts(_nothing, np.zeros(8, dtype=np.int64), False, 0, 2, others)
+    assert sorted(begun) == begin_on
+    assert len(allowed) == len(begin_on)
+    assert all(left == set(cores) for left in allowed.values()), "every thread may go where it could before"
+
+
+def test_threads_that_may_not_choose_their_core_run_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(process: int, chosen: set[int]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    with ThreadPoolExecutor(1) as others:
+        assert len(run_in_parts(_nothing, np.zeros(8, dtype=np.int64), False, 0, 2, others)) == 2
 
 
 def test_what_stops_a_part_stops_the_run() -> None:
