@@ -127,12 +127,12 @@ class FusedLayer:
             given = packed.readable(stepped)
             if isinstance(planned.reduced.form, Identity) and self.map != layer.map:
                 given = given.reshape(*given.shape[:2], 1, 1, -1)
-            return packed.connection(given, pool, planned.largest // (pool[0] * pool[1]), times), given
+            return packed.connection(given, pool, times), given
         pooled = sum_over_pool(stepped, pool, planned.largest)
         sums = packed(pooled.reshape(-1, *pooled.shape[2:])).astype(np.int32)
         height, width, channels = self.map
         connection = Connection(
-            method=CURRENTS, steps=len(stepped), bits=1, factor=times, height=height, width=width, channels=channels,
+            method=CURRENTS, steps=len(stepped), factor=times, height=height, width=width, channels=channels,
             groups=1, pool=(1, 1), kernel=(1, 1), stride=(1, 1), dilation=(1, 1), messages=sums.ctypes.data,
         )  # fmt: skip
         return connection, sums

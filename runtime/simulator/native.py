@@ -23,13 +23,16 @@ CHOICE = "SPIKEC_KERNEL"
 
 _NONE = "none"
 
+_MEANING = 1
+"""As in kernel/layer.h."""
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Cycles of one core.
 
     ``product``: four messages times the weights of one output; ``row``: one weight added for a spike; at each place and
-    step ``start`` before the first row of a block and ``finish`` for each output behind the last.
+    step ``start`` before the first row of a block and plane, and ``finish`` for each output behind the last.
     """
 
     product: float
@@ -54,7 +57,7 @@ class Connection(ctypes.Structure):
     """``struct connection`` of kernel/layer.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("method", "steps", "bits", "factor")),
+        *((name, ctypes.c_int32) for name in ("method", "steps", "largest", "factor")),
         *((name, ctypes.c_int32) for name in ("height", "width", "channels", "groups")),
         *((name, ctypes.c_int32 * 2) for name in ("pool", "kernel", "stride", "padding", "dilation")),
         *((name, ctypes.c_int32) for name in ("is_wide", "block", "dense_block", "segments", "quads_in_16_bits")),
@@ -187,7 +190,7 @@ def _library() -> ctypes.CDLL | None:
         library = ctypes.CDLL(str(path))
         library.spikec_run_layer.argtypes = (ctypes.POINTER(LayerOfKernel), ctypes.c_int)
         library.spikec_instruction_set.restype = ctypes.c_char_p
-        if library.spikec_sizes() != ctypes.sizeof(LayerOfKernel) << 16 | ctypes.sizeof(Connection):
+        if library.spikec_layout() != _MEANING << 28 | ctypes.sizeof(LayerOfKernel) << 16 | ctypes.sizeof(Connection):
             raise OSError("it was built from other sources")
     except (OSError, AttributeError) as error:
         _warn_without_kernel(error)

@@ -74,7 +74,7 @@ class PackedWeights:
         given = self.readable(maps[None])
         height, width = self.output or (-(-maps.shape[1] // pool[0]), -(-maps.shape[2] // pool[1]))
         sums = np.empty((len(maps), height, width, self.outputs), dtype=np.int32)
-        incoming = self.connection(given, pool, self.largest // (pool[0] * pool[1]))
+        incoming = self.connection(given, pool)
         layer = LayerOfKernel(
             samples=len(maps), steps=1, height=height, width=width, channels=self.outputs, connections=1,
             incoming=(Connection * 1)(incoming), output=sums.ctypes.data,
@@ -87,8 +87,8 @@ class PackedWeights:
         in_bytes = self.method in (BYTES, WORDS) or messages.dtype == np.uint8
         return np.ascontiguousarray(messages, dtype=np.uint8 if in_bytes else np.int16)
 
-    def _break_even(self, taps: int, channels: int, bits: int) -> float:
-        """Spikes for each channel that is read at a place and step, above which a product takes less time."""
+    def _break_even(self, taps: int, channels: int) -> float:
+        """Bits set for each channel that is read at a place and step, above which a product takes less time."""
         if self.way != AUTO:
             return 0.0 if self.way == DENSE else math.inf
         costs, groups = self.instructions.costs, self.geometry.groups
@@ -96,22 +96,22 @@ class PackedWeights:
         blocks = -(-outputs // self.block)
         product = costs.product * -(-read // 4) * -(-outputs // self.dense_block) * self.dense_block
         row = costs.row * blocks * self.block
-        fixed = costs.start * blocks + costs.finish * outputs
-        return (product - fixed * bits) / (row * read)
+        fixed = costs.start * blocks * _planes(self.largest) + costs.finish * outputs
+        return (product - fixed) / (row * read)
 
-    def connection(self, messages: Array, pool: tuple[int, int], largest: int, times: int = 1) -> Connection:
-        """For ``messages`` (steps, N, H, W, C) up to ``largest`` that are ``readable``; sums count ``times``."""
+    def connection(self, messages: Array, pool: tuple[int, int], times: int = 1) -> Connection:
+        """For ``messages`` (steps, N, H, W, C) that are ``readable``; sums count ``times``."""
         steps, _, height, width, channels = messages.shape
         if self.method == COORDINATES:
             height, width, channels = 1, 1, height * width * channels
         # As large as the source, pools and all: the sums of these are what its rows stand for.
         whole = (-(-height // pool[0]), -(-width // pool[1]))
         stride, padding = self.geometry.stride, self.geometry.padding
-        kernel, bits = self.kernel or whole, max(1, largest.bit_length())
+        kernel = self.kernel or whole
         return Connection(
             method=self.method,
             steps=steps,
-            bits=bits,
+            largest=self.largest,
             factor=self.factor * times,
             height=height,
             width=width,
@@ -127,7 +127,7 @@ class PackedWeights:
             dense_block=self.dense_block,
             segments=self.segments,
             quads_in_16_bits=self.quads_in_16_bits,
-            break_even=self._break_even(kernel[0] * kernel[1], channels, bits) if self.dense.size else 0.0,
+            break_even=self._break_even(kernel[0] * kernel[1], channels) if self.dense.size else 0.0,
             messages=messages.ctypes.data,
             rows=self.rows.ctypes.data,
             dense=self.dense.ctypes.data if self.dense.size else None,
@@ -236,6 +236,12 @@ class _Packing:
             self.instructions, method, 1 << self.exponent, outputs, kernel, output, geometry, block, 1, 1, 1, rows,
             _NOTHING, _NOTHING, _NOTHING, self.largest, self.kind,
         )  # fmt: skip
+
+
+def _planes(largest: int) -> int:
+    """In how many planes kernel/lists.h lists messages: one for each bit, but for a highest that is set alone."""
+    is_halved = largest > 1 and largest & (largest - 1) == 0
+    return max(1, largest.bit_length() - is_halved)
 
 
 def in_whole_vectors(values: Array) -> Array:

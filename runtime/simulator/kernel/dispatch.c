@@ -85,8 +85,10 @@ EXPORTED const char *spikec_instruction_set(int number) {
     return is_known && sets[number].is_there() ? sets[number].name : NULL;
 }
 
-/* Bytes of a layer times 2^16, plus those of a connection: a library of other sources is not to be used. */
-EXPORTED int spikec_sizes(void) { return (int)(sizeof(struct layer) << 16 | sizeof(struct connection)); }
+/* What tells a library of other sources, which is not to be used: what fields mean, and bytes of a layer and a connection. */
+EXPORTED int spikec_layout(void) {
+    return (int)(MEANING << 28 | sizeof(struct layer) << 16 | sizeof(struct connection));
+}
 
 /* Bytes of a vector times 256, plus the channels of a block of a dense product. */
 EXPORTED int spikec_vector_width(int number) { return sets[number].vector_width(); }

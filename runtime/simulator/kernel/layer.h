@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* To be raised, here and in ../native.py, where a field gets another meaning and keeps its size. */
+enum { MEANING = 1 };
+
 /* How a connection's messages meet its weights. */
 enum method {
     BYTES = 0,       /* byte weights: rows added for every spike, or a dense product, by the share of spikes */
@@ -19,14 +22,15 @@ enum neuron { PASS = 0, FIRE = 1, DIVIDE = 2, INTEGRATE = 3 };
 
 /* Messages are (steps, samples, height, width, channels), in bytes or, if is_wide, in 16 bits with a sign; those of
  * CURRENTS are sums (steps, samples, target's height, width, channels) in 32 bits. With one step they are the same at
- * every step of the layer. Padding below and right is what the target's size leaves. */
+ * every step of the layer. The largest is that of what is read, pools summed. Padding below and right is what the target's
+ * size leaves. */
 struct connection {
-    int32_t method, steps, bits, factor;
+    int32_t method, steps, largest, factor;
     int32_t height, width, channels, groups;
     int32_t pool[2], kernel[2], stride[2], padding[2], dilation[2];
     int32_t is_wide, block, dense_block, segments;
     int32_t quads_in_16_bits; /* four products each, whose sums of two by two fit 16 bits */
-    double break_even; /* spikes for each channel of each pixel, pools summed, above which products are faster */
+    double break_even; /* bits that are set for each channel of each pixel, pools summed, above which products are faster */
     const void *messages;
     const void *rows;  /* (groups, blocks, taps * channels per group + 1, block), the last ones 0, or what the method takes */
     const void *dense; /* packed for the dense product, or none */

@@ -106,7 +106,7 @@ static void add_block(
 ) {
     if (count < vectors * LANES || c->steps < l->received) {
         for (int r = 0; r < rows; r++)
-            add_to_steps(c, l, places, row + r, 0, is_first, (const int32_t *)(more + r * vectors), sums, count);
+            add_to_steps(c, l, places, row + r, is_first, (const int32_t *)(more + r * vectors), sums, count);
         return;
     }
     const words none = {0};

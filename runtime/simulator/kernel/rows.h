@@ -2,7 +2,7 @@
 #ifndef SPIKEC_ROWS_H
 #define SPIKEC_ROWS_H
 
-#include "source.h"
+#include "reading.h"
 
 /* Places of a part that are worked on together: from the first up to the last, in (sample, row, column). Their sums are
  * (steps, places, channels); so are what they receive and send, which lies as they do in whole maps. */
@@ -38,50 +38,98 @@ static void find_starts(const struct connection *c, const struct source *s, cons
     }
 }
 
-enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4, ROWS_AHEAD = 8, MOST_BLOCK = 4 * VECTOR_BYTES };
+enum { BIAS = 128, ROWS_IN_16_BITS = 256, ROWS_AT_ONCE = 4, ROWS_AHEAD = 8, MOST_BLOCK = 4 * VECTOR_BYTES, MOST_PLANES = 8 };
 
-/* Adds up to 256 rows of bytes to sums in 32 bits, or to offset: bytes[2 i] are weights 0.., bytes[2 i + 1] those of the
- * second half. */
-INLINE void widen(halves all, halves odd, int32_t offset, int is_first, int32_t *sums) {
+/* Adds up to 256 rows of bytes, times 2^shift, to sums in 32 bits, or to offset: bytes[2 i] are weights 0..,
+ * bytes[2 i + 1] those of the second half. */
+INLINE void widen(halves all, halves odd, int shift, int32_t offset, int is_first, int32_t *sums) {
     enum { HALF = VECTOR_BYTES / 2 };
     halves even = all - (odd << 8);
-    for (int i = 0; i < HALF; i++) sums[i] = (is_first ? offset : sums[i]) + even[i];
-    for (int i = 0; i < HALF; i++) sums[HALF + i] = (is_first ? offset : sums[HALF + i]) + odd[i];
+    for (int i = 0; i < HALF; i++) sums[i] = (is_first ? offset : sums[i]) + (even[i] << shift);
+    for (int i = 0; i < HALF; i++) sums[HALF + i] = (is_first ? offset : sums[HALF + i]) + (odd[i] << shift);
 }
 
-/* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. The last rows of
- * index, up to a whole number of ROWS_AT_ONCE, are empty, and ROWS_AHEAD more. A single vector's rows are added in turn
- * to two sums, because an addition takes longer than the next row's; rows of four vectors are in the second cache. */
-INLINE void sum_bytes(const uint8_t *rows, const uint32_t *index, int count, int vectors, int32_t *sums) {
+/* Rows that are added up, of a block. */
+struct added {
+    halves all[4], odd[4];
+    int held, is_first;
+};
+
+INLINE void widen_added(struct added *added, int vectors, int shift, int32_t offset, int32_t *sums) {
+    const halves none = {0};
+    if (vectors == 1) added->all[0] += added->all[1], added->odd[0] += added->odd[1];
+#pragma GCC unroll 4
+    for (int k = 0; k < vectors; k++)
+        widen(added->all[k], added->odd[k], shift, offset, added->is_first, sums + k * VECTOR_BYTES);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) added->all[k] = added->odd[k] = none;
+    added->held = added->is_first = 0;
+}
+
+/* A single vector's rows are added in turn to two sums, because an addition takes longer than the next row's; rows of four
+ * vectors are in the second cache. */
+INLINE void add_four_rows(struct added *added, const uint8_t *rows, const uint32_t *index, int vectors) {
     int turns = vectors == 1 ? 2 : 1;
-    for (int first = 0; first == 0 || first < count; first += ROWS_IN_16_BITS) {
-        int last = count - first < ROWS_IN_16_BITS ? count : first + ROWS_IN_16_BITS;
-        halves all[4] = {0}, odd[4] = {0};
-        for (const uint32_t *i = index + first; i < index + last; i += ROWS_AT_ONCE)
 #pragma GCC unroll 4
-            for (int r = 0; r < ROWS_AT_ONCE; r++) {
-                const uint8_t *row = rows + (size_t)i[r] * (vectors * VECTOR_BYTES);
-                const uint8_t *ahead = rows + (size_t)i[r + ROWS_AHEAD] * (vectors * VECTOR_BYTES);
+    for (int r = 0; r < ROWS_AT_ONCE; r++) {
+        const uint8_t *row = rows + (size_t)index[r] * (vectors * VECTOR_BYTES);
+        const uint8_t *ahead = rows + (size_t)index[r + ROWS_AHEAD] * (vectors * VECTOR_BYTES);
 #pragma GCC unroll 4
-                for (int k = 0; k < vectors; k++) {
-                    if (vectors == 4) __builtin_prefetch(ahead + k * VECTOR_BYTES);
-                    halves both = kept(load_halves(row + k * VECTOR_BYTES));
-                    all[k + r % turns] += both;
-                    odd[k + r % turns] += both >> 8;
-                }
-            }
-        if (turns == 2) all[0] += all[1], odd[0] += odd[1];
-#pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) widen(all[k], odd[k], -BIAS * count, first == 0, sums + k * VECTOR_BYTES);
+        for (int k = 0; k < vectors; k++) {
+            if (vectors == 4) __builtin_prefetch(ahead + k * VECTOR_BYTES);
+            halves both = kept(load_halves(row + k * VECTOR_BYTES));
+            added->all[k + r % turns] += both;
+            added->odd[k + r % turns] += both >> 8;
+        }
     }
 }
 
-static void sum_words(const int32_t *rows, const uint32_t *index, int count, int block, int32_t *sums) {
-    memset(sums, 0, (size_t)block * sizeof *sums);
-    for (int i = 0; i < count; i++) {
-        const int32_t *row = rows + (size_t)index[i] * block;
-        for (int k = 0; k < block; k++) sums[k] += row[k];
+/* So many rows as at once, at least. */
+static int in_whole(int rows) { return (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE; }
+
+/* The rows of all planes, each of them twice as often as those of the plane beneath, from the highest plane on. */
+INLINE int32_t rows_of_planes(const int *met, int planes) {
+    int32_t rows = 0;
+    for (int plane = 0; plane < planes; plane++) rows += met[plane] << plane;
+    return rows;
+}
+
+/* A byte is w + 128, so that sums need no sign: all adds even + 256 odd modulo 2^16, odd what is above. Planes' rows follow
+ * each other from the highest plane on, and before those of the next are added, what is added is doubled. */
+INLINE void sum_bytes(
+    const uint8_t *rows, const uint32_t *index, const int *met, int planes, int shift, int vectors, int32_t *sums
+) {
+    int32_t offset = -BIAS * (rows_of_planes(met, planes) << shift);
+    struct added added = {.is_first = 1};
+    for (int plane = planes - 1; plane >= 0; plane--) {
+        for (int left = in_whole(met[plane]), now; left; left -= now, added.held += now) {
+            if (added.held == ROWS_IN_16_BITS) widen_added(&added, vectors, plane + shift, offset, sums);
+            now = ROWS_IN_16_BITS - added.held < left ? ROWS_IN_16_BITS - added.held : left;
+            for (const uint32_t *last = index + now; index < last; index += ROWS_AT_ONCE)
+                add_four_rows(&added, rows, index, vectors);
+        }
+        if (!plane) break;
+        if (2 * added.held > ROWS_IN_16_BITS) widen_added(&added, vectors, plane + shift, offset, sums);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) added.all[k] += added.all[k], added.odd[k] += added.odd[k];
+        added.held *= 2;
     }
+    widen_added(&added, vectors, shift, offset, sums);
+}
+
+static void sum_words(
+    const int32_t *rows, const uint32_t *index, const int *met, int planes, int shift, int block, int32_t *sums
+) {
+    memset(sums, 0, (size_t)block * sizeof *sums);
+    for (int plane = planes - 1; plane >= 0; plane--) {
+        for (int k = 0; k < block; k++) sums[k] *= 2;
+        for (int i = 0; i < met[plane]; i++) {
+            const int32_t *row = rows + (size_t)index[i] * block;
+            for (int k = 0; k < block; k++) sums[k] += row[k];
+        }
+        index += in_whole(met[plane]);
+    }
+    for (int k = 0; shift && k < block; k++) sums[k] <<= shift;
 }
 
 /* The rows of a block, behind which there is an empty one. */
@@ -89,17 +137,29 @@ static uint32_t rows_of_block(const struct connection *c) {
     return (uint32_t)c->kernel[0] * c->kernel[1] * (c->channels / c->groups);
 }
 
-static void sum_rows(const struct connection *c, size_t block, const uint32_t *index, int count, int32_t *sums) {
+INLINE void sum_vectors(
+    const uint8_t *rows, const uint32_t *index, const int *met, int planes, int shift, int vectors, int32_t *sums
+) {
+    if (planes == 1)
+        sum_bytes(rows, index, met, 1, shift, vectors, sums);
+    else
+        sum_bytes(rows, index, met, planes, shift, vectors, sums);
+}
+
+/* The sums of a block's outputs, times 2^shift. */
+static void sum_rows(
+    const struct connection *c, size_t block, const uint32_t *index, const int *met, int planes, int shift, int32_t *sums
+) {
     size_t first = block * (rows_of_block(c) + 1) * c->block;
     if (c->method == WORDS) {
-        sum_words((const int32_t *)c->rows + first, index, count, c->block, sums);
+        sum_words((const int32_t *)c->rows + first, index, met, planes, shift, c->block, sums);
         return;
     }
     const uint8_t *rows = (const uint8_t *)c->rows + first;
     switch (c->block / VECTOR_BYTES) {
-    case 1: sum_bytes(rows, index, count, 1, sums); break;
-    case 2: sum_bytes(rows, index, count, 2, sums); break;
-    default: sum_bytes(rows, index, count, 4, sums);
+    case 1: sum_vectors(rows, index, met, planes, shift, 1, sums); break;
+    case 2: sum_vectors(rows, index, met, planes, shift, 2, sums); break;
+    default: sum_vectors(rows, index, met, planes, shift, 4, sums);
     }
 }
 
@@ -113,16 +173,21 @@ INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift
     return to + count;
 }
 
-/* The rows of weights that a place meets whose first list is the first of starts, and empty ones behind them; returns how
- * many it meets. */
-INLINE int rows_met(const struct source *s, const uint32_t *starts, uint32_t column, uint32_t empty, uint32_t *index) {
-    uint32_t *to = index;
-    for (int k = 0; k < s->count; k++) {
-        const uint32_t *start = starts + s->taps[k].list;
-        to = shifted(s->entries + start[0], start[s->lists] - start[0], s->taps[k].shift - column, to);
+/* The rows of weights that a place meets, plane by plane from the highest on, whose first list of the lowest plane is the
+ * first of starts; empty ones make each plane's whole, and ROWS_AHEAD are behind the last. Met is how many each has. */
+INLINE void rows_met(
+    const struct source *s, const uint32_t *starts, uint32_t column, uint32_t empty, int planes, uint32_t *index, int *met
+) {
+    for (int plane = planes - 1; plane >= 0; plane--) {
+        uint32_t *to = index;
+        for (int k = 0; k < s->count; k++) {
+            const uint32_t *start = starts + plane * s->plane + s->taps[k].list;
+            to = shifted(s->entries + start[0], start[s->lists] - start[0], s->taps[k].shift - column, to);
+        }
+        for (int r = 0; r < ROWS_AT_ONCE + ROWS_AHEAD; r += LANES) store_words(to + r, (words){0} + (int32_t)empty);
+        met[plane] = (int)(to - index);
+        index += in_whole(met[plane]);
     }
-    for (int r = 0; r < ROWS_AT_ONCE + ROWS_AHEAD; r += LANES) store_words(to + r, (words){0} + (int32_t)empty);
-    return (int)(to - index);
 }
 
 INLINE void add_scaled(int32_t *restrict sums, const int32_t *restrict more, int32_t factor, int count) {
@@ -140,16 +205,15 @@ INLINE void set_scaled(int32_t *restrict sums, const int32_t *restrict more, int
 /* What a (step, place) of messages adds, to the layer's sums of it, or of all steps where messages are the same at each;
  * or what these sums become, if nothing was added to them before. */
 static void add_to_steps(
-    const struct connection *c, const struct layer *l, int places, int row, int shift, int is_first, const int32_t *more,
+    const struct connection *c, const struct layer *l, int places, int row, int is_first, const int32_t *more,
     int32_t *sums, int count
 ) {
-    int32_t factor = (int32_t)((uint32_t)c->factor << shift);
     int last = c->steps < l->received ? l->received * places : row + 1;
     for (; row < last; row += places) {
         if (is_first)
-            set_scaled(sums + (size_t)row * l->channels, more, factor, count);
+            set_scaled(sums + (size_t)row * l->channels, more, c->factor, count);
         else
-            add_scaled(sums + (size_t)row * l->channels, more, factor, count);
+            add_scaled(sums + (size_t)row * l->channels, more, c->factor, count);
     }
 }
 
@@ -170,33 +234,35 @@ static int find_taps(const struct connection *c, struct source *s) {
 
 /* Room for what add_rows finds out about the places of a chunk; 1 where memory is short. */
 static int make_room_for_rows(const struct connection *c, int places, struct source *s) {
-    size_t most = (size_t)rows_of_block(c) * c->pool[0] * c->pool[1];
+    size_t planes = (size_t)planes_of(c), most = rows_of_block(c) * (planes + 1) + planes * ROWS_AT_ONCE;
     s->places = malloc((size_t)places * sizeof *s->places);
     s->index = malloc((most + 3 * LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
     return find_taps(c, s) || !s->places || !s->index;
 }
 
-/* What is added is itself what the sums become. */
+/* Whether what is added is itself what the sums become, times a power of two. */
 static int is_sum(const struct connection *c, const struct layer *l, int sets, int outputs) {
-    return sets && outputs == c->block && c->factor == 1 && c->steps == l->received;
+    return sets && outputs == c->block && !(c->factor & (c->factor - 1)) && c->steps == l->received;
 }
 
-/* Adds what a chunk's places receive at a plane, a bit of a step, to sums of a block's outputs, or sets these. */
-static void add_plane(
-    const struct connection *c, const struct layer *l, const struct source *s, int places, int plane, size_t block,
+/* Adds what a chunk's places receive at a step to sums of a block's outputs, or sets these. */
+static void add_step(
+    const struct connection *c, const struct layer *l, const struct source *s, int places, int step, size_t block,
     const uint32_t *starts, int sets, int outputs, int32_t *sums
 ) {
     uint32_t each = (uint32_t)(c->channels / c->groups), empty = rows_of_block(c);
-    int first = plane / c->bits * places, bit = plane % c->bits;
-    int is_direct = is_sum(c, l, sets, outputs);
+    int planes = planes_of(c), is_direct = is_sum(c, l, sets, outputs), met[MOST_PLANES];
+    int shift = is_direct ? __builtin_ctz((unsigned)c->factor) : 0;
     int32_t one[MOST_BLOCK];
     for (int k = 0; k < places; k++) {
-        int met = rows_met(s, starts + s->places[k].first, (uint32_t)s->places[k].column * each, empty, s->index);
+        int row = step * places + k;
+        uint32_t column = (uint32_t)s->places[k].column * each;
+        rows_met(s, starts + s->places[k].first, column, empty, planes, s->index, met);
         if (is_direct) {
-            sum_rows(c, block, s->index, met, sums + (size_t)(first + k) * l->channels);
-        } else if (met || sets) {
-            sum_rows(c, block, s->index, met, one);
-            add_to_steps(c, l, places, first + k, bit, sets, one, sums, outputs);
+            sum_rows(c, block, s->index, met, planes, shift, sums + (size_t)row * l->channels);
+        } else if (rows_of_planes(met, planes) || sets) {
+            sum_rows(c, block, s->index, met, planes, 0, one);
+            add_to_steps(c, l, places, row, sets, one, sums, outputs);
         }
     }
 }
@@ -206,17 +272,15 @@ static void add_rows(
     const struct connection *c, const struct layer *l, const struct source *s, const struct chunk *chunk, int is_first,
     int32_t *sums
 ) {
-    int places = places_of(chunk), planes = c->steps * c->bits, outputs = l->channels / c->groups;
+    int places = places_of(chunk), outputs = l->channels / c->groups;
     int blocks = (outputs + c->block - 1) / c->block;
     find_starts(c, s, chunk);
     for (int number = 0; number < c->groups * blocks; number++) {
         int group = number / blocks, from = number % blocks * c->block;
         int count = outputs - from < c->block ? outputs - from : c->block;
         const uint32_t *starts = s->starts + (size_t)group * s->window.columns;
-        for (int plane = 0; plane < planes; plane++, starts += s->step) {
-            int sets = is_first && plane % c->bits == 0;
-            add_plane(c, l, s, places, plane, (size_t)number, starts, sets, count, sums + group * outputs + from);
-        }
+        for (int step = 0; step < c->steps; step++, starts += s->step)
+            add_step(c, l, s, places, step, (size_t)number, starts, is_first, count, sums + group * outputs + from);
     }
 }
 

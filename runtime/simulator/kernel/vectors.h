@@ -241,33 +241,37 @@ INLINE words add_pairs(words sum, const int16_t *messages, const int16_t *weight
 #endif
 }
 
-/* Appends which of so many bytes as there are lanes have this bit, counted from first; writes whole vectors. */
-INLINE uint32_t *append_active(const uint8_t *bytes, int bit, uint32_t first, uint32_t *to) {
+/* Appends which of so many bytes as there are lanes have one of these bits, counted from first; writes whole vectors. */
+INLINE uint32_t *append_active(const uint8_t *bytes, uint8_t bits, uint32_t first, uint32_t *to) {
 #if defined(__AVX512BW__)
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     __m128i given = _mm_loadu_si128((const __m128i *)bytes);
-    __mmask16 active = _mm_test_epi8_mask(given, _mm_set1_epi8((char)(1 << bit)));
+    __mmask16 active = _mm_test_epi8_mask(given, _mm_set1_epi8((char)bits));
     __m512i found = _mm512_maskz_compress_epi32(active, _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first)));
     _mm512_storeu_si512(to, found);
     return to + __builtin_popcount(active);
 #elif defined(__AVX2__)
-    __m128i given = _mm_loadl_epi64((const __m128i *)bytes);
-    int active = _mm_movemask_epi8(_mm_sll_epi16(given, _mm_cvtsi32_si128(7 - bit))) & 255;
+    __m128i given = _mm_loadl_epi64((const __m128i *)bytes), none = _mm_setzero_si128();
+    int silent = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(given, _mm_set1_epi8((char)bits)), none));
+    int active = ~silent & 255;
     store_words(to, load_bytes(lanes_of_mask[active]) + (int32_t)first);
     return to + __builtin_popcount((unsigned)active);
 #else
+    const uint32_t each = 0x01010101, low = 0x7f7f7f7f;
     uint32_t four;
     memcpy(&four, bytes, LANES);
-    for (four = four >> bit & 0x01010101; four; four &= four - 1) *to++ = first + (uint32_t)(__builtin_ctz(four) >> 3);
+    four &= each * bits;
+    for (four = (((four & low) + low) | four) & ~low; four; four &= four - 1)
+        *to++ = first + (uint32_t)(__builtin_ctz(four) >> 3);
     return to;
 #endif
 }
 
 /* The same for a whole vector of bytes, whose parts do not wait for each other where that is faster. */
-INLINE uint32_t *append_active_of_vector(const uint8_t *bytes, int bit, uint32_t first, uint32_t *to) {
+INLINE uint32_t *append_active_of_vector(const uint8_t *bytes, uint8_t bits, uint32_t first, uint32_t *to) {
 #if defined(__AVX512BW__)
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    uint64_t active = _mm512_test_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)(1 << bit)));
+    uint64_t active = _mm512_test_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8((char)bits));
     __m512i numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first));
 #pragma GCC unroll 4
     for (int part = 0; part < VECTOR_BYTES; part += LANES) {
@@ -278,7 +282,8 @@ INLINE uint32_t *append_active_of_vector(const uint8_t *bytes, int bit, uint32_t
     }
     return to + __builtin_popcountll(active);
 #else
-    for (int part = 0; part < VECTOR_BYTES; part += LANES) to = append_active(bytes + part, bit, first + (uint32_t)part, to);
+    for (int part = 0; part < VECTOR_BYTES; part += LANES)
+        to = append_active(bytes + part, bits, first + (uint32_t)part, to);
     return to;
 #endif
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from spikec.runtime.simulator import native, simulate
 from spikec.runtime.simulator.convolution import NumpyKernel, choose_kernel
 from spikec.runtime.simulator.fused import FusedLayer, fused
 from spikec.runtime.simulator.native import CHOICE, InstructionSet, available_instruction_sets
-from spikec.runtime.simulator.packing import BYTES, PAIRS, WORDS, PackedWeights, pack
+from spikec.runtime.simulator.packing import AUTO, BYTES, DENSE, EVENTS, PAIRS, WORDS, PackedWeights, pack
 from spikec.runtime.simulator.plan import plan_layers
 from spikec.runtime.simulator.reduction import Entries, MapConvolution, Matrix
 from spikec.targets.diagnostic import DiagnosticWarning, UnusableInput
@@ -84,6 +85,42 @@ def test_convolutions_of_any_kind_are_exact(weights: str, seed: int, rate: float
         np.testing.assert_array_equal(packed(maps), 2 * expected, err_msg=one.name)
 
 
+def pooled(maps: npt.NDArray[np.uint8], pool: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Sums over blocks, cut off at the edge."""
+    missing = [-size % block for size, block in zip(maps.shape[1:3], pool, strict=True)]
+    filled = np.pad(maps, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    samples, height, width, channels = filled.shape
+    blocks = filled.reshape(samples, height // pool[0], pool[0], width // pool[1], pool[1], channels)
+    sums: npt.NDArray[np.uint8] = blocks.sum(axis=(2, 4), dtype=np.uint8)
+    return sums
+
+
+@pytest.mark.parametrize("way", [EVENTS, DENSE, AUTO])
+@pytest.mark.parametrize("weights", WEIGHTS)
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=SEEDS,
+    rate=st.sampled_from([0.05, 0.3, 1.0]),
+    pool=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    message=st.sampled_from([1, 2, 3, 4, 15]),
+)
+def test_pools_and_counts_of_any_size_are_exact(
+    weights: str, way: str, seed: int, rate: float, pool: tuple[int, int], message: int
+) -> None:
+    """A sum has a bit in each of several planes, and the highest may be listed as two of the one beneath."""
+    random = np.random.default_rng(seed)
+    form, size = random_convolution(random, WEIGHTS[weights])
+    cut_off = random.integers(0, pool)
+    shape = (2, size[0] * pool[0] - cut_off[0], size[1] * pool[1] - cut_off[1], size[2])
+    maps = (random.integers(1, message + 1, size=shape) * (random.random(shape) < rate)).astype(np.uint8)
+    largest = message * pool[0] * pool[1]
+    expected = expected_sums(form, pooled(maps, pool))
+    for one in SETS:
+        packed = pack(one, form, 2, largest, False, np.float64)
+        assert packed is not None
+        np.testing.assert_array_equal(replace(packed, way=way)(maps, pool), 4 * expected, err_msg=one.name)
+
+
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, largest=st.sampled_from([1, 1000]))
 def test_signed_messages_are_exact(seed: int, largest: int) -> None:
@@ -117,11 +154,13 @@ def test_the_largest_sums_of_bytes_are_exact() -> None:
     for value in (-128, 127):
         form = Matrix(np.full((70, 3000), value, dtype=np.int64))
         for one in SETS:
-            for largest in (1, 127, 255):
+            for largest in (1, 4, 127, 128, 255):
                 packed = pack(one, form, 0, largest, False, np.float64)
                 assert packed is not None
-                sums = packed(np.full((1, 1, 1, 3000), largest, dtype=np.uint8))
-                assert set(sums.ravel().tolist()) == {3000.0 * value * largest}
+                messages = np.full((1, 1, 1, 3000), largest, dtype=np.uint8)
+                for way in (EVENTS, DENSE):
+                    sums = replace(packed, way=way)(messages)
+                    assert set(sums.ravel().tolist()) == {3000.0 * value * largest}, (one.name, largest, way)
 
 
 def test_weights_are_packed_where_sums_are_exact() -> None:
@@ -173,7 +212,7 @@ def test_few_spikes_are_added_and_many_multiplied(instructions: InstructionSet) 
     for rate, ways in ((0.01, (1, 0)), (1.0, (0, 1))):
         messages = np.zeros((1, 1, 1, 1, 1000), dtype=np.uint8)
         messages[..., : int(1000 * rate)] = 1
-        connection = packed.connection(messages, (1, 1), 1)
+        connection = packed.connection(messages, (1, 1))
         sums = np.empty((1, 1, 1, 64), dtype=np.int32)
         layer = native.LayerOfKernel(
             samples=1, steps=1, height=1, width=1, channels=64, connections=1,
@@ -234,10 +273,13 @@ def test_a_library_that_cannot_be_loaded_is_done_without(tmp_path: Path, unloade
     assert "not built" in native.kernel_in_words()
 
 
-def test_a_library_of_other_sources_is_done_without(unloaded: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("of_sources", "other"), [("LayerOfKernel", native.Connection), ("_MEANING", 2)])
+def test_a_library_of_other_sources_is_done_without(
+    of_sources: str, other: object, unloaded: pytest.MonkeyPatch
+) -> None:
     if native._path() is None:
         pytest.skip("no kernel was built")
-    unloaded.setattr(native, "LayerOfKernel", native.Connection)
+    unloaded.setattr(native, of_sources, other)
     with pytest.warns(DiagnosticWarning, match="W646.*built from other sources"):
         assert native.chosen_instruction_set() is None
 
