@@ -4,6 +4,8 @@
 
 #include "maps.h"
 
+enum { ENTRIES_AT_ONCE = 4 * LANES };
+
 /* Whether the highest bit of what is read is set alone, and counts as two of the one beneath it. */
 static int halves_highest(const struct connection *c) { return c->largest > 1 && !(c->largest & (c->largest - 1)); }
 
@@ -76,7 +78,7 @@ static int make_lists(const struct connection *c, const struct layer *l, const s
     s->step = s->line * w.rows;
     s->sample = s->step * c->steps;
     s->starts = malloc((pixels + 1) * sizeof *s->starts);
-    s->entries = malloc((s->active * (1 + is_halved) + 2 * LANES) * sizeof *s->entries);
+    s->entries = malloc((s->active * (1 + is_halved) + ENTRIES_AT_ONCE) * sizeof *s->entries);
     if (!s->starts || !s->entries) return 1;
     uint32_t *starts = s->starts, *entries = s->entries;
     for (int line = 0; line < w.samples * c->steps * w.rows; line++) {

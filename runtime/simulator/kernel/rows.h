@@ -163,13 +163,13 @@ static void sum_rows(
     }
 }
 
-/* Entries with what turns them into rows of weights, two vectors at a time, as processors foresee few rounds badly; writes
- * and reads up to two vectors more. */
+/* Entries with what turns them into rows of weights, several vectors at a time, as processors foresee few rounds badly;
+ * reads and writes up to ENTRIES_AT_ONCE more. */
 INLINE uint32_t *shifted(const uint32_t *entries, uint32_t count, uint32_t shift, uint32_t *to) {
-    for (uint32_t k = 0; k < count; k += 2 * LANES) {
-        store_words(to + k, load_words(entries + k) + (int32_t)shift);
-        store_words(to + k + LANES, load_words(entries + k + LANES) + (int32_t)shift);
-    }
+    for (uint32_t k = 0; k < count; k += ENTRIES_AT_ONCE)
+#pragma GCC unroll 4
+        for (uint32_t r = k; r < k + ENTRIES_AT_ONCE; r += LANES)
+            store_words(to + r, load_words(entries + r) + (int32_t)shift);
     return to + count;
 }
 
@@ -236,7 +236,7 @@ static int find_taps(const struct connection *c, struct source *s) {
 static int make_room_for_rows(const struct connection *c, int places, struct source *s) {
     size_t planes = (size_t)planes_of(c), most = rows_of_block(c) * (planes + 1) + planes * ROWS_AT_ONCE;
     s->places = malloc((size_t)places * sizeof *s->places);
-    s->index = malloc((most + 3 * LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
+    s->index = malloc((most + ENTRIES_AT_ONCE + LANES + ROWS_AT_ONCE + ROWS_AHEAD) * sizeof *s->index);
     return find_taps(c, s) || !s->places || !s->index;
 }
 
