@@ -67,7 +67,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 # Every number is an integer below 2^53, so doubles are exact in any order.
 def sums(projection: Projection, counts: torch.Tensor, target: Population) -> torch.Tensor:
     synapses = projection.synapses
-    weight = torch.from_numpy(np.asarray(synapses.weight * 2**projection.exponent, dtype=np.float64))
+    weight = torch.from_numpy(projection.effective_weight.astype(np.float64))
     if isinstance(synapses, ConvSynapses):
         geometry = synapses.geometry
         top, left, bottom, right = geometry.padding
