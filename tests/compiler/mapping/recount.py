@@ -316,7 +316,8 @@ def _lists_of_cells(links: Links) -> Lists:
 def _population_lists(synapses: ConvSynapses, axes: tuple[Taps, Taps], box: Box, shifts: int) -> Lists:
     """An axon for every pixel that reaches a neuron of the box; equal lists are stored once.
 
-    An axon shifts its list to the first place that it reaches among the places of a channel, by less than ``shifts``.
+    An axon shifts its list to the first place that a tap of it reaches among the places of a channel, by less than
+    ``shifts``; where the weight of that tap is 0 the list begins behind it.
     Pixels that reach places alike have one list but for the shift: it is written out for one of them and moved.
     """
     plane, width = math.prod(box.padded[1:]), box.padded[2]
@@ -329,7 +330,7 @@ def _population_lists(synapses: ConvSynapses, axes: tuple[Taps, Taps], box: Box,
         if not (box.neuron_of(reached) >= 0).any():
             continue
         written = np.stack([links.channel, links.place, links.weight])
-        first = int(reached[0])
+        first = min(tap.place for tap in rows[of_rows[0]]) * width + min(tap.place for tap in columns[of_columns[0]])
         moved: dict[int, int] = {}
         for row, column in itertools.product(of_rows, of_columns):
             by = (rows[row][0].place - rows[of_rows[0]][0].place) * width
