@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikec import targets
-from spikec.compiler.mapping import HeldProjection, LayerPlacement, Placement, place
+from spikec.compiler.mapping import LayerPlacement, Placement, place
 from spikec.compiler.mapping.boxes import tile_sizes
 from spikec.runtime.program import (
     INPUT,
@@ -33,21 +33,24 @@ from .recount import recount
 RESOURCES = ("neurons", "input axons", "output axons", "synapse memory", "threshold configurations")
 
 
-def _has_equal_taps(program: Program, held: HeldProjection) -> bool:
-    """Whether taps of a kernel have the same weights by chance, those of a pool aside: their lists can be one."""
-    synapses = next(p.synapses for p in program.projections if p.name == held.projection)
-    if not isinstance(synapses, ConvSynapses):
-        return False
-    kernel = synapses.weight[:, :, :: held.pool[0], :: held.pool[1]]
-    by_tap = kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1, kernel.shape[1])
-    return any(len(np.unique(taps, axis=0)) < len(taps) for taps in by_tap)
+def _with_distinct_weights(program: Program) -> Program:
+    """``program`` with a weight of its own at every tap of a kernel, so that no lists are equal by chance."""
+
+    def distinct(projection: Projection) -> Projection:
+        synapses = projection.synapses
+        if not isinstance(synapses, ConvSynapses):
+            return projection
+        weight = np.arange(1, synapses.weight.size + 1).reshape(synapses.weight.shape) * (synapses.weight != 0)
+        return replace(projection, synapses=replace(synapses, weight=weight))
+
+    return replace(program, projections=tuple(map(distinct, program.projections)))
 
 
 def _check_every_core(program: Program, target: Target) -> Placement:
     """Place ``program``, count every core again, and compare.
 
-    The counts are the same unless weights are zero, or equal, by chance or in cells that the target cannot use: what
-    could be left out then is counted.
+    The counts are the same unless weights are zero, or equal in cells that the target cannot use: what could be left
+    out then is counted, and lists that are equal by the chance of their weights are counted apart.
     """
     placement = place(program, target)
     cores, decoded = recount(program, target, placement)
@@ -61,17 +64,17 @@ def _check_every_core(program: Program, target: Target) -> Placement:
             assert limit is None or name in loose or amount <= limit.value
     boxes_on = np.bincount(np.concatenate([layer.core.ravel() for layer in placement.layers]))
     without_zeros = all((p.synapses.weight != 0).all() for p in program.projections)
-    held = (each for layer in placement.layers for each in layer.held)
-    without_equals = not any(_has_equal_taps(program, each) for each in held)
-    exact = without_zeros and without_equals and target.synapses.shared_axons is not None
+    exact = without_zeros and target.synapses.shared_axons is not None
+    of_taps, _ = recount(_with_distinct_weights(program), target, placement, decode=False)
     for name, used in placement.use.items():
         counted = np.array([cores[core].amounts()[name] for core in range(placement.cores)])
         assert (used >= counted).all(), name
         # Boxes that share a core are counted with indices into all of it.
         is_exact = np.full(placement.cores, exact) & (boxes_on == 1)
-        assert (used == counted)[is_exact].all(), name
+        taps = np.array([of_taps[core].amounts()[name] for core in range(placement.cores)])
+        assert (used == taps)[is_exact].all(), name
     for layer in placement.layers:
-        alone = [cores[int(core)].amounts() for core in layer.core.ravel() if boxes_on[core] == 1]
+        alone = [of_taps[int(core)].amounts() for core in layer.core.ravel() if boxes_on[core] == 1]
         if len(alone) < layer.boxes:
             continue
         for use in layer.uses:
